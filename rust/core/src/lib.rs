@@ -1,0 +1,3 @@
+//! Asynchronous actor-learners (Mnih et al., 2016).
+
+pub mod kernel;
