@@ -1,3 +1,36 @@
-//! Asynchronous actor-learners (Mnih et al., 2016).
+//! Asynchronous actor-learners: "Asynchronous Methods for Deep Reinforcement Learning" (Mnih et al., 2016).
+//!
+//! One idea, four rows: many actor-learner threads, one shared theta, no locks; four methods plugged in at the network's
+//! output `y` (the table is in [`rl`]).
+//!
+//! ```text
+//!          obs, theta              y, a, G                   d_theta
+//!   nn  ──────────────►  y  ───────────────►  dL/dy  ──────────────►  shared
+//! ```
+//!
+//! | paper | here |
+//! |---|---|
+//! | theta, theta^- | [`train::Shared`]`::theta`, `theta_target` |
+//! | theta' (the thread's copy) | `theta` of [`train::ActorLearner`] |
+//! | d_theta, g | `d_theta`, [`shared::optimizer`] |
+//! | T, T_max | [`shared::clock::Clock`], `total_steps` |
+//! | t_max, I_AsyncUpdate | `t_max` |
+//! | I_target | `target_interval_steps` |
+//! | R, gamma, beta, eta, alpha, epsilon of RMSProp | `g`, `gamma`, `entropy_beta`, `lr`, `rms_decay`, `rms_eps` |
+//!
+//! | algorithm line | function |
+//! |---|---|
+//! | the outer loop of Algorithms 1, S2, S3 | [`train::ActorLearner::segment`] |
+//! | `R <- r_i + gamma R` | [`rl::returns::lambda_returns`] |
+//! | accumulate gradients | [`rl::Algorithm::grad`], [`nn::Network::backward`] |
+//! | asynchronous update of theta using d_theta | [`shared::optimizer`] |
+//!
+//! Who may use whom: `kernel <- nn`, `kernel <- shared` (its vectors), and `nn`, `rl`, `shared`, `env` `<- train`; `nn` knows the
+//! shape of an observation from `env`. `tests/layers.rs` holds this.
 
+pub mod env;
 pub mod kernel;
+pub mod nn;
+pub mod rl;
+pub mod shared;
+pub mod train;

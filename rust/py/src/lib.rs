@@ -1,1 +1,22 @@
+//! The module `a3crs._core`: converts, never computes. Its typed face is `python/a3crs/_core.pyi`.
 
+mod env;
+mod error;
+mod functions;
+mod host;
+
+
+/// The Rust core of a3crs.
+#[pyo3::pymodule]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::functions::{available_isas, bench, bench_network, evaluate, isa, read_checkpoint, tear_test, train};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })
+    }
+}

@@ -1,0 +1,22 @@
+"""a3crs: asynchronous advantage actor-critic (Mnih et al. 2016) on CPU threads, with a Rust core.
+
+The command line is `a3crs --help`. From Python: `a3crs.TrainConfig`, `a3crs.train.start_run`,
+`a3crs.evaluate.evaluate_run`, and `a3crs.runlog` to read what a run has written. Importing this package loads
+nothing else; each module is imported when it is first asked for.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+from a3crs.config import TrainConfig
+
+__all__ = ["TrainConfig", "__version__", "bench", "doctor", "envs", "errors", "evaluate", "runlog", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("a3crs")
+    if name in __all__:
+        return import_module(f"a3crs.{name}")
+    raise AttributeError(f"module 'a3crs' has no attribute {name!r}")

@@ -1,0 +1,64 @@
+"""The Rust core: the asynchronous framework, the network, the shared parameters. Written by hand, checked by a test.
+
+`config` is `TrainConfig.to_json()`, `env_spec` is `EnvSpec.to_json()`; both are complete, the core has no defaults.
+`make_env(actor)` is called on each actor's own thread and returns an environment speaking `a3crs.envs.spec.Env`.
+All functions raise the exceptions of `a3crs.errors`; an environment's own exception passes through unchanged, with a
+note naming the actor and the step.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+__version__: str
+build_profile: str
+"""`release` or `debug`."""
+
+def isa() -> str:
+    """The instruction set in use: `avx512`, `avx2`, `neon` or `scalar`. ConfigError where A3CRS_ISA is wrong."""
+
+def available_isas() -> list[str]:
+    """The instruction sets this CPU can run, best first; `A3CRS_ISA` accepts any of them."""
+
+def tear_test(secs: float) -> dict[str, int]:
+    """Writes and reads the shared parameters from several threads: `{"reads", "torn"}`; `torn` must be 0."""
+
+def train(
+    config: str,
+    env_spec: str,
+    make_env: Callable[[int], Any],
+    run_dir: str,
+    on_progress: Callable[[dict[str, Any]], None],
+    resume_from: str | None,
+) -> dict[str, Any]:
+    """Runs Algorithm S3 until `total_steps`, or until `on_progress` or a signal raises; both save a last checkpoint.
+
+    `on_progress(row)` is called about 4 times a second on the calling thread with a row of progress.jsonl. The core
+    writes `run_dir`/episodes.jsonl, progress.jsonl and checkpoints/. Returns `{"steps", "frames", "secs", "episodes",
+    "updates", "refused_updates", "return_mean_100", "return_best_100", "checkpoint"}`.
+    """
+
+def evaluate(
+    config: str,
+    env_spec: str,
+    make_env: Callable[[int], Any],
+    checkpoint: str,
+    episodes: int,
+    actors: int,
+    seed: int,
+    greedy: bool,
+    on_episode: Callable[[dict[str, Any]], None],
+) -> list[dict[str, Any]]:
+    """Plays whole episodes with fixed parameters: rows `{"episode", "seed", "return", "length_steps"}`, raw returns."""
+
+def bench(config: str, env_spec: str, make_env: Callable[[int], Any], secs: float) -> dict[str, Any]:
+    """Measures the environments alone and training, alternating, for `secs` in all.
+
+    Returns `{"actors", "emulator_steps_per_sec", "train_steps_per_sec", "ratio", "share_env", "share_forward",
+    "share_backward", "share_update", "share_waiting"}`; the shares are of an actor's time and add up to 1.
+    """
+
+def bench_network(config: str, env_spec: str) -> dict[str, float]:
+    """Medians on one thread: `forward_us` at batch 1, `update_us` of one whole update."""
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """`{"format_version", "steps", "secs", "algo", "net", "num_actions", "episodes", "updates"}` of a checkpoint."""

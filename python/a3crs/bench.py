@@ -1,0 +1,43 @@
+"""How fast training is, next to its environments alone, for several numbers of actors."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from a3crs import _core
+from a3crs.config import TrainConfig
+from a3crs.envs import Mode, resolve
+from a3crs.errors import RunError
+
+
+def bench_actors(
+    config: TrainConfig,
+    actors: Sequence[int],
+    secs: float,
+    on_row: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> dict[str, Any]:
+    """Measures for `secs` with each number of actors.
+
+    Returns `{"env", "isa", "cores", "rows": [...], "network": {"forward_us", "update_us"}}`; a row has `actors`,
+    `emulator_steps_per_sec` (same environments, random actions, no network), `train_steps_per_sec`, their `ratio`, and
+    the shares of time of environment, forward, backward, update and waiting. `on_row` hears of each row.
+    """
+    family = resolve(config.env, config.protocol, Mode.TRAINING)
+    network = _core.bench_network(config.to_json(), family.spec.to_json())
+    rows = []
+    for count in actors:
+        row = _core.bench(dataclasses.replace(config, actors=count).to_json(), family.spec.to_json(), family.make, secs)
+        rows.append(row)
+        on_row(row)
+    return {"env": family.spec.name, "isa": _core.isa(), "cores": os.cpu_count(), "rows": rows, "network": network}
+
+
+def write_figures(path: Path, figures: dict[str, Any]) -> None:
+    """Writes what `bench_actors` returned as JSON."""
+    try:
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    except OSError as e:
+        raise RunError(f"{path} cannot be written: {e.strerror}.") from e

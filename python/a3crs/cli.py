@@ -1,0 +1,181 @@
+"""The command line: parse, build a config, call. No logic of its own."""
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import a3crs
+from a3crs.config import TrainConfig, parse_assignment, parse_count, read_settings
+from a3crs.errors import A3crsError, ConfigError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+Env = Annotated[str | None, typer.Option(help="Atari game in any spelling (see `a3crs envs`), or a Gymnasium id.")]
+Run = Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)]
+Frames = Annotated[str | None, typer.Option(help="Length of the run in emulator frames: 320M, 4k, 1e6.")]
+Seed = Annotated[int | None, typer.Option(help="Of everything random.")]
+Settings = Annotated[Path | None, typer.Option("--config", help="Settings from a TOML or JSON file.")]
+Assignments = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="Any setting; may be repeated.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show nothing but errors.")]
+
+
+def main() -> None:
+    """The entry point: every foreseen failure becomes one sentence on standard error and an exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command line; the exit code is 0, 1 after a failure, 2 after bad usage or settings, 130 after Ctrl-C."""
+    command = typer.main.get_command(app)
+    try:
+        # Typer's own main would replace a KeyboardInterrupt, and with it the note that says how to go on.
+        with command.make_context("a3crs", arguments) as context:
+            command.invoke(context)
+        return 0
+    except typer.Exit as e:
+        return e.exit_code
+    except typer.TyperException as e:  # wrong flags and arguments
+        return _fail(e.format_message(), e, exit_code=2)
+    except ConfigError as e:
+        return _fail(str(e), e, exit_code=2)
+    except A3crsError as e:
+        return _fail(str(e), e, exit_code=1)
+    except KeyboardInterrupt as e:
+        print(file=sys.stderr)  # below the terminal's ^C
+        return _fail("stopped.", e, exit_code=130, kind="")
+    except Exception as e:  # of the environment, most likely: its author needs the traceback
+        traceback.print_exception(e)
+        return _fail(f"{type(e).__name__}: {e}", e, exit_code=1)
+
+
+def _fail(message: str, cause: BaseException, *, exit_code: int, kind: str = "error: ") -> int:
+    print(f"a3crs: {kind}{message}", *getattr(cause, "__notes__", []), sep="\n", file=sys.stderr)
+    return exit_code
+
+
+@app.callback(invoke_without_command=True)
+def no_command(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Asynchronous advantage actor-critic (Mnih et al. 2016) on CPU threads."""
+    if version:
+        print(f"a3crs {a3crs.__version__}")
+        raise typer.Exit()
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def train(
+    env: Env = None,
+    algo: Annotated[str | None, typer.Option(help="Method.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Rules of Atari games: atari2016 or ale-v5.")] = None,
+    actors: Annotated[int | None, typer.Option(help="Actor-learner threads.")] = None,
+    frames: Frames = None,
+    steps: Annotated[str | None, typer.Option(help="The same in agent steps; one of Atari is 4 frames.")] = None,
+    t_max: Annotated[int | None, typer.Option(help="Actions between two updates.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Initial learning rate.")] = None,
+    seed: Seed = None,
+    out: Annotated[Path | None, typer.Option(help="Directory of the run, new or empty.")] = None,
+    config: Settings = None,
+    settings: Assignments = [],  # noqa: B006
+    quiet: Quiet = False,
+) -> None:
+    """Train an agent. Without further flags, the settings are the paper's: 16 actors, t_max 5, 320M frames."""
+    from a3crs.report import result_lines
+    from a3crs.train import start_run
+
+    flags = {"env": env, "algo": algo, "protocol": protocol, "actors": actors, "t_max": t_max, "lr": lr, "seed": seed}
+    if frames is not None and steps is not None:
+        raise ConfigError("--frames and --steps say the same thing: give one of them.")
+    if steps is not None:
+        flags["total_steps"] = parse_count(steps, what="--steps")
+    count = None if frames is None else parse_count(frames, what="--frames")
+    result = start_run(_config(config, settings, flags), frames=count, out=out, quiet=quiet)
+    if not quiet:
+        print(*result_lines(result.run.path, result.summary), sep="\n")
+
+
+@app.command()
+def resume(run: Run, frames: Frames = None, quiet: Quiet = False) -> None:
+    """Go on with a run where its newest checkpoint left off; --frames gives it a new length."""
+    from a3crs.report import result_lines
+    from a3crs.train import resume_run
+
+    count = None if frames is None else parse_count(frames, what="--frames")
+    result = resume_run(run, frames=count, quiet=quiet)
+    if not quiet:
+        print(*result_lines(result.run.path, result.summary), sep="\n")
+
+
+@app.command(name="eval")
+def evaluate(
+    run: Run,
+    episodes: Annotated[int, typer.Option(help="Whole games to play.")] = 30,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Take the likeliest action instead of sampling.")] = False,
+    checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint other than the newest.")] = None,
+    seed: Annotated[int, typer.Option(help="Game i starts from seed + i.")] = 0,
+) -> None:
+    """Play whole games with a trained agent and report the raw score."""
+    from a3crs.evaluate import Evaluation, evaluate_run
+    from a3crs.report import evaluation_lines
+
+    how = Evaluation(episodes=episodes, greedy=greedy, checkpoint=checkpoint, seed=seed)
+    print(*evaluation_lines(evaluate_run(run, how)), sep="\n")
+
+
+@app.command()
+def bench(
+    env: Env = "Pong",
+    actors: Annotated[str, typer.Option(help="Numbers of actors, separated by commas.")] = "1,2,4,8,16",
+    secs: Annotated[float, typer.Option(help="Seconds for each number of actors.")] = 10.0,
+    config: Settings = None,
+    settings: Assignments = [],  # noqa: B006
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file as well.")] = None,
+) -> None:
+    """Measure training next to its environments alone, and where the time of a step goes."""
+    from a3crs.bench import bench_actors, write_figures
+    from a3crs.report import bench_footer, bench_header, bench_line
+
+    counts = [parse_count(count, what="--actors") for count in actors.split(",")]
+    print(bench_header())
+    figures = bench_actors(_config(config, settings, {"env": env}), counts, secs, lambda row: print(bench_line(row)))
+    print(bench_footer(figures))
+    if json is not None:
+        write_figures(json, figures)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this installation: processor, packages, games, and a one-second self-test."""
+    from a3crs.doctor import examine
+
+    sick = False
+    for finding in examine():
+        print(f"{'FAIL' if finding.cure else 'ok':4}  {finding.name}: {finding.detail}", flush=True)
+        if finding.cure:
+            print(f"      {finding.cure}")
+            sick = True
+    raise typer.Exit(1 if sick else 0)
+
+
+@app.command()
+def envs() -> None:
+    """List the Atari games; a star marks the 57 of the benchmark."""
+    from a3crs.atari57 import references
+    from a3crs.envs.atari import display_name, games
+
+    for game in games():
+        print(f"{'*' if game in references() else ' '} {display_name(game)}")
+
+
+def _config(file: Path | None, assignments: list[str], flags: dict[str, Any]) -> TrainConfig:
+    """File, then --set, then flags: the later wins."""
+    settings = {} if file is None else read_settings(file)
+    settings |= dict(parse_assignment(assignment) for assignment in assignments)
+    settings |= {name: value for name, value in flags.items() if value is not None}
+    return TrainConfig.from_mapping(settings)

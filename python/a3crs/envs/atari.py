@@ -1,0 +1,211 @@
+"""Atari 2600 games through ALE's C++ vector environment, one game per actor.
+
+`ALEInterface.act` holds the interpreter's lock during emulation, so actor threads on it would not scale.
+`AtariVectorEnv(num_envs=1, num_threads=1)` emulates, pools, resizes and stacks in C++ with the lock released; this
+module adds what the paper's setting needs on top. Two protocols:
+
+- `atari2016` (default), the setting of Mnih et al. 2015 and 2016: action repeat 4, maximum of the last 2 frames,
+  84x84 luminance, stack of 4, minimal action set, no sticky actions, up to 30 no-ops at the start of a game and after
+  a lost life, a lost life is terminal in training only, games end after 108,000 frames (30 minutes), no FIRE on reset.
+- `ale-v5`, the setting of Machado et al. 2018: the same images, but sticky actions (0.25), all 18 actions, no no-ops
+  and no life-loss terminal.
+
+Deviations from the paper's emulator (DeepMind's alewrap), all of them ALE's C++ or forced by it:
+
+- the screen is resized with area averaging; alewrap interpolates bilinearly;
+- no-ops at the start of a game are uniform on 0..30, in alewrap on 1..30;
+- no-ops after a lost life come in whole action repeats, 4 x (1..7) = 4..28 frames, in alewrap 1..30 frames. Their
+  rewards count in the game's score but reach no learner;
+- an action's repeat runs on through the frame on which a life is lost; alewrap breaks it there;
+- the frame that ends a game is not captured: its observation repeats the pooled screen before it (nobody acts on it,
+  and only a game cut at 108,000 frames bootstraps from it).
+"""
+
+import random
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ale_py import roms
+from ale_py.registration import rom_id_to_name
+from ale_py.vector_env import AtariVectorEnv
+
+from a3crs.envs.spec import EnvFamily, EnvSpec, ImageObs, Mode, Observation
+from a3crs.errors import ConfigError, EnvError
+
+FRAMES_PER_STEP = 4
+STACK = 4
+SCREEN = 84
+MAX_GAME_FRAMES = 108_000  # Table S3: 30 minutes of emulator time
+
+# ALE prints a message and ends the process when it loads one of these: they have no one-player mode.
+MULTIPLAYER_ONLY = frozenset({"combat", "joust", "maze_craze", "warlords"})
+
+_FULL_STRENGTH = [1.0]  # paddle strength; anything else is for continuous actions
+
+
+@dataclass(frozen=True)
+class AtariProtocol:
+    """The rules a game is played by."""
+
+    sticky_prob: float  # probability, each frame, that the emulator repeats the action before
+    full_action_space: bool
+    max_noop_frames: int
+    life_loss_is_terminal: bool  # in training
+
+
+PROTOCOLS = {
+    "atari2016": AtariProtocol(0.0, full_action_space=False, max_noop_frames=30, life_loss_is_terminal=True),
+    "ale-v5": AtariProtocol(0.25, full_action_space=True, max_noop_frames=0, life_loss_is_terminal=False),
+}
+
+
+class AtariGame:
+    """One game on one emulator, speaking the `Env` protocol; observations are uint8 of shape (4, 84, 84).
+
+    In training under a protocol where a lost life is terminal, `reset()` after a lost life goes on with the same game,
+    as DQN does: 4 to 28 frames of no-ops, then a frame stack that starts anew. Should the game end during those
+    no-ops, a new one is started, and its first step reports the finished one.
+    """
+
+    def __init__(self, game: str, protocol: AtariProtocol, mode: Mode) -> None:
+        env = AtariVectorEnv(
+            game,
+            num_envs=1,
+            num_threads=1,
+            max_num_frames_per_episode=MAX_GAME_FRAMES,
+            repeat_action_probability=protocol.sticky_prob,
+            full_action_space=protocol.full_action_space,
+            img_height=SCREEN,
+            img_width=SCREEN,
+            stack_num=STACK,
+            frameskip=FRAMES_PER_STEP,
+            noop_max=protocol.max_noop_frames + 1,  # ALE draws from 0..noop_max-1
+            # ALE's own episodic_life restarts the whole game at each lost life: the later lives would never be
+            # seen, and no score of a whole game would exist. Lives are therefore followed here.
+            episodic_life=False,
+            reward_clipping=False,
+            use_fire_reset=False,
+        )
+        # The C++ object itself, because the step is the hot path and AtariVectorEnv's own builds arrays nobody needs.
+        # Untyped, because its stub asks for arrays where the C++ takes any sequence, and lists are faster.
+        self._ale: Any = env.ale
+        self.num_actions = len(env.ale.get_action_set())
+        self._cuts_at_life_loss = protocol.life_loss_is_terminal and mode is Mode.TRAINING
+        self._max_noop_repeats = protocol.max_noop_frames // FRAMES_PER_STEP
+        self._rng = random.Random()
+        self._lives = 0
+        self._life_lost = False
+        self._blank_frames = 0
+        self._return = 0
+        self._length_steps = 0
+        self._unreported: dict[str, Any] = {}
+
+    def reset(self, *, seed: int | None = None) -> tuple[Observation, dict[str, Any]]:
+        """Goes on after a lost life, else starts a new game.
+
+        A seed makes the emulator and the no-ops repeatable; it reloads the game (80 ms), so it is meant for the first
+        reset only. It is taken modulo 2^31, which is what ALE holds.
+        """
+        if seed is None and self._life_lost:
+            return self._next_life()
+        return self._new_game(seed), {}
+
+    def _new_game(self, seed: int | None) -> Observation:
+        if seed is not None:
+            self._rng.seed(seed)
+        obs, info = self._ale.reset([0], [-1 if seed is None else seed % 2**31])
+        self._lives = info["lives"].item()
+        self._life_lost = False
+        self._blank_frames = 0  # ALE has cleared the stack
+        self._return = 0
+        self._length_steps = 0
+        first: Observation = obs[0]
+        return first
+
+    def _next_life(self) -> tuple[Observation, dict[str, Any]]:
+        for _ in range(self._rng.randint(1, self._max_noop_repeats)):
+            obs, _, terminated, truncated = self._emulate(0)
+            if terminated or truncated:
+                self._unreported = self._whole_game()
+                return self._new_game(None), {}
+        self._life_lost = False
+        self._blank_frames = STACK - 1
+        obs[: self._blank_frames] = 0  # the screens of the life before do not show through
+        return obs, {}
+
+    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Repeats the action for 4 frames; the reward is the raw sum of their rewards."""
+        if not 0 <= action < self.num_actions:  # ALE's worker thread would never answer
+            raise EnvError(f"Action {action} does not exist: this game has the actions 0 to {self.num_actions - 1}.")
+        obs, reward, terminated, truncated = self._emulate(action)
+        self._length_steps += 1
+        if self._blank_frames:
+            self._blank_frames -= 1
+            obs[: self._blank_frames] = 0
+        info, self._unreported = self._unreported, {}
+        if terminated or truncated:
+            info = self._whole_game()
+        return obs, reward, terminated or self._life_lost, truncated, info
+
+    def _emulate(self, action: int) -> tuple[Observation, int, bool, bool]:
+        """One action repeat: (observation, raw reward, the game is over, the game was cut at the frame limit)."""
+        self._ale.send([action], _FULL_STRENGTH)
+        obs, reward, terminated, truncated, info = self._ale.recv()
+        points, over, cut, lives = reward.item(), terminated.item(), truncated.item(), info["lives"].item()
+        self._return += points
+        # A count of 0 is not a lost life: some games show it for a few frames before they are over.
+        self._life_lost = self._cuts_at_life_loss and 0 < lives < self._lives and not (over or cut)
+        self._lives = lives
+        return obs[0], points, over, cut
+
+    def _whole_game(self) -> dict[str, Any]:
+        return {"episode": {"r": float(self._return), "l": self._length_steps}}
+
+
+def game_of(name: str) -> str | None:
+    """ALE's name for any way people write a game: `Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`, `ms_pacman`.
+
+    The name picks the game only; the rules it is played by are the protocol's. None where no game has that name.
+    """
+    bare = name.removeprefix("ALE/")
+    bare = re.sub(r"-v\d+$", "", bare)
+    bare = re.sub(r"(NoFrameskip|Deterministic)$", "", bare)
+    return _games_by_key().get(_key(bare))
+
+
+def games() -> list[str]:
+    """ALE's names of the games that can be played, sorted."""
+    return sorted(set(roms.get_all_rom_ids()) - MULTIPLAYER_ONLY)
+
+
+def display_name(game: str) -> str:
+    """`montezuma_revenge` -> `MontezumaRevenge`, the name in Gymnasium's ids and in run directories."""
+    return rom_id_to_name(game)
+
+
+def atari_family(game: str, protocol: str, mode: Mode) -> EnvFamily:
+    """One game under one protocol. The emulator is started once here, to learn the number of actions."""
+    if game in MULTIPLAYER_ONLY:
+        raise ConfigError(f"{display_name(game)} needs two players; a3crs plays one-player games only.")
+    if protocol not in PROTOCOLS:
+        raise ConfigError(f"There is no protocol {protocol!r}: choose {' or '.join(map(repr, PROTOCOLS))}.")
+    rules = PROTOCOLS[protocol]
+    spec = EnvSpec(
+        name=display_name(game),
+        obs=ImageObs(STACK, SCREEN, SCREEN),
+        num_actions=AtariGame(game, rules, mode).num_actions,
+        frames_per_step=FRAMES_PER_STEP,
+        game=game,
+    )
+    return EnvFamily(spec, lambda actor: AtariGame(game, rules, mode))
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+@cache
+def _games_by_key() -> dict[str, str]:
+    return {_key(game): game for game in roms.get_all_rom_ids()}

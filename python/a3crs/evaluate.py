@@ -1,0 +1,95 @@
+"""Evaluating a checkpoint: whole games, raw scores, no-op starts where the protocol has them."""
+
+import json
+import os
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from a3crs import _core
+from a3crs.atari57 import references
+from a3crs.envs import EnvFamily, EnvSpec, Mode, resolve
+from a3crs.errors import ConfigError, RunError
+from a3crs.rundir import RunDir
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How to evaluate. The paper does not say whether it sampled the policy; sampling is what others do."""
+
+    episodes: int = 30
+    greedy: bool = False
+    seed: int = 0  # episode i starts from seed + i
+    checkpoint: Path | None = None  # the newest one where None
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise ConfigError(f"episodes is {self.episodes}, but it must be at least 1.")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}, but it must be at least 0.")
+
+
+def evaluate_run(
+    path: Path,
+    how: Evaluation,
+    *,
+    family: EnvFamily | None = None,
+    on_episode: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> dict[str, Any]:
+    """Plays whole games with a run's checkpoint; appends the row it returns to evals.jsonl (`runlog.schema.EVALS`).
+
+    `on_episode` hears of each game as it ends: `{"episode", "seed", "return", "length_steps"}`.
+    """
+    run = RunDir(path)
+    config = run.read_config()
+    checkpoint = run.checkpoint(how.checkpoint)
+    family = family or resolve(config.env, config.protocol, Mode.EVALUATION)
+    steps = _core.read_checkpoint(str(checkpoint))["steps"]
+    played = _core.evaluate(
+        config.to_json(),
+        family.spec.to_json(),
+        family.make,
+        str(checkpoint),
+        how.episodes,
+        min(how.episodes, os.cpu_count() or 1),
+        how.seed,
+        how.greedy,
+        on_episode,
+    )
+    row = {
+        "steps": steps,
+        "frames": steps * family.spec.frames_per_step,
+        "protocol": config.protocol if family.spec.game else None,
+        "policy": "greedy" if how.greedy else "sampled",
+        **summarise([episode["return"] for episode in played], family.spec),
+        "checkpoint": checkpoint.resolve().name,
+    }
+    _append(run.evals, row)
+    return row
+
+
+def summarise(returns: list[float], spec: EnvSpec) -> dict[str, Any]:
+    """Mean, median, standard error of the mean (null for one episode) and human-normalised mean in percent.
+
+    The human and random references are those of no-op starts; games without them, and other environments, have null.
+    """
+    mean = statistics.fmean(returns)
+    reference = references().get(spec.game or "")
+    return {
+        "episodes": len(returns),
+        "mean": mean,
+        "median": statistics.median(returns),
+        "stderr": statistics.stdev(returns) / len(returns) ** 0.5 if len(returns) > 1 else None,
+        "human_normalised": reference.human_normalised(mean) if reference else None,
+        "returns": returns,
+    }
+
+
+def _append(log: Path, row: dict[str, Any]) -> None:
+    try:
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+    except OSError as e:
+        raise RunError(f"{log} cannot be written: {e.strerror}.") from e

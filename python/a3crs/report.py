@@ -1,0 +1,59 @@
+"""The lines that commands print when they are done."""
+
+from pathlib import Path
+from typing import Any
+
+BENCH_SHARES = ("share_env", "share_forward", "share_backward", "share_update", "share_waiting")
+
+
+def number(value: float | None, spec: str) -> str:
+    """The value in a format, `-` where there is none yet."""
+    return "-" if value is None else format(value, spec)
+
+
+def result_lines(run: Path, summary: dict[str, Any]) -> list[str]:
+    """How a run ended, and what to do next."""
+    speed = summary["frames"] / summary["secs"] if summary["secs"] else 0.0
+    lines = [
+        f"{summary['frames']:,} frames, {summary['episodes']:,} episodes, {summary['updates']:,} updates "
+        f"in {summary['secs']:,.0f} s ({speed:,.0f} frames/s)",
+        f"return of the last 100 episodes: mean {number(summary['return_mean_100'], '.1f')}, "
+        f"best {number(summary['return_best_100'], '.1f')}",
+        f"evaluate with: a3crs eval {run}",
+    ]
+    if summary["refused_updates"]:
+        lines.insert(1, f"{summary['refused_updates']:,} updates were refused: their gradients were not finite")
+    return lines
+
+
+def evaluation_lines(row: dict[str, Any]) -> list[str]:
+    """An evaluation, as `a3crs eval` prints it."""
+    lines = [
+        f"{row['episodes']} episodes at {row['frames']:,} frames, {row['policy']} policy",
+        f"mean {row['mean']:.1f} (standard error {number(row['stderr'], '.1f')}), median {row['median']:.1f}",
+    ]
+    if row["human_normalised"] is not None:
+        lines.append(f"human-normalised {row['human_normalised']:.1f} %")
+    return lines
+
+
+def bench_header() -> str:
+    """The head of the table of `a3crs bench`."""
+    shares = "".join(f"{share.removeprefix('share_'):>10}" for share in BENCH_SHARES)
+    return f"{'actors':>6}{'emulator/s':>12}{'training/s':>12}{'ratio':>8}{shares}"
+
+
+def bench_line(row: dict[str, Any]) -> str:
+    """One number of actors; speeds are in agent steps."""
+    shares = "".join(f"{row[share]:>10.1%}" for share in BENCH_SHARES)
+    speeds = f"{row['emulator_steps_per_sec']:>12,.0f}{row['train_steps_per_sec']:>12,.0f}"
+    return f"{row['actors']:>6}{speeds}{row['ratio']:>8.2f}{shares}"
+
+
+def bench_footer(figures: dict[str, Any]) -> str:
+    """The network alone."""
+    network = figures["network"]
+    return (
+        f"one forward {network['forward_us']:.0f} us, one update {network['update_us']:.0f} us on one thread "
+        f"({figures['isa']}, {figures['cores']} cores)"
+    )

@@ -1,0 +1,150 @@
+"""A run on disk: its directory, config.json, meta.json and the names of everything else in it."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from a3crs import _core
+from a3crs.config import TrainConfig, read_settings
+from a3crs.errors import CheckpointError, ConfigError, RunError
+
+PACKAGES = ("a3crs", "ale-py", "gymnasium", "numpy", "polars", "typer")
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The complete settings."""
+        return self.path / "config.json"
+
+    @property
+    def meta(self) -> Path:
+        """Where and with which software the run was made: one entry for each time it was started or resumed."""
+        return self.path / "meta.json"
+
+    @property
+    def evals(self) -> Path:
+        """One row for each evaluation."""
+        return self.path / "evals.jsonl"
+
+    @property
+    def latest_checkpoint(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / "checkpoints" / "latest.safetensors"
+
+    def read_config(self) -> TrainConfig:
+        """The settings the run was started with."""
+        if not self.config.is_file():
+            raise ConfigError(f"{self.path} is not a run: it has no config.json.")
+        return TrainConfig.from_mapping(read_settings(self.config))
+
+    def write_config(self, config: TrainConfig) -> None:
+        """Saves the settings whole or not at all."""
+        _write(self.config, config.to_json())
+
+    def checkpoint(self, chosen: Path | None) -> Path:
+        """The chosen checkpoint, or the newest one; CheckpointError where there is none."""
+        path = chosen or self.latest_checkpoint
+        if not path.is_file():
+            raise CheckpointError(f"There is no checkpoint {path}.")
+        return path
+
+    def add_session(self) -> None:
+        """Notes in meta.json that the run is started or resumed now, on this machine."""
+        sessions = json.loads(self.meta.read_text(encoding="utf-8"))["sessions"] if self.meta.exists() else []
+        _write(self.meta, json.dumps({"sessions": [*sessions, session()]}, indent=2) + "\n")
+
+    def forget_after(self, steps: int) -> None:
+        """Drops the log rows after T = `steps` and half-written ones, because the run goes on from there."""
+        for log in (self.path / "episodes.jsonl", self.path / "progress.jsonl"):
+            if log.exists():
+                text = log.read_bytes()
+                rows = text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
+                _write(log, b"".join(row for row in rows if json.loads(row)["steps"] <= steps).decode())
+
+
+def create(config: TrainConfig, env_name: str, out: Path | None) -> RunDir:
+    """Makes the directory of a new run, `runs/<env>__<algo>-<net>__s<seed>__<time>` unless `out` names another."""
+    if out is None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        safe = "".join(c if c.isalnum() or c in "-." else "-" for c in env_name)
+        out = Path("runs") / f"{safe}__{config.algo}-{config.net}__s{config.seed}__{stamp}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            raise ConfigError(f"{out} is not empty: name a new directory, or go on with `a3crs resume {out}`.")
+    except OSError as e:
+        raise ConfigError(f"{out} cannot be used for a run: {e.strerror}.") from e
+    run = RunDir(out)
+    run.write_config(config)
+    run.add_session()
+    return run
+
+
+def session() -> dict[str, Any]:
+    """Versions, machine and commit; no environment variables, no names of users or hosts."""
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "build_profile": _core.build_profile,
+        "isa": _core.isa(),
+        "cpu": cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "commit": _commit(),
+    }
+
+
+def cpu_name() -> str:
+    """The model of the processor, as far as the system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of a3crs itself, with `-dirty` after it where files differ; None where it runs from no checkout."""
+    root = Path(__file__).parents[2]
+    if not (root / "rust" / "core" / "Cargo.toml").exists():
+        return None
+    try:
+        git = ["git", "-C", str(root)]
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{head}-dirty" if status else head
+
+
+def _write(path: Path, text: str) -> None:
+    """Replaces a file at once: a reader sees the old text or the new one."""
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as e:
+        raise RunError(f"{path} cannot be written: {e.strerror}.") from e

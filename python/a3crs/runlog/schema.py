@@ -1,0 +1,65 @@
+"""The columns of a run's three logs. One JSON object a line; no value yet is null, never NaN.
+
+`_steps` are agent decisions summed over the actors, `frames` emulator frames (4 a step in Atari games), `secs` seconds
+of training including those before a resume. Returns are raw scores of whole episodes.
+"""
+
+import polars as pl
+
+# One row for each whole episode, when it ends.
+EPISODES = pl.Schema(
+    {
+        "steps": pl.Int64,  # T when it ended
+        "frames": pl.Int64,
+        "secs": pl.Float64,
+        "actor": pl.Int64,
+        "episode_return": pl.Float64,
+        "length_steps": pl.Int64,
+    }
+)
+
+# One row about every 2 seconds; what is a mean is one over the time since the row before.
+PROGRESS = pl.Schema(
+    {
+        "steps": pl.Int64,  # T
+        "frames": pl.Int64,
+        "secs": pl.Float64,
+        "steps_per_sec": pl.Float64,
+        "lr": pl.Float64,
+        "episodes": pl.Int64,  # so far
+        "return_mean_100": pl.Float64,  # of the last 100 episodes
+        "return_best_100": pl.Float64,
+        "length_mean_100": pl.Float64,  # steps
+        "entropy": pl.Float64,  # nats
+        "value_loss": pl.Float64,
+        "policy_loss": pl.Float64,
+        "grad_norm": pl.Float64,  # before clipping
+        "clipped_share": pl.Float64,  # of updates, 0..1
+        "staleness": pl.Float64,  # updates by others between an actor's pull and its push
+        "updates": pl.Int64,  # so far
+        "refused_updates": pl.Int64,  # so far: their gradients were not finite
+        "share_env": pl.Float64,  # of the time, 0..1; the five add up to 1
+        "share_forward": pl.Float64,
+        "share_backward": pl.Float64,
+        "share_update": pl.Float64,
+        "share_waiting": pl.Float64,
+        "rss_mb": pl.Float64,  # resident memory, MiB
+    }
+)
+
+# One row for each evaluation of a checkpoint.
+EVALS = pl.Schema(
+    {  # type: ignore[arg-type]  # a type and a type with an inner type have no common name
+        "steps": pl.Int64,  # of the checkpoint
+        "frames": pl.Int64,
+        "protocol": pl.String,
+        "policy": pl.String,  # "sampled" or "greedy"
+        "episodes": pl.Int64,
+        "mean": pl.Float64,
+        "median": pl.Float64,
+        "stderr": pl.Float64,  # of the mean; null for a single episode
+        "human_normalised": pl.Float64,  # percent; null where no reference is known
+        "returns": pl.List(pl.Float64()),
+        "checkpoint": pl.String,  # file name
+    }
+)

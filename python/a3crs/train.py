@@ -1,0 +1,113 @@
+"""Starting and resuming runs."""
+
+import dataclasses
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from a3crs import _core, rundir
+from a3crs.config import TrainConfig
+from a3crs.display import open_display
+from a3crs.envs import EnvFamily, Mode, resolve
+from a3crs.errors import ConfigError
+from a3crs.rundir import RunDir
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended: where it lies, and the core's summary."""
+
+    run: RunDir
+    summary: dict[str, Any]
+
+
+def start_run(
+    config: TrainConfig,
+    *,
+    frames: int | None = None,
+    out: Path | None = None,
+    quiet: bool = False,
+    family: EnvFamily | None = None,
+) -> Result:
+    """Trains from scratch in a new directory.
+
+    `frames` replaces `config.total_steps` by as many agent steps as give that many frames. `family` brings an
+    environment of your own, made by `a3crs.envs.gym.gym_family`; otherwise `config.env` is looked up by name.
+    """
+    family = family or resolve(config.env, config.protocol, Mode.TRAINING)
+    config = with_frames(config, frames, family)
+    run = rundir.create(config, family.spec.name, out)
+    return _train(run, config, family, resume_from=None, quiet=quiet)
+
+
+def resume_run(
+    path: Path,
+    *,
+    frames: int | None = None,
+    quiet: bool = False,
+    family: EnvFamily | None = None,
+) -> Result:
+    """Goes on where the newest checkpoint of a run left off, in the same directory; `frames` gives it a new total."""
+    run = RunDir(path)
+    config = run.read_config()
+    checkpoint = run.checkpoint(None)
+    done = _core.read_checkpoint(str(checkpoint))["steps"]
+    family = family or resolve(config.env, config.protocol, Mode.TRAINING)
+    config = with_frames(config, frames, family)
+    if done >= config.total_steps:
+        done_frames = done * family.spec.frames_per_step
+        raise ConfigError(f"{path} has finished its {done_frames:,} frames: give it more with --frames.")
+    run.write_config(config)
+    run.add_session()
+    run.forget_after(done)
+    return _train(run, config, family, resume_from=checkpoint, quiet=quiet)
+
+
+def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> TrainConfig:
+    """The config with `total_steps` set from a number of frames, if there is one."""
+    if frames is None:
+        return config
+    return dataclasses.replace(config, total_steps=frames // family.spec.frames_per_step)
+
+
+def _train(run: RunDir, config: TrainConfig, family: EnvFamily, *, resume_from: Path | None, quiet: bool) -> Result:
+    with _terminate_like_ctrl_c(), open_display(config, quiet=quiet) as display:
+        if not quiet:
+            print(f"{family.spec.name}: {config.actors} actors, {_core.isa()}, {run.path}", file=sys.stderr)
+        try:
+            summary = _core.train(
+                config.to_json(),
+                family.spec.to_json(),
+                family.make,
+                str(run.path),
+                display.show,
+                None if resume_from is None else str(resume_from),
+            )
+        except BaseException as e:
+            if run.latest_checkpoint.exists():
+                e.add_note(f"The run is saved; go on with: a3crs resume {run.path}")
+            raise
+    return Result(run, summary)
+
+
+@contextmanager
+def _terminate_like_ctrl_c() -> Iterator[None]:
+    """While training, SIGTERM (of a batch system, or of `kill`) saves the run as Ctrl-C does."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # Python delivers signals to the main thread only
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

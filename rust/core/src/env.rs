@@ -1,0 +1,124 @@
+//! What an environment is to the training loop, and tiny environments to test and demonstrate it with.
+
+mod tiny;
+
+pub use tiny::{Catch, Chain};
+
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+
+/// How a step ended: never a bool, because a time limit ends the episode and still bootstraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The episode goes on.
+    No,
+    /// `s_{t+1}` is terminal: its value is 0.
+    Terminal,
+    /// Cut off by a time limit: the value of the final observation counts.
+    Truncated,
+}
+
+/// A whole episode (game) that has just ended, with what the user calls its score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Episode {
+    /// The sum of raw rewards.
+    pub episode_return: f64,
+    /// Its length in agent steps.
+    pub length_steps: u64,
+}
+
+/// What a step gives besides the observation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The raw reward; clipping is the training loop's business.
+    pub reward: f32,
+    /// Whether and how the episode ended *for learning* (a lost life may be terminal).
+    pub end: End,
+    /// Present exactly when a whole episode ended, which a lost life does not.
+    pub episode: Option<Episode>,
+}
+
+/// The shape and type of an observation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum ObsSpec {
+    /// `(channels, height, width)` bytes.
+    Image {
+        /// Stacked frames, or colours.
+        channels: usize,
+        /// Rows of pixels.
+        height: usize,
+        /// Pixels a row.
+        width: usize,
+    },
+    /// `(len)` f32.
+    Vector {
+        /// Number of features.
+        len: usize,
+    },
+}
+
+impl ObsSpec {
+    /// Number of elements of one observation.
+    pub fn len(&self) -> usize {
+        match *self {
+            ObsSpec::Image { channels, height, width } => channels * height * width,
+            ObsSpec::Vector { len } => len,
+        }
+    }
+
+    /// Whether an observation has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What the network and the log have to know of an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvSpec {
+    /// The observation.
+    pub obs: ObsSpec,
+    /// Number of discrete actions.
+    pub num_actions: usize,
+    /// Emulator frames a step (the action repeat): 4 for Atari.
+    pub frames_per_step: u64,
+}
+
+/// One observation, to be read.
+#[derive(Clone, Copy, Debug)]
+pub enum ObsRef<'a> {
+    /// An image's bytes, `(channels, height, width)`.
+    Image(&'a [u8]),
+    /// A vector's features.
+    Vector(&'a [f32]),
+}
+
+/// One observation, to be written by the environment.
+#[derive(Debug)]
+pub enum ObsMut<'a> {
+    /// An image's bytes, `(channels, height, width)`.
+    Image(&'a mut [u8]),
+    /// A vector's features.
+    Vector(&'a mut [f32]),
+}
+
+/// What an environment can fail with; it reaches the caller of the run unchanged.
+pub type EnvError = Box<dyn Error + Send + Sync>;
+
+/// An environment with actions `A`, owned by one actor.
+pub trait Env<A> {
+    /// Starts an episode and writes its first observation. A seed is given once, before the first episode.
+    fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError>;
+    /// Takes one action and writes the next observation, also when the episode ended with it.
+    fn step(&mut self, action: A, obs: ObsMut<'_>) -> Result<Step, EnvError>;
+}
+
+impl<A, E: Env<A> + ?Sized> Env<A> for Box<E> {
+    fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        (**self).reset(seed, obs)
+    }
+    fn step(&mut self, action: A, obs: ObsMut<'_>) -> Result<Step, EnvError> {
+        (**self).step(action, obs)
+    }
+}

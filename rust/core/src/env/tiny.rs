@@ -1,0 +1,123 @@
+//! Environments small enough to know the answer.
+
+use super::{End, Env, EnvError, Episode, ObsMut, ObsSpec, Step};
+use crate::rl::ActorRng;
+use rand::{RngExt, SeedableRng};
+
+/// A corridor of `len` cells. Action 1 goes right, 0 left; leaving it on the right pays 1 and is terminal.
+///
+/// With discount gamma the optimal value of cell `i` is `gamma^(len - 1 - i)`.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    len: usize,
+    time_limit_steps: u64,
+    cell: usize,
+    episode: Episode,
+}
+
+impl Chain {
+    /// A corridor of `len` cells whose episodes are truncated after `time_limit_steps`.
+    pub fn new(len: usize, time_limit_steps: u64) -> Self {
+        Chain { len, time_limit_steps, cell: 0, episode: Episode { episode_return: 0.0, length_steps: 0 } }
+    }
+
+    /// The cell, one-hot.
+    pub fn obs_spec(&self) -> ObsSpec {
+        ObsSpec::Vector { len: self.len }
+    }
+
+    fn show(&self, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        let ObsMut::Vector(obs) = obs else { return Err("Chain shows vectors".into()) };
+        obs.fill(0.0);
+        obs[self.cell.min(self.len - 1)] = 1.0;
+        Ok(())
+    }
+}
+
+impl Env<usize> for Chain {
+    fn reset(&mut self, _seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        self.cell = 0;
+        self.episode = Episode { episode_return: 0.0, length_steps: 0 };
+        self.show(obs)
+    }
+
+    fn step(&mut self, action: usize, obs: ObsMut<'_>) -> Result<Step, EnvError> {
+        self.cell = if action == 1 { self.cell + 1 } else { self.cell.saturating_sub(1) };
+        self.episode.length_steps += 1;
+        let arrived = self.cell == self.len;
+        let reward = if arrived { 1.0 } else { 0.0 };
+        self.episode.episode_return += f64::from(reward);
+        let end = if arrived {
+            End::Terminal
+        } else if self.episode.length_steps >= self.time_limit_steps {
+            End::Truncated
+        } else {
+            End::No
+        };
+        self.show(obs)?;
+        Ok(Step { reward, end, episode: (end != End::No).then_some(self.episode) })
+    }
+}
+
+/// A ball falls from the top of a `size` x `size` board; the paddle in the last row catches it (+1) or not (-1).
+///
+/// Actions: 0 left, 1 stay, 2 right. The board is drawn as an image of `size * scale` pixels a side, so that convolutions
+/// have something to see.
+#[derive(Clone, Debug)]
+pub struct Catch {
+    size: usize,
+    scale: usize,
+    rng: ActorRng,
+    ball: (usize, usize),
+    paddle: usize,
+}
+
+impl Catch {
+    /// A board of `size` x `size` cells, each `scale` x `scale` pixels.
+    pub fn new(size: usize, scale: usize) -> Self {
+        Catch { size, scale, rng: ActorRng::seed_from_u64(0), ball: (0, 0), paddle: size / 2 }
+    }
+
+    /// One grey image.
+    pub fn obs_spec(&self) -> ObsSpec {
+        ObsSpec::Image { channels: 1, height: self.size * self.scale, width: self.size * self.scale }
+    }
+
+    fn show(&self, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        let ObsMut::Image(pixels) = obs else { return Err("Catch shows images".into()) };
+        pixels.fill(0);
+        let width = self.size * self.scale;
+        for (row, column) in [self.ball, (self.size - 1, self.paddle)] {
+            for y in row * self.scale..(row + 1) * self.scale {
+                pixels[y * width + column * self.scale..][..self.scale].fill(255);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Env<usize> for Catch {
+    fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.rng = ActorRng::seed_from_u64(seed);
+        }
+        self.ball = (0, self.rng.random_range(0..self.size));
+        self.paddle = self.size / 2;
+        self.show(obs)
+    }
+
+    fn step(&mut self, action: usize, obs: ObsMut<'_>) -> Result<Step, EnvError> {
+        self.paddle = (self.paddle + action).saturating_sub(1).min(self.size - 1);
+        self.ball.0 += 1;
+        let landed = self.ball.0 == self.size - 1;
+        let reward = match (landed, self.ball.1 == self.paddle) {
+            (false, _) => 0.0,
+            (true, true) => 1.0,
+            (true, false) => -1.0,
+        };
+        self.show(obs)?;
+        let episode = Episode { episode_return: f64::from(reward), length_steps: self.size as u64 - 1 };
+        let end = if landed { End::Terminal } else { End::No };
+        Ok(Step { reward, end, episode: landed.then_some(episode) })
+    }
+}

@@ -1,0 +1,164 @@
+//! Element-wise kernels: activations, the conversion of images, the norm of a gradient.
+
+use super::simd::Simd;
+use super::{Isa, Kernel, dispatch};
+
+/// What a forward kernel applies to its sums before it writes them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Activation {
+    /// `y = x`
+    Identity,
+    /// `y = max(x, 0)`; NaN stays NaN.
+    Relu,
+}
+
+impl Activation {
+    #[inline(always)]
+    pub(super) fn apply<S: Simd>(self, simd: S, sums: &mut [S::V]) {
+        if self == Activation::Relu {
+            let zero = simd.splat(0.0);
+            // `max` returns its second operand when one is NaN: in this order a NaN survives.
+            sums.iter_mut().for_each(|sum| *sum = simd.max(zero, *sum));
+        }
+    }
+}
+
+/// The gradient before a ReLU from the one behind it: `dy <- dy` where `y > 0`, else 0.
+pub fn relu_backward(
+    isa: Isa,
+    y: &[f32],      // (n), the output of the ReLU
+    dy: &mut [f32], // (n)
+) {
+    assert_eq!(y.len(), dy.len(), "length of dy");
+    dispatch(isa, ReluBackward { y, dy });
+}
+
+pub(super) struct ReluBackward<'a> {
+    pub y: &'a [f32],
+    pub dy: &'a mut [f32],
+}
+
+impl Kernel for ReluBackward<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (mut y, mut dy) = (self.y.chunks_exact(S::LANES), self.dy.chunks_exact_mut(S::LANES));
+        for (y, dy) in (&mut y).zip(&mut dy) {
+            // SAFETY: both chunks hold `LANES` f32.
+            unsafe {
+                let kept = simd.keep_where_positive(simd.load(y.as_ptr()), simd.load(dy.as_ptr()));
+                simd.store(dy.as_mut_ptr(), kept);
+            }
+        }
+        for (y, dy) in y.remainder().iter().zip(dy.into_remainder()) {
+            *dy = if *y > 0.0 { *dy } else { 0.0 };
+        }
+    }
+}
+
+/// Grey-level planes (one frame after the other, or red, green, blue) to one image of floats in `[0, 1]`.
+pub fn images_to_f32(
+    isa: Isa,
+    channels: usize,
+    planes: &[u8],   // (channels, pixels), 0..=255
+    out: &mut [f32], // (pixels, channels)
+) {
+    assert!(channels > 0, "an image has at least one channel");
+    assert_eq!(planes.len(), out.len(), "length of the image");
+    assert_eq!(planes.len() % channels, 0, "length of the planes");
+    dispatch(isa, ImagesToF32 { channels, planes, out });
+}
+
+struct ImagesToF32<'a> {
+    channels: usize,
+    planes: &'a [u8],
+    out: &'a mut [f32],
+}
+
+/// Pixels that are interleaved as bytes, in one go, before they become floats.
+const BLOCK: usize = 16;
+
+impl Kernel for ImagesToF32<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match self.channels {
+            1 => self.blocks::<S, 1>(simd),
+            3 => self.blocks::<S, 3>(simd),
+            4 => self.blocks::<S, 4>(simd),
+            _ => self.pixels(0),
+        }
+    }
+}
+
+impl ImagesToF32<'_> {
+    #[inline(always)]
+    fn blocks<S: Simd, const C: usize>(self, simd: S) {
+        let pixels = self.planes.len() / C;
+        let scale = simd.splat(1.0 / 255.0);
+        for first in (0..pixels - pixels % BLOCK).step_by(BLOCK) {
+            let mut interleaved = [[0; C]; BLOCK];
+            for (c, plane) in self.planes.chunks_exact(pixels).enumerate() {
+                let plane: &[u8; BLOCK] = plane[first..].first_chunk().expect("a whole block");
+                interleaved.iter_mut().zip(plane).for_each(|(pixel, byte)| pixel[c] = *byte);
+            }
+            let bytes = interleaved.as_flattened();
+            for i in (0..bytes.len()).step_by(S::LANES) {
+                // SAFETY: `i + LANES <= C * BLOCK`, as `LANES` divides `BLOCK`; `bytes` has that length, and so has `out`
+                // from `first * C` on.
+                unsafe {
+                    let scaled = simd.mul(simd.load_u8(bytes.as_ptr().add(i)), scale);
+                    simd.store(self.out.as_mut_ptr().add(first * C + i), scaled);
+                }
+            }
+        }
+        self.pixels(pixels - pixels % BLOCK);
+    }
+
+    /// The pixels from `first` on, one by one.
+    #[inline(always)]
+    fn pixels(self, first: usize) {
+        let pixels = self.planes.len() / self.channels;
+        for (i, pixel) in self.out.chunks_exact_mut(self.channels).enumerate().skip(first) {
+            for (value, byte) in pixel.iter_mut().zip(self.planes[i..].iter().step_by(pixels)) {
+                *value = f32::from(*byte) * (1.0 / 255.0);
+            }
+        }
+    }
+}
+
+/// `sum of x^2`: the square of the norm of a gradient. A NaN or an infinity in `x` makes the sum NaN or infinite; so does
+/// an element beyond about 1e19, whose square is no f32.
+pub fn sum_of_squares(isa: Isa, x: &[f32]) -> f64 {
+    dispatch(isa, SumOfSquares(x))
+}
+
+struct SumOfSquares<'a>(&'a [f32]);
+
+/// Elements that are added in f32 before their sum joins the f64: few enough that each lane's rounding stays at 1e-6.
+const F32_SUM: usize = 4096;
+
+impl Kernel for SumOfSquares<'_> {
+    type Out = f64;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> f64 {
+        let mut total = 0.0;
+        for part in self.0.chunks(F32_SUM) {
+            let mut sums = [simd.splat(0.0); 4];
+            let mut vectors = part.chunks_exact(4 * S::LANES);
+            for four in &mut vectors {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: `four` holds 4 vectors.
+                    let x = unsafe { simd.load(four.as_ptr().add(v * S::LANES)) };
+                    *sum = simd.mul_add(x, x, *sum);
+                }
+            }
+            total += f64::from(simd.sum(simd.add(simd.add(sums[0], sums[1]), simd.add(sums[2], sums[3]))));
+            total += vectors.remainder().iter().map(|x| f64::from(x * x)).sum::<f64>();
+        }
+        total
+    }
+}

@@ -1,0 +1,154 @@
+//! The textbook twin of every kernel: the formula, loop by loop, for tests and benches.
+//!
+//! Generic over the float, so that the gradients can be compared with finite differences in f64. The arguments are those of
+//! the fast kernels without the instruction set and the scratch.
+
+use super::activation::Activation;
+use super::conv2d::Conv2dShape;
+use super::linear::LinearShape;
+use num_traits::Float;
+
+fn activate<F: Float>(activation: Activation, sum: F) -> F {
+    match activation {
+        Activation::Relu if sum < F::zero() => F::zero(),
+        _ => sum,
+    }
+}
+
+/// `dy <- dy` where `y > 0`, else 0.
+pub fn relu_backward<F: Float>(y: &[F], dy: &mut [F]) {
+    for i in 0..y.len() {
+        dy[i] = if y[i] > F::zero() { dy[i] } else { F::zero() };
+    }
+}
+
+/// `out[p, c] = planes[c, p] / 255`.
+pub fn images_to_f32<F: Float + From<u8>>(channels: usize, planes: &[u8], out: &mut [F]) {
+    let pixels = planes.len() / channels;
+    for p in 0..pixels {
+        for c in 0..channels {
+            out[p * channels + c] = <F as From<u8>>::from(planes[c * pixels + p]) / <F as From<u8>>::from(255);
+        }
+    }
+}
+
+/// `sum of x^2`.
+pub fn sum_of_squares<F: Float>(x: &[F]) -> F {
+    x.iter().fold(F::zero(), |sum, x| sum + *x * *x)
+}
+
+/// `y[n, j] = activation(bias[j] + sum_i x[n, i] weight[i, j])`.
+pub fn linear_forward<F: Float>(
+    shape: &LinearShape,
+    batch: usize,
+    x: &[F],
+    weight: &[F],
+    bias: &[F],
+    activation: Activation,
+    y: &mut [F],
+) {
+    let LinearShape { inputs, outputs } = *shape;
+    for n in 0..batch {
+        for j in 0..outputs {
+            let sum = (0..inputs).fold(bias[j], |sum, i| sum + x[n * inputs + i] * weight[i * outputs + j]);
+            y[n * outputs + j] = activate(activation, sum);
+        }
+    }
+}
+
+/// `d_weight[i, j] = sum_n x[n, i] dy[n, j]`, `d_bias[j] = sum_n dy[n, j]`.
+pub fn linear_backward_weight<F: Float>(
+    shape: &LinearShape,
+    batch: usize,
+    x: &[F],
+    dy: &[F],
+    d_weight: &mut [F],
+    d_bias: &mut [F],
+) {
+    let LinearShape { inputs, outputs } = *shape;
+    for j in 0..outputs {
+        d_bias[j] = (0..batch).fold(F::zero(), |sum, n| sum + dy[n * outputs + j]);
+        for i in 0..inputs {
+            d_weight[i * outputs + j] =
+                (0..batch).fold(F::zero(), |sum, n| sum + x[n * inputs + i] * dy[n * outputs + j]);
+        }
+    }
+}
+
+/// `dx[n, i] = sum_j dy[n, j] weight[i, j]` where the gate is positive (or there is none), else 0.
+pub fn linear_backward_input<F: Float>(
+    shape: &LinearShape,
+    batch: usize,
+    weight: &[F],
+    dy: &[F],
+    gate: Option<&[F]>,
+    dx: &mut [F],
+) {
+    let LinearShape { inputs, outputs } = *shape;
+    for n in 0..batch {
+        for i in 0..inputs {
+            let sum = (0..outputs).fold(F::zero(), |sum, j| sum + dy[n * outputs + j] * weight[i * outputs + j]);
+            let open = gate.is_none_or(|gate| gate[n * inputs + i] > F::zero());
+            dx[n * inputs + i] = if open { sum } else { F::zero() };
+        }
+    }
+}
+
+/// Calls `f(x, weight, y)` with the indices of every product of a convolution: `y += x * weight`.
+fn for_each_product(shape: &Conv2dShape, batch: usize, mut f: impl FnMut(usize, usize, usize)) {
+    let Conv2dShape { in_h, in_w, in_c, out_c, kernel, stride } = *shape;
+    let (out_h, out_w) = (shape.out_h(), shape.out_w());
+    for n in 0..batch {
+        for (oy, ox) in (0..out_h).flat_map(|oy| (0..out_w).map(move |ox| (oy, ox))) {
+            for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
+                for i in 0..in_c {
+                    for o in 0..out_c {
+                        let x = ((n * in_h + oy * stride + ky) * in_w + ox * stride + kx) * in_c + i;
+                        let weight = ((ky * kernel + kx) * in_c + i) * out_c + o;
+                        let y = ((n * out_h + oy) * out_w + ox) * out_c + o;
+                        f(x, weight, y);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `y[n, oy, ox, o] = activation(bias[o] + sum_{ky, kx, i} x[n, oy s + ky, ox s + kx, i] weight[ky, kx, i, o])`.
+pub fn conv2d_forward<F: Float>(
+    shape: &Conv2dShape,
+    batch: usize,
+    x: &[F],
+    weight: &[F],
+    bias: &[F],
+    activation: Activation,
+    y: &mut [F],
+) {
+    y.chunks_exact_mut(shape.out_c).for_each(|y| y.copy_from_slice(bias));
+    for_each_product(shape, batch, |i, w, o| y[o] = y[o] + x[i] * weight[w]);
+    y.iter_mut().for_each(|y| *y = activate(activation, *y));
+}
+
+/// `d_weight[ky, kx, i, o] = sum_{n, oy, ox} x[n, oy s + ky, ox s + kx, i] dy[n, oy, ox, o]`, `d_bias` the sum of `dy`.
+pub fn conv2d_backward_weight<F: Float>(
+    shape: &Conv2dShape,
+    batch: usize,
+    x: &[F],
+    dy: &[F],
+    d_weight: &mut [F],
+    d_bias: &mut [F],
+) {
+    d_weight.fill(F::zero());
+    for_each_product(shape, batch, |i, w, o| d_weight[w] = d_weight[w] + x[i] * dy[o]);
+    d_bias.fill(F::zero());
+    for (position, dy) in dy.iter().enumerate() {
+        let o = position % shape.out_c;
+        d_bias[o] = d_bias[o] + *dy;
+    }
+}
+
+/// `dx[n, oy s + ky, ox s + kx, i] += weight[ky, kx, i, o] dy[n, oy, ox, o]` over all of them, from 0.
+pub fn conv2d_backward_input<F: Float>(shape: &Conv2dShape, batch: usize, weight: &[F], dy: &[F], dx: &mut [F]) {
+    dx.fill(F::zero());
+    for_each_product(shape, batch, |i, w, o| dx[i] = dx[i] + weight[w] * dy[o]);
+}

@@ -1,0 +1,213 @@
+//! Where each tensor lies in theta, how it starts, and the order a checkpoint shows it in.
+
+use crate::kernel::pad;
+use rand::{Rng, RngExt};
+
+/// One named tensor of theta.
+///
+/// Inside theta a tensor lies in kernel order ([`crate::kernel`]), padded. To the outside it has the *canonical* shape of the
+/// field: `(out, in)`, `(out, in, kernel_y, kernel_x)`, `(out)`, and a layer after an image sees its inputs as
+/// `(channel, y, x)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param {
+    /// For example `conv1.weight`.
+    pub name: String,
+    /// The canonical shape.
+    pub shape: Vec<usize>,
+    fan_in: usize,
+    offset: usize,
+    order: Order,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Order {
+    /// theta: (kernel_y, kernel_x, in, out_padded)
+    Conv { kernel: usize, in_c: usize, out_padded: usize },
+    /// theta: (in, out_padded), columns from `first_out`; inputs may be an image (pixel, channel)
+    Linear { inputs: usize, channels: usize, out_padded: usize, first_out: usize },
+    /// theta: (out_padded) from `first_out`
+    Bias { first_out: usize },
+}
+
+impl Param {
+    /// Number of canonical elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where canonical element `i` lies in theta.
+    fn slot(&self, i: usize) -> usize {
+        let within = match self.order {
+            Order::Conv { kernel, in_c, out_padded } => {
+                let (kx, ky) = (i % kernel, i / kernel % kernel);
+                let (c, out) = (i / (kernel * kernel) % in_c, i / (kernel * kernel * in_c));
+                ((ky * kernel + kx) * in_c + c) * out_padded + out
+            }
+            Order::Linear { inputs, channels, out_padded, first_out } => {
+                let (input, out, pixels) = (i % inputs, i / inputs, inputs / channels);
+                let (channel, pixel) = (input / pixels, input % pixels);
+                (pixel * channels + channel) * out_padded + first_out + out
+            }
+            Order::Bias { first_out } => first_out + i,
+        };
+        self.offset + within
+    }
+
+    /// The tensor in canonical order, read from `theta` (or from anything of its layout: g, d_theta).
+    pub fn export(&self, theta: &[f32]) -> Vec<f32> {
+        (0..self.len()).map(|i| theta[self.slot(i)]).collect()
+    }
+
+    /// Writes canonical `values` into `theta`.
+    ///
+    /// # Panics
+    /// If `values` does not have [`Param::len`] elements.
+    pub fn import(&self, values: &[f32], theta: &mut [f32]) {
+        assert_eq!(values.len(), self.len());
+        for (i, &value) in values.iter().enumerate() {
+            theta[self.slot(i)] = value;
+        }
+    }
+}
+
+/// A linear layer's columns `first_out .. first_out + outputs` under their own name: heads share one kernel call.
+#[derive(Clone, Copy, Debug)]
+pub struct Columns<'a> {
+    /// The name before `.weight` and `.bias`.
+    pub name: &'a str,
+    /// How many.
+    pub outputs: usize,
+}
+
+/// All tensors of theta.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layout {
+    /// In the order of the layers.
+    pub params: Vec<Param>,
+    len: usize,
+}
+
+impl Layout {
+    /// Length of theta in f32, padding included; a multiple of 16.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no parameters.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Number of parameters without padding.
+    pub fn num_params(&self) -> usize {
+        self.params.iter().map(Param::len).sum()
+    }
+
+    fn reserve(&mut self, len: usize) -> usize {
+        let offset = self.len;
+        self.len += pad(len);
+        offset
+    }
+
+    /// Adds a convolution; returns the offsets of its weight and bias.
+    pub fn conv2d(&mut self, name: &str, kernel: usize, in_c: usize, out_c: usize) -> (usize, usize) {
+        let (fan_in, out_padded) = (kernel * kernel * in_c, pad(out_c));
+        let weight = self.reserve(fan_in * out_padded);
+        let bias = self.reserve(out_padded);
+        let shape = vec![out_c, in_c, kernel, kernel];
+        let order = Order::Conv { kernel, in_c, out_padded };
+        self.params.push(Param { name: format!("{name}.weight"), shape, fan_in, offset: weight, order });
+        let order = Order::Bias { first_out: 0 };
+        self.params.push(Param { name: format!("{name}.bias"), shape: vec![out_c], fan_in, offset: bias, order });
+        (weight, bias)
+    }
+
+    /// Adds a linear layer whose outputs are `columns` side by side; returns the offsets of its weight and bias.
+    ///
+    /// `channels` is the number of channels where the input is a flattened image, else 1; `rows >= inputs` counts the padding
+    /// of the layer below.
+    pub fn linear(&mut self, inputs: usize, rows: usize, channels: usize, columns: &[Columns]) -> (usize, usize) {
+        let out_padded = pad(columns.iter().map(|c| c.outputs).sum());
+        let weight = self.reserve(rows * out_padded);
+        let bias = self.reserve(out_padded);
+        let mut first_out = 0;
+        for &Columns { name, outputs } in columns {
+            let order = Order::Linear { inputs, channels, out_padded, first_out };
+            let (shape, fan_in) = (vec![outputs, inputs], inputs);
+            self.params.push(Param { name: format!("{name}.weight"), shape, fan_in, offset: weight, order });
+            let order = Order::Bias { first_out };
+            self.params.push(Param { name: format!("{name}.bias"), shape: vec![outputs], fan_in, offset: bias, order });
+            first_out += outputs;
+        }
+        (weight, bias)
+    }
+
+    /// A fresh theta by Torch's default: weights and biases from U(-1/sqrt(fan_in), 1/sqrt(fan_in)); padding is 0.
+    pub fn init(&self, rng: &mut impl Rng) -> Vec<f32> {
+        let mut theta = vec![0.0; self.len];
+        for param in &self.params {
+            let bound = 1.0 / (param.fan_in as f32).sqrt();
+            let values: Vec<f32> = (0..param.len()).map(|_| rng.random_range(-bound..bound)).collect();
+            param.import(&values, &mut theta);
+        }
+        theta
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rl::ActorRng;
+    use rand::SeedableRng;
+
+    fn layout() -> Layout {
+        let mut layout = Layout::default();
+        layout.conv2d("conv1", 3, 4, 5);
+        layout.linear(6 * 5, 6 * 5, 5, &[Columns { name: "policy", outputs: 3 }, Columns { name: "value", outputs: 1 }]);
+        layout
+    }
+
+    #[test]
+    fn export_undoes_import_and_no_two_elements_share_a_slot() {
+        let layout = layout();
+        let mut seen = vec![0u32; layout.len()];
+        let mut theta = vec![0.0; layout.len()];
+        for param in &layout.params {
+            (0..param.len()).for_each(|i| seen[param.slot(i)] += 1);
+            let values: Vec<f32> = (0..param.len()).map(|i| i as f32 + 0.5).collect();
+            param.import(&values, &mut theta);
+            assert_eq!(param.export(&theta), values, "{}", param.name);
+        }
+        assert!(seen.iter().all(|&n| n <= 1));
+        assert_eq!(seen.iter().sum::<u32>() as usize, layout.num_params());
+    }
+
+    #[test]
+    fn init_is_torchs_fan_in_rule_and_leaves_the_padding_zero() {
+        let layout = layout();
+        let theta = layout.init(&mut ActorRng::seed_from_u64(1));
+        let conv = layout.params[0].export(&theta);
+        let bound = 1.0 / (3.0 * 3.0 * 4.0f32).sqrt();
+        assert!(conv.iter().all(|w| w.abs() <= bound) && conv.iter().any(|w| w.abs() > 0.9 * bound));
+        let mean = conv.iter().sum::<f32>() / conv.len() as f32;
+        let variance = conv.iter().map(|w| w * w).sum::<f32>() / conv.len() as f32;
+        assert!(mean.abs() < 0.2 * bound && (variance / (bound * bound / 3.0) - 1.0).abs() < 0.3);
+        assert_eq!(theta.iter().filter(|w| **w != 0.0).count(), layout.num_params());
+    }
+
+    #[test]
+    fn a_linear_layer_after_an_image_takes_its_inputs_channel_first() {
+        let layout = layout();
+        let weight = layout.params.iter().find(|p| p.name == "policy.weight").unwrap();
+        assert_eq!(weight.shape, [3, 30]);
+        // canonical input 6 is channel 1, pixel 0; in theta that is row 1 (pixel 0, channel 1)
+        assert_eq!(weight.slot(6) - weight.slot(0), 16);
+        // canonical input 1 is channel 0, pixel 1; in theta row 5
+        assert_eq!(weight.slot(1) - weight.slot(0), 5 * 16);
+    }
+}

@@ -1,0 +1,25 @@
+//! The paper's methods, seen from the network's output `y`: no parameters, no threads, no I/O.
+//!
+//! One return formula ([`returns::lambda_returns`]) makes every method a row of data:
+//!
+//! | row | paper | lambda | `v_{t+1}` | read under | behaviour | dL/dy of one step |
+//! |---|---|---|---|---|---|---|
+//! | one-step Q | Algorithm 1 | 0 | `max_a Q(s, a)` | theta_target | eps-greedy | `2 (Q(s, a) - G)` in slot `a` |
+//! | one-step Sarsa | section 4 | 0 | `Q(s, a')` | theta_target | eps-greedy | same |
+//! | n-step Q | Algorithm S2 | 1 | `max_a Q(s, a)` | theta_target | eps-greedy | same |
+//! | A3C | Algorithm S3 | 1 | `V(s)` | theta (local) | sample pi | `-(G - V) grad log pi - beta grad H`; `2 c_v (V - G)` |
+
+pub mod a3c;
+pub mod algorithm;
+pub mod explore;
+pub mod policy;
+pub mod returns;
+pub mod value_based;
+
+pub use a3c::A3c;
+pub use algorithm::{Algorithm, Bootstrap, Loss};
+pub use explore::Exploration;
+pub use value_based::ValueBased;
+
+/// The random stream of one actor.
+pub type ActorRng = rand_xoshiro::Xoshiro256PlusPlus;

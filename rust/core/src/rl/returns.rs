@@ -1,0 +1,91 @@
+//! Returns: the one formula behind all four methods.
+
+/// The lambda-return of every step of a segment, by the backward recursion
+///
+/// ```text
+/// G_t = r_t + gamma [ (1 - lambda) v_{t+1} + lambda G_{t+1} ],      G_n = v_n
+/// ```
+///
+/// `lambda = 0` is the one-step target of Algorithm 1, `lambda = 1` the n-step return `R <- r_i + gamma R` of Algorithms S2
+/// and S3; with `V` as `v`, `G_t - V(s_t)` at `0 < lambda < 1` is the generalised advantage.
+///
+/// * `rewards[t]` is `r_t`, for t in `0..n`
+/// * `v_next[t]` is `v_{t+1}`; `v_next[n-1] = v_n` is 0 where `s_n` is terminal. With `lambda = 1` only `v_n` is used.
+/// * `g[t]` receives `G_t`
+///
+/// # Panics
+/// If the lengths differ.
+pub fn lambda_returns(rewards: &[f32], v_next: &[f32], gamma: f32, lambda: f32, g: &mut [f32]) {
+    assert_eq!(rewards.len(), v_next.len());
+    assert_eq!(rewards.len(), g.len());
+    let mut g_next = v_next.last().copied().unwrap_or(0.0);
+    for t in (0..rewards.len()).rev() {
+        g_next = rewards[t] + gamma * ((1.0 - lambda) * v_next[t] + lambda * g_next);
+        g[t] = g_next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The k-step return of step t, in the notation of section 4: a sum of k rewards and one bootstrap.
+    fn k_step_return(rewards: &[f32], v_next: &[f32], gamma: f64, t: usize, k: usize) -> f64 {
+        let mut sum = 0.0;
+        for i in 0..k {
+            sum += gamma.powi(i as i32) * f64::from(rewards[t + i]);
+        }
+        sum + gamma.powi(k as i32) * f64::from(v_next[t + k - 1])
+    }
+
+    /// The lambda-return as the weighted sum of all k-step returns: slow, and written as in the textbook.
+    fn slow_double_sum(rewards: &[f32], v_next: &[f32], gamma: f64, lambda: f64) -> Vec<f64> {
+        let n = rewards.len();
+        (0..n)
+            .map(|t| {
+                let last = n - t;
+                let mut g = lambda.powi(last as i32 - 1) * k_step_return(rewards, v_next, gamma, t, last);
+                for k in 1..last {
+                    g += (1.0 - lambda) * lambda.powi(k as i32 - 1) * k_step_return(rewards, v_next, gamma, t, k);
+                }
+                g
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_recursion_equals_the_double_sum(
+            steps in prop::collection::vec((-1.0f32..1.0, -5.0f32..5.0), 1..21),
+            gamma in 0.0f32..=1.0,
+            lambda in prop::sample::select(vec![0.0f32, 0.3, 0.95, 1.0]),
+        ) {
+            let (rewards, v_next): (Vec<f32>, Vec<f32>) = steps.into_iter().unzip();
+            let mut g = vec![f32::NAN; rewards.len()];
+            lambda_returns(&rewards, &v_next, gamma, lambda, &mut g);
+            for (fast, slow) in g.iter().zip(slow_double_sum(&rewards, &v_next, gamma.into(), lambda.into())) {
+                prop_assert!((f64::from(*fast) - slow).abs() < 1e-4 * (1.0 + slow.abs()), "{fast} {slow}");
+            }
+        }
+    }
+
+    #[test]
+    fn lambda_0_is_the_one_step_target() {
+        let mut g = [f32::NAN; 3];
+        lambda_returns(&[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0], 0.5, 0.0, &mut g);
+        assert_eq!(g, [6.0, 12.0, 18.0]);
+    }
+
+    #[test]
+    fn lambda_1_uses_the_last_bootstrap_only() {
+        let mut g = [f32::NAN; 3];
+        lambda_returns(&[1.0, 2.0, 3.0], &[f32::MAX, f32::MAX, 8.0], 0.5, 1.0, &mut g);
+        assert_eq!(g, [1.0 + 0.5 * (2.0 + 0.5 * (3.0 + 0.5 * 8.0)), 2.0 + 0.5 * (3.0 + 0.5 * 8.0), 3.0 + 0.5 * 8.0]);
+    }
+
+    #[test]
+    fn an_empty_segment_has_no_returns() {
+        lambda_returns(&[], &[], 0.99, 1.0, &mut []);
+    }
+}

@@ -1,0 +1,203 @@
+//! Momentum SGD, RMSProp and shared RMSProp, each an asynchronous update of shared theta (sections 4 and 7 of the paper).
+//!
+//! Every rule is written with separate multiplications and additions, all correctly rounded, so that it gives the same bits
+//! on every instruction set.
+
+use super::store::{Lanes, Native, Slab, Statistic, Update};
+use crate::kernel::Isa;
+use crate::kernel::simd::Simd;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// Which of the paper's three optimizers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
+pub enum OptimizerKind {
+    /// `momentum-sgd`: each thread keeps its own momentum.
+    MomentumSgd,
+    /// `rmsprop`: each thread keeps its own mean squares.
+    RmsProp,
+    /// `shared-rmsprop`: one row of mean squares for all threads, the paper's choice.
+    SharedRmsProp,
+}
+
+impl OptimizerKind {
+    /// All three.
+    pub const ALL: [OptimizerKind; 3] = [Self::MomentumSgd, Self::RmsProp, Self::SharedRmsProp];
+
+    /// `momentum-sgd`, `rmsprop` or `shared-rmsprop`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MomentumSgd => "momentum-sgd",
+            Self::RmsProp => "rmsprop",
+            Self::SharedRmsProp => "shared-rmsprop",
+        }
+    }
+}
+
+impl FromStr for OptimizerKind {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            format!("there is no optimizer {name:?}; choose {}", Self::ALL.map(OptimizerKind::name).join(", "))
+        })
+    }
+}
+
+impl TryFrom<String> for OptimizerKind {
+    type Error = String;
+    fn try_from(name: String) -> Result<Self, String> {
+        name.parse()
+    }
+}
+
+impl From<OptimizerKind> for &'static str {
+    fn from(kind: OptimizerKind) -> Self {
+        kind.name()
+    }
+}
+
+/// An optimizer and its coefficients; the learning rate comes with each update, since it is annealed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Which one.
+    pub kind: OptimizerKind,
+    /// `alpha`: how much of the momentum or of the mean square survives an update.
+    pub decay: f32,
+    /// `epsilon`, inside the square root; momentum SGD has none and ignores it.
+    pub eps: f32,
+}
+
+impl OptimizerConfig {
+    /// # Errors
+    /// A sentence for the user when a coefficient lies outside its range.
+    pub fn validate(&self) -> Result<(), String> {
+        if !(0.0..1.0).contains(&self.decay) {
+            return Err(format!("the optimizer's decay is {}; it must be at least 0 and less than 1", self.decay));
+        }
+        // With eps = 0 a parameter whose gradient has always been zero would become 0 / 0.
+        if self.kind != OptimizerKind::MomentumSgd && !(self.eps.is_finite() && self.eps > 0.0) {
+            return Err(format!("the optimizer's eps is {}; it must be a positive number", self.eps));
+        }
+        Ok(())
+    }
+}
+
+/// The optimizer that a run's actor-learners share, touching shared memory as this build prefers.
+pub type SharedOptimizer = AsyncOptimizer<Native>;
+
+/// What all actor-learners share of the optimizer: its coefficients and, for shared RMSProp, `g`.
+#[derive(Debug)]
+pub struct AsyncOptimizer<L: Lanes> {
+    config: OptimizerConfig,
+    len: usize,
+    g: Option<Slab<L>>,
+}
+
+/// What one actor-learner keeps to itself of the optimizer: its momentum `m` or its mean squares `g`, `(parameters)`;
+/// nothing for shared RMSProp.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocalState(Vec<f32>);
+
+impl LocalState {
+    /// The state that a checkpoint kept.
+    pub fn from_slice(values: &[f32]) -> LocalState {
+        LocalState(values.to_vec())
+    }
+
+    /// `m` or `g`, for a checkpoint; empty for shared RMSProp.
+    pub fn as_slice(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl<L: Lanes> AsyncOptimizer<L> {
+    /// An optimizer of `len` parameters whose statistics are zero.
+    ///
+    /// # Panics
+    /// If the config does not pass [`OptimizerConfig::validate`], or as [`Slab::zeros`].
+    pub fn new(config: OptimizerConfig, len: usize) -> Self {
+        config.validate().unwrap_or_else(|problem| panic!("{problem}"));
+        let g = (config.kind == OptimizerKind::SharedRmsProp).then(|| Slab::zeros(len));
+        AsyncOptimizer { config, len, g }
+    }
+
+    /// The state a new actor-learner begins with.
+    pub fn local_state(&self) -> LocalState {
+        LocalState(vec![0.0; if self.g.is_some() { 0 } else { self.len }])
+    }
+
+    /// The shared mean squares, `(parameters)`; `None` unless this is shared RMSProp.
+    pub fn g(&self) -> Option<&Slab<L>> {
+        self.g.as_ref()
+    }
+
+    /// "Perform asynchronous update of theta using d_theta" (Algorithms 1, S2 and S3), without locks.
+    ///
+    /// `local`: the calling thread's own state; `theta`, `d_theta`: `(parameters)`; `scale` multiplies the gradient first
+    /// (see [`clip_scale`]); `lr` is eta.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn apply(&self, isa: Isa, local: &mut LocalState, theta: &Slab<L>, d_theta: &[f32], scale: f32, lr: f32) {
+        let OptimizerConfig { kind, decay: alpha, eps } = self.config;
+        let statistic = match &self.g {
+            Some(g) => Statistic::Shared(g),
+            None => Statistic::Private(&mut local.0),
+        };
+        match kind {
+            OptimizerKind::MomentumSgd => theta.update(isa, statistic, d_theta, MomentumSgd { alpha, eta: lr, scale }),
+            OptimizerKind::RmsProp | OptimizerKind::SharedRmsProp => {
+                theta.update(isa, statistic, d_theta, RmsProp { alpha, eps, eta: lr, scale })
+            }
+        }
+    }
+}
+
+/// The factor that brings a gradient of global L2 norm `norm` down to `max_norm`: `min(1, max_norm / norm)`.
+/// `max_norm = 0` means that gradients are not clipped.
+pub fn clip_scale(norm: f64, max_norm: f32) -> f32 {
+    let max_norm = f64::from(max_norm);
+    if max_norm > 0.0 && norm > max_norm { (max_norm / norm) as f32 } else { 1.0 }
+}
+
+#[derive(Clone, Copy)]
+struct MomentumSgd {
+    alpha: f32,
+    eta: f32,
+    scale: f32,
+}
+
+impl Update for MomentumSgd {
+    #[inline(always)]
+    fn step<S: Simd>(self, s: S, d_theta: S::V, m: S::V, theta: S::V) -> (S::V, S::V) {
+        let (alpha, rest, eta) = (s.splat(self.alpha), s.splat(1.0 - self.alpha), s.splat(self.eta));
+        let d_theta = s.mul(s.splat(self.scale), d_theta);
+        // m = alpha m + (1 - alpha) d_theta
+        let m = s.add(s.mul(alpha, m), s.mul(rest, d_theta));
+        // theta <- theta - eta m
+        (m, s.sub(theta, s.mul(eta, m)))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct RmsProp {
+    alpha: f32,
+    eps: f32,
+    eta: f32,
+    scale: f32,
+}
+
+impl Update for RmsProp {
+    #[inline(always)]
+    fn step<S: Simd>(self, s: S, d_theta: S::V, g: S::V, theta: S::V) -> (S::V, S::V) {
+        let (alpha, rest) = (s.splat(self.alpha), s.splat(1.0 - self.alpha));
+        let (eta, eps) = (s.splat(self.eta), s.splat(self.eps));
+        let d_theta = s.mul(s.splat(self.scale), d_theta);
+        // g = alpha g + (1 - alpha) d_theta^2
+        let g = s.add(s.mul(alpha, g), s.mul(rest, s.mul(d_theta, d_theta)));
+        // theta <- theta - eta d_theta / sqrt(g + eps)
+        (g, s.sub(theta, s.div(s.mul(eta, d_theta), s.sqrt(s.add(g, eps)))))
+    }
+}

@@ -1,0 +1,318 @@
+//! The Hogwild store: the only memory that threads race on.
+//!
+//! While a [`Slab`] is shared it is touched through [`Lanes`] alone, and no `&[f32]` into it ever exists. So a thread may read
+//! a mixture of older and newer parameters, and updates of the same parameter may be lost, both of which the method allows
+//! (Recht et al., 2011; section 4 of the A3C paper), but every f32 read is one that was written, and behaviour is defined.
+
+mod lanes;
+
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+pub use lanes::Asm;
+pub use lanes::{Lanes, Native, Relaxed};
+
+use crate::kernel::simd::Simd;
+use crate::kernel::{Isa, Kernel, LANE_PAD, dispatch};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+/// Shared parameters, touched in the way this build prefers.
+pub type Store = Slab<Native>;
+
+/// A 64-byte aligned row of `len` f32, `len` a multiple of [`LANE_PAD`], that any number of threads read and write without
+/// locks. `L` is how they touch it.
+#[derive(Debug)]
+pub struct Slab<L: Lanes> {
+    start: NonNull<f32>,
+    len: usize,
+    lanes: PhantomData<L>,
+}
+
+// SAFETY: the slab owns its memory, which is not tied to a thread.
+unsafe impl<L: Lanes> Send for Slab<L> {}
+// SAFETY: through `&Slab` the memory is accessed by `Lanes` only, that is, atomically.
+unsafe impl<L: Lanes> Sync for Slab<L> {}
+
+/// An elementwise rule that the optimizer writes in the paper's symbols: one thread's gradient, the optimizer's statistic
+/// (momentum or mean square) and theta, `S::LANES` of each.
+pub trait Update: Copy {
+    /// The statistic and theta after the step; implementations are `#[inline(always)]`.
+    fn step<S: Simd>(self, simd: S, d_theta: S::V, statistic: S::V, theta: S::V) -> (S::V, S::V);
+}
+
+/// Where the optimizer's statistic lives; as long as theta.
+pub enum Statistic<'a, L: Lanes> {
+    /// With one actor-learner.
+    Private(&'a mut [f32]),
+    /// With all of them, updated without locks like theta itself.
+    Shared(&'a Slab<L>),
+}
+
+impl<L: Lanes> Slab<L> {
+    /// `len` zeros.
+    ///
+    /// # Panics
+    /// If `len` is 0 or not a multiple of [`LANE_PAD`].
+    pub fn zeros(len: usize) -> Self {
+        assert!(
+            len > 0 && len.is_multiple_of(LANE_PAD),
+            "a store of {len} values was asked for; pad the length to a positive multiple of {LANE_PAD}"
+        );
+        // SAFETY: the layout has more than zero bytes.
+        let start = unsafe { alloc_zeroed(Self::layout(len)) }.cast();
+        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(Self::layout(len)));
+        Slab { start, len, lanes: PhantomData }
+    }
+
+    /// A copy of `values`.
+    ///
+    /// # Panics
+    /// As [`Slab::zeros`].
+    pub fn from_slice(values: &[f32]) -> Self {
+        let slab = Self::zeros(values.len());
+        // SAFETY: both are valid for `values.len()` f32, and nobody else knows the new slab yet.
+        unsafe { slab.start.as_ptr().copy_from_nonoverlapping(values.as_ptr(), values.len()) };
+        slab
+    }
+
+    /// 64-byte aligned: a whole cache line, and the widest vector.
+    fn layout(len: usize) -> Layout {
+        Layout::array::<f32>(len).and_then(|layout| layout.align_to(64)).expect("the length fits the address space")
+    }
+
+    /// The number of f32.
+    #[allow(clippy::len_without_is_empty, reason = "a slab is never empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// `theta' <- theta`. `out`: `(len)`
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn read_into(&self, isa: Isa, out: &mut [f32]) {
+        dispatch(isa, Copying { from: self.view(), to: out });
+    }
+
+    /// `theta <- values`, when a run is restored. `values`: `(len)`
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn write_from(&self, isa: Isa, values: &[f32]) {
+        dispatch(isa, Copying { from: values, to: self.view() });
+    }
+
+    /// `theta_target <- theta`, between two stores.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn copy_from(&self, isa: Isa, other: &Self) {
+        dispatch(isa, Copying { from: other.view(), to: self.view() });
+    }
+
+    /// One pass of `rule` over theta (`self`) and `statistic`, without locks. `d_theta`: `(len)`
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn update<U: Update>(&self, isa: Isa, statistic: Statistic<'_, L>, d_theta: &[f32], rule: U) {
+        match statistic {
+            Statistic::Private(statistic) => dispatch(isa, Updating { theta: self.view(), statistic, d_theta, rule }),
+            Statistic::Shared(statistic) => {
+                dispatch(isa, Updating { theta: self.view(), statistic: statistic.view(), d_theta, rule })
+            }
+        }
+    }
+
+    fn view(&self) -> View<'_, L> {
+        View { start: self.start.as_ptr(), len: self.len, slab: PhantomData }
+    }
+}
+
+impl<L: Lanes> Drop for Slab<L> {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `zeros` with this very layout, and `&mut self` says that nobody shares it any more.
+        unsafe { dealloc(self.start.as_ptr().cast(), Self::layout(self.len)) };
+    }
+}
+
+/// A borrowed slab by value, so that a loop keeps the pointer in a register across the `asm!`.
+struct View<'a, L: Lanes> {
+    start: *mut f32,
+    len: usize,
+    slab: PhantomData<&'a Slab<L>>,
+}
+
+/// A row of f32, shared or private, that a pass reads a vector at a time.
+trait Source {
+    fn len(&self) -> usize;
+    /// # Safety
+    /// `i` is a multiple of `S::LANES`, and `i + S::LANES <= self.len()`.
+    unsafe fn load<S: Simd>(&self, simd: S, i: usize) -> S::V;
+}
+
+/// A row that a pass also writes.
+trait Sink: Source {
+    /// # Safety
+    /// As for [`Source::load`].
+    unsafe fn store<S: Simd>(&mut self, simd: S, i: usize, v: S::V);
+}
+
+impl<L: Lanes> Source for View<'_, L> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.len
+    }
+    #[inline(always)]
+    unsafe fn load<S: Simd>(&self, simd: S, i: usize) -> S::V {
+        // SAFETY: the vector lies in the slab, which starts at a multiple of 64 bytes, so it is aligned; shared = `Lanes`.
+        unsafe { L::load(simd, self.start.add(i)) }
+    }
+}
+
+impl<L: Lanes> Sink for View<'_, L> {
+    #[inline(always)]
+    unsafe fn store<S: Simd>(&mut self, simd: S, i: usize, v: S::V) {
+        // SAFETY: the vector lies in the slab, which starts at a multiple of 64 bytes, so it is aligned; shared = `Lanes`.
+        unsafe { L::store(simd, self.start.add(i), v) }
+    }
+}
+
+impl Source for &[f32] {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+    #[inline(always)]
+    unsafe fn load<S: Simd>(&self, simd: S, i: usize) -> S::V {
+        // SAFETY: the vector lies in the slice.
+        unsafe { simd.load(self.as_ptr().add(i)) }
+    }
+}
+
+impl Source for &mut [f32] {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+    #[inline(always)]
+    unsafe fn load<S: Simd>(&self, simd: S, i: usize) -> S::V {
+        // SAFETY: the vector lies in the slice.
+        unsafe { simd.load(self.as_ptr().add(i)) }
+    }
+}
+
+impl Sink for &mut [f32] {
+    #[inline(always)]
+    unsafe fn store<S: Simd>(&mut self, simd: S, i: usize, v: S::V) {
+        // SAFETY: the vector lies in the slice, which is borrowed for writing.
+        unsafe { simd.store(self.as_mut_ptr().add(i), v) }
+    }
+}
+
+/// Where the vectors of rows of length `len` start, once every row is known to have it.
+#[inline(always)]
+fn vector_starts<S: Simd>(len: usize, others: &[(&str, usize)]) -> impl Iterator<Item = usize> {
+    const { assert!(LANE_PAD.is_multiple_of(S::LANES)) };
+    for (name, other) in others {
+        assert_eq!(*other, len, "{name} has {other} values, but the parameters are {len}; both must be as many");
+    }
+    assert!(len.is_multiple_of(LANE_PAD), "{len} values are no multiple of {LANE_PAD}");
+    (0..len).step_by(S::LANES)
+}
+
+struct Copying<F, T> {
+    from: F,
+    to: T,
+}
+
+impl<F: Source, T: Sink> Kernel for Copying<F, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        for i in vector_starts::<S>(self.from.len(), &[("the destination", self.to.len())]) {
+            // SAFETY: the vector that starts at `i` lies in both rows.
+            unsafe { self.to.store(simd, i, self.from.load(simd, i)) };
+        }
+    }
+}
+
+struct Updating<'a, L: Lanes, T, U> {
+    theta: View<'a, L>,
+    statistic: T,
+    d_theta: &'a [f32],
+    rule: U,
+}
+
+impl<L: Lanes, T: Sink, U: Update> Kernel for Updating<'_, L, T, U> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { mut theta, mut statistic, d_theta, rule } = self;
+        let lens = [("the gradient", d_theta.len()), ("the optimizer's state", statistic.len())];
+        for i in vector_starts::<S>(theta.len(), &lens) {
+            // SAFETY: the vector that starts at `i` lies in all three rows.
+            unsafe {
+                let (s, t) = rule.step(simd, d_theta.load(simd, i), statistic.load(simd, i), theta.load(simd, i));
+                statistic.store(simd, i, s);
+                theta.store(simd, i, t);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    /// Adds 1 to the vector `nth` of a slab, `times` times.
+    struct Adding<'a, L: Lanes> {
+        slab: &'a Slab<L>,
+        nth: usize,
+        times: usize,
+    }
+
+    impl<L: Lanes> Kernel for Adding<'_, L> {
+        type Out = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            let (mut view, i) = (self.slab.view(), self.nth * S::LANES);
+            assert!(i + S::LANES <= view.len());
+            for _ in 0..self.times {
+                // SAFETY: the vector that starts at `i` lies in the slab, as asserted.
+                unsafe { view.store(simd, i, simd.add(view.load(simd, i), simd.splat(1.0))) };
+            }
+        }
+    }
+
+    fn add_side_by_side<L: Lanes>(isa: Isa) {
+        const TIMES: usize = 20_000;
+        let slab = Slab::<L>::zeros(4 * LANE_PAD);
+        thread::scope(|scope| {
+            for nth in 0..4 {
+                let slab = &slab;
+                scope.spawn(move || dispatch(isa, Adding { slab, nth, times: TIMES }));
+            }
+        });
+        let mut sums = [0.0; 4 * LANE_PAD];
+        slab.read_into(isa, &mut sums);
+        let written = sums.iter().filter(|&&sum| sum != 0.0).count();
+        assert!(sums[..written].iter().all(|&sum| sum == TIMES as f32), "{}: {sums:?}", isa.name());
+        assert!(written >= LANE_PAD, "{}: four vectors hold at least {LANE_PAD} values, not {written}", isa.name());
+    }
+
+    #[test]
+    fn threads_that_add_to_neighbouring_vectors_lose_nothing() {
+        for isa in Isa::available() {
+            add_side_by_side::<Native>(isa);
+            add_side_by_side::<Relaxed>(isa);
+        }
+    }
+
+    #[test]
+    fn a_slab_starts_on_a_cache_line() {
+        for len in [16, 48, 1008] {
+            assert_eq!(Store::zeros(len).start.addr().get() % 64, 0);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! How fast training is, beside the emulator alone, in one run.
+
+use super::actor_learner::{Actor, ActorLearner};
+use super::error::TrainError;
+use super::pool::{Message, with_actors};
+use super::run::Setup;
+use super::stats::{ActorStats, Meter, Reading, Shares, Stat, Totals};
+use super::{BoxEnv, Host};
+use crate::env::{End, Env, EnvError, ObsMut};
+use crate::kernel::activation::sum_of_squares;
+use crate::kernel::buffer::Buffer;
+use crate::nn::Observations;
+use crate::rl::ActorRng;
+use crate::shared::optimizer::clip_scale;
+use rand::{RngExt, SeedableRng};
+use serde::Serialize;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// The emulator and training take turns so many times; medians are reported.
+const ROUNDS: usize = 5;
+/// Before the first round, so that caches and clocks are warm.
+const WARM_UP_SECS: f64 = 0.5;
+
+/// Steps a second with and without learning, and where the core-time of training went.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct BenchRow {
+    /// Actor threads.
+    pub actors: usize,
+    /// The environments alone, with random actions.
+    pub emulator_steps_per_sec: f64,
+    /// The same environments, trained on.
+    pub train_steps_per_sec: f64,
+    /// The median of the rounds' ratios, training over emulator.
+    pub ratio: f64,
+    /// Shares of the core-time while training; they sum to 1.
+    pub share_env: f64,
+    /// ...
+    pub share_forward: f64,
+    /// ...
+    pub share_backward: f64,
+    /// ...
+    pub share_update: f64,
+    /// ...
+    pub share_waiting: f64,
+}
+
+/// One round of either kind.
+struct Round {
+    emulator_rate: f64,
+    train_rate: f64,
+    shares: Shares,
+}
+
+/// Measures `config.actors` actors for about `secs` in all: emulator and training in turn on the same environments.
+pub fn bench<F>(setup: &Setup, make_env: F, secs: f64, host: &dyn Host) -> Result<BenchRow, TrainError>
+where
+    F: Fn(usize) -> Result<BoxEnv<usize>, EnvError> + Sync,
+{
+    let actors = setup.config.actors;
+    let shared = setup.shared();
+    let stats: Vec<ActorStats> = (0..actors).map(|_| ActorStats::default()).collect();
+    let emulator_steps: Vec<AtomicU64> = (0..actors).map(|_| AtomicU64::new(0)).collect();
+    // Every phase starts and ends for all at once; a failing actor sets `failed` and keeps the rhythm.
+    let (barrier, phase_over, failed) = (Barrier::new(actors + 1), AtomicBool::new(false), AtomicBool::new(false));
+    let body = |actor: usize, _: &_| {
+        let fail = |source| TrainError::Env { actor, step: 0, source };
+        let mut rng = setup.actor_rng(0, actor);
+        let algo = setup.config.algorithm(&mut rng);
+        let mut result = make_env(actor).map_err(fail).map(|env| {
+            let timed = Switch { env, obs: Observations::new(setup.net.input(), 1), ended: true };
+            let actor = Actor { actor, env: timed, algo, rng: rng.clone(), stats: &stats[actor] };
+            ActorLearner::new(&setup.config, &setup.net, setup.isa, &shared, actor)
+        });
+        for phase in 0..2 * ROUNDS + 2 {
+            barrier.wait();
+            while !phase_over.load(Relaxed) && !failed.load(Relaxed) {
+                let Ok(learner) = &mut result else { break };
+                let step = if phase % 2 == 0 {
+                    emulator_steps[actor].fetch_add(1, Relaxed);
+                    learner.env_mut().random_step(setup.env.num_actions, &mut rng).map_err(fail)
+                } else {
+                    learner.segment(&mut |_, _| ())
+                };
+                if let Err(error) = step {
+                    result = Err(error);
+                }
+            }
+            if result.is_err() {
+                failed.store(true, Relaxed);
+            }
+            barrier.wait();
+        }
+        result.map(|_| ())
+    };
+    let phase = |duration: f64| -> Reading {
+        barrier.wait();
+        let mut meter = Meter::start(Totals::of(&stats));
+        let until = Instant::now() + Duration::from_secs_f64(duration);
+        while Instant::now() < until && !failed.load(Relaxed) {
+            std::thread::sleep(Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())));
+        }
+        let reading = meter.read(Totals::of(&stats));
+        phase_over.store(true, Relaxed);
+        barrier.wait();
+        phase_over.store(false, Relaxed);
+        reading
+    };
+    let emulated = || emulator_steps.iter().map(|n| n.load(Relaxed)).sum::<u64>() as f64;
+    let (rounds, interrupted, errors) = with_actors::<(), _>(actors, host, &failed, body, |messages| {
+        let mut rounds = Vec::new();
+        let mut interrupted = Ok(());
+        for round in 0..=ROUNDS {
+            let duration = if round == 0 { WARM_UP_SECS } else { secs / (2 * ROUNDS) as f64 };
+            let before = emulated();
+            let emulator = phase(duration);
+            let emulator_rate = (emulated() - before) / emulator.wall.as_secs_f64();
+            let training = phase(duration);
+            let train_rate = training.totals.get(Stat::Steps) / training.wall.as_secs_f64();
+            if round > 0 {
+                rounds.push(Round { emulator_rate, train_rate, shares: training.shares });
+            }
+            if let Err(error) = host.check() {
+                failed.store(true, Relaxed);
+                interrupted = Err(TrainError::Host(error));
+            }
+        }
+        let errors: Vec<_> = messages.iter().filter_map(|m| if let Message::Exit(r) = m { r.err() } else { None }).collect();
+        (rounds, interrupted, errors)
+    })?;
+    interrupted?;
+    match errors.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(summarise(actors, &rounds)),
+    }
+}
+
+fn summarise(actors: usize, rounds: &[Round]) -> BenchRow {
+    let of = |value: fn(&Round) -> f64| median(rounds.iter().map(value).collect());
+    BenchRow {
+        actors,
+        emulator_steps_per_sec: of(|r| r.emulator_rate),
+        train_steps_per_sec: of(|r| r.train_rate),
+        ratio: of(|r| r.train_rate / r.emulator_rate),
+        share_env: of(|r| r.shares.env),
+        share_forward: of(|r| r.shares.forward),
+        share_backward: of(|r| r.shares.backward),
+        share_update: of(|r| r.shares.update),
+        share_waiting: of(|r| r.shares.waiting),
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// An environment that random actions and a learner use in turn.
+pub struct Switch<E> {
+    env: E,
+    obs: Observations,
+    ended: bool,
+}
+
+impl<E: Env<usize>> Switch<E> {
+    fn random_step(&mut self, num_actions: usize, rng: &mut ActorRng) -> Result<(), EnvError> {
+        if self.ended {
+            self.env.reset(None, self.obs.get_mut(0))?;
+        }
+        let step = self.env.step(rng.random_range(0..num_actions), self.obs.get_mut(0))?;
+        self.ended = step.end != End::No;
+        Ok(())
+    }
+}
+
+impl<E: Env<usize>> Env<usize> for Switch<E> {
+    fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        self.ended = false;
+        self.env.reset(seed, obs)
+    }
+
+    fn step(&mut self, action: usize, obs: ObsMut<'_>) -> Result<crate::env::Step, EnvError> {
+        if self.ended {
+            // Random play ended an episode in between: the learner's goes on in a new one.
+            self.env.reset(None, self.obs.get_mut(0))?;
+        }
+        let step = self.env.step(action, obs)?;
+        self.ended = step.end != End::No;
+        Ok(step)
+    }
+}
+
+/// What the network alone costs one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct NetworkCost {
+    /// Median microseconds of one forward pass at batch 1, the conversion of the observation included.
+    pub forward_us: f64,
+    /// Median microseconds of one whole update: snapshot, backward of t_max steps, clipping, optimizer.
+    pub update_us: f64,
+}
+
+/// Times the network of `setup` on random observations, one thread.
+pub fn bench_network(setup: &Setup) -> NetworkCost {
+    let Setup { config, net, isa, .. } = setup;
+    let (shared, t_max) = (setup.shared(), config.t_max);
+    let mut rng = ActorRng::seed_from_u64(config.seed);
+    let mut theta = Buffer::zeros(shared.theta.len());
+    let mut d_theta = Buffer::zeros(shared.theta.len());
+    let (mut obs, mut tape) = (Observations::new(net.input(), t_max), net.tape(t_max));
+    let mut local = shared.optimizer.local_state();
+    for t in 0..t_max {
+        match obs.get_mut(t) {
+            ObsMut::Image(bytes) => rng.fill(bytes),
+            ObsMut::Vector(features) => features.fill_with(|| rng.random_range(-1.0..1.0)),
+        }
+    }
+    shared.theta.read_into(*isa, &mut theta);
+    let (mut forward, mut update) = (Vec::new(), Vec::new());
+    for _ in 0..200 {
+        for t in 0..t_max {
+            let start = Instant::now();
+            net.forward(*isa, &theta, obs.get(t), &mut tape, t);
+            forward.push(start.elapsed().as_secs_f64() * 1e6);
+            let (y, dy) = tape.y_and_dy(t);
+            dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = 0.1 * y);
+        }
+        let start = Instant::now();
+        net.backward(*isa, &theta, &obs, &mut tape, t_max, &mut d_theta);
+        let scale = clip_scale(sum_of_squares(*isa, &d_theta).sqrt(), config.max_grad_norm);
+        shared.optimizer.apply(*isa, &mut local, &shared.theta, &d_theta, scale, 1e-6);
+        shared.theta.read_into(*isa, &mut theta);
+        update.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    NetworkCost { forward_us: median(forward), update_us: median(update) }
+}

@@ -1,0 +1,240 @@
+//! Checkpoints: safetensors files that survive a power cut, readable by anything and executed by nothing.
+//!
+//! `theta.<layer>.weight` and so on in canonical order, `g.<layer>.weight` for RMSProp's shared g, `theta_target.<...>` where
+//! there is one; scalars as string metadata.
+
+use super::config::{Algo, TrainConfig};
+use super::error::TrainError;
+use crate::env::EnvSpec;
+use crate::nn::{Net, Network};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Files of a newer format are refused, of an older one read for ever.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The key under which [`CheckpointMeta`] lies in the file's metadata, as JSON.
+const META_KEY: &str = "a3crs";
+
+/// The scalars of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointMeta {
+    /// [`FORMAT_VERSION`] of the file.
+    pub format_version: u32,
+    /// T
+    pub steps: u64,
+    /// Seconds of training.
+    pub secs: f64,
+    /// Whole episodes.
+    pub episodes: u64,
+    /// Updates applied.
+    pub updates: u64,
+    /// Updates refused.
+    pub refused_updates: u64,
+    /// Best mean return over 100 episodes at any checkpoint so far.
+    pub best_return_mean_100: Option<f64>,
+    /// The environment it was trained on.
+    pub env: String,
+    /// The method.
+    pub algo: Algo,
+    /// The network.
+    pub net: Net,
+    /// Its input and number of actions.
+    pub env_spec: EnvSpec,
+}
+
+/// A checkpoint in memory. Vectors are laid out as theta.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// The scalars.
+    pub meta: CheckpointMeta,
+    /// theta
+    pub theta: Vec<f32>,
+    /// Shared RMSProp's g.
+    pub g: Option<Vec<f32>>,
+    /// theta_target
+    pub theta_target: Option<Vec<f32>>,
+}
+
+/// The groups of tensors, each laid out as theta.
+const THETA: &str = "theta";
+const G: &str = "g";
+const THETA_TARGET: &str = "theta_target";
+
+impl Checkpoint {
+    /// The file's bytes.
+    fn to_bytes(&self, net: &Network) -> Result<Vec<u8>, String> {
+        let groups = [(THETA, Some(&self.theta)), (G, self.g.as_ref()), (THETA_TARGET, self.theta_target.as_ref())];
+        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        for (group, values) in groups {
+            for (param, values) in net.layout().params.iter().zip(std::iter::repeat(values)) {
+                let Some(values) = values else { continue };
+                let bytes = param.export(values).iter().flat_map(|x| x.to_le_bytes()).collect();
+                tensors.push((format!("{group}.{}", param.name), param.shape.clone(), bytes));
+            }
+        }
+        let mut views = Vec::with_capacity(tensors.len());
+        for (name, shape, bytes) in &tensors {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| e.to_string())?;
+            views.push((name.as_str(), view));
+        }
+        let meta = serde_json::to_string(&self.meta).map_err(|e| e.to_string())?;
+        let metadata = HashMap::from([(META_KEY.to_owned(), meta)]);
+        safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+    }
+
+    /// Writes the checkpoint to each of `paths` in turn: a temporary file, fsync, rename, fsync of the folder.
+    pub fn save(&self, net: &Network, paths: &[PathBuf]) -> Result<(), TrainError> {
+        for path in paths {
+            let unusable = |reason| TrainError::Checkpoint { path: path.clone(), reason };
+            let bytes = self.to_bytes(net).map_err(unusable)?;
+            write_atomically(path, &bytes).map_err(TrainError::io("write", path))?;
+        }
+        Ok(())
+    }
+
+    /// Reads a checkpoint of `net`.
+    pub fn load(path: &Path, net: &Network) -> Result<Self, TrainError> {
+        let unusable = |reason: String| TrainError::Checkpoint { path: path.to_path_buf(), reason };
+        let bytes = std::fs::read(path).map_err(TrainError::io("read", path))?;
+        let meta = parse_meta(&bytes).map_err(unusable)?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| unusable(damaged(e)))?;
+        let has = |group: &str| file.names().iter().any(|name| name.starts_with(&format!("{group}.")));
+        let group = |group: &str| read_group(&file, group, net).map_err(unusable);
+        Ok(Checkpoint {
+            meta,
+            theta: group(THETA)?,
+            g: has(G).then(|| group(G)).transpose()?,
+            theta_target: has(THETA_TARGET).then(|| group(THETA_TARGET)).transpose()?,
+        })
+    }
+}
+
+/// The scalars of the checkpoint at `path`.
+pub fn read_meta(path: &Path) -> Result<CheckpointMeta, TrainError> {
+    let bytes = std::fs::read(path).map_err(TrainError::io("read", path))?;
+    parse_meta(&bytes).map_err(|reason| TrainError::Checkpoint { path: path.to_path_buf(), reason })
+}
+
+fn damaged(error: impl std::fmt::Display) -> String {
+    format!("the file is damaged or not a checkpoint ({error})")
+}
+
+fn parse_meta(bytes: &[u8]) -> Result<CheckpointMeta, String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let meta = header.metadata().as_ref().and_then(|m| m.get(META_KEY));
+    let meta = meta.ok_or("it is a safetensors file, but not a checkpoint of a3crs")?;
+    #[derive(Deserialize)]
+    struct Version {
+        format_version: u32,
+    }
+    let Version { format_version } = serde_json::from_str(meta).map_err(damaged)?;
+    if format_version > FORMAT_VERSION {
+        return Err(format!(
+            "it has format {format_version}, this a3crs reads up to {FORMAT_VERSION}; use a newer a3crs"
+        ));
+    }
+    serde_json::from_str(meta).map_err(damaged)
+}
+
+fn read_group(file: &SafeTensors, group: &str, net: &Network) -> Result<Vec<f32>, String> {
+    let mut values = vec![0.0; net.layout().len()];
+    for param in &net.layout().params {
+        let name = format!("{group}.{}", param.name);
+        let tensor = file.tensor(&name).map_err(|_| format!("it has no tensor {name}: another network or method"))?;
+        if tensor.shape() != param.shape || tensor.dtype() != Dtype::F32 {
+            return Err(format!(
+                "its tensor {name} is {:?} {:?}, this run needs F32 {:?}",
+                tensor.dtype(),
+                tensor.shape(),
+                param.shape
+            ));
+        }
+        let canonical: Vec<f32> =
+            tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        if let Some(bad) = canonical.iter().find(|x| !x.is_finite()) {
+            return Err(format!("its tensor {name} contains {bad}"));
+        }
+        param.import(&canonical, &mut values);
+    }
+    Ok(values)
+}
+
+fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".checkpoint-").tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    sync_dir(dir)
+}
+
+/// Makes a rename survive a power cut. Not every system can open a folder; there, nothing can be done.
+fn sync_dir(dir: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+/// The checkpoints of a run: `step_<T>.safetensors`, `latest.safetensors` and `best.safetensors`.
+#[derive(Clone, Debug)]
+pub struct CheckpointDir(PathBuf);
+
+impl CheckpointDir {
+    /// `checkpoints/` of a run directory, created if need be.
+    pub fn create(run_dir: &Path) -> Result<Self, TrainError> {
+        let dir = run_dir.join("checkpoints");
+        std::fs::create_dir_all(&dir).map_err(TrainError::io("create", &dir))?;
+        Ok(CheckpointDir(dir))
+    }
+
+    /// The newest checkpoint.
+    pub fn latest(&self) -> PathBuf {
+        self.0.join("latest.safetensors")
+    }
+
+    /// The checkpoint with the best mean return over 100 episodes.
+    pub fn best(&self) -> PathBuf {
+        self.0.join("best.safetensors")
+    }
+
+    /// Saves `checkpoint` under its step and as the latest, as the best too if `is_best`; then keeps the last `keep` steps.
+    pub fn save(&self, checkpoint: &Checkpoint, net: &Network, is_best: bool, keep: usize) -> Result<(), TrainError> {
+        let mut paths = vec![self.0.join(format!("step_{:010}.safetensors", checkpoint.meta.steps)), self.latest()];
+        if is_best {
+            paths.push(self.best());
+        }
+        checkpoint.save(net, &paths)?;
+        let mut steps: Vec<PathBuf> = std::fs::read_dir(&self.0)
+            .map_err(TrainError::io("read", &self.0))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("step_")))
+            .collect();
+        steps.sort();
+        for old in &steps[..steps.len().saturating_sub(keep.max(1))] {
+            std::fs::remove_file(old).map_err(TrainError::io("remove", old))?;
+        }
+        Ok(())
+    }
+}
+
+impl CheckpointMeta {
+    /// Refuses to continue a run of another method, network or environment.
+    pub fn check(&self, config: &TrainConfig, env: &EnvSpec, path: &Path) -> Result<(), TrainError> {
+        let differs = if self.algo != config.algo {
+            format!("it is of algo {:?}, this run has {:?}", self.algo, config.algo)
+        } else if self.net != config.net {
+            format!("it is of net {:?}, this run has {:?}", self.net, config.net)
+        } else if self.env_spec != *env {
+            format!(
+                "it was trained on {} with {:?} and {} actions, this run has {:?} and {}",
+                self.env, self.env_spec.obs, self.env_spec.num_actions, env.obs, env.num_actions
+            )
+        } else {
+            return Ok(());
+        };
+        Err(TrainError::Checkpoint { path: path.to_path_buf(), reason: differs })
+    }
+}

@@ -1,0 +1,135 @@
+//! Playing whole episodes with fixed parameters.
+
+use super::error::TrainError;
+use super::pool::{Message, with_actors};
+use super::run::Setup;
+use super::{BoxEnv, Host};
+use crate::env::{EnvError, Episode};
+use crate::nn::Observations;
+use crate::rl::ActorRng;
+use rand::SeedableRng;
+use serde::Serialize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+/// How to evaluate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Whole episodes to play.
+    pub episodes: usize,
+    /// Threads to play them on; the result does not depend on it.
+    pub actors: usize,
+    /// Episode `i` is played with seed `seed + i`.
+    pub seed: u64,
+    /// The most probable or most valuable action instead of one drawn from the policy.
+    pub greedy: bool,
+}
+
+/// One episode that was played.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EvaluatedEpisode {
+    /// Its number.
+    pub episode: usize,
+    /// The seed of environment and policy.
+    pub seed: u64,
+    /// Sum of raw rewards.
+    #[serde(rename = "return")]
+    pub episode_return: f64,
+    /// Its length.
+    pub length_steps: u64,
+}
+
+/// Plays whole episodes with `theta`, each from its own seed, and returns them in order. `on_episode` hears of each as it
+/// ends; an error from it, or from [`Host::check`], stops the evaluation.
+pub fn evaluate<F>(
+    setup: &Setup,
+    theta: &[f32],
+    make_env: F,
+    how: Evaluation,
+    host: &dyn Host,
+    mut on_episode: impl FnMut(&EvaluatedEpisode) -> Result<(), EnvError>,
+) -> Result<Vec<EvaluatedEpisode>, TrainError>
+where
+    F: Fn(usize) -> Result<BoxEnv<usize>, EnvError> + Sync,
+{
+    let actors = how.actors.clamp(1, how.episodes.max(1));
+    let (stop, next) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let body = |actor: usize, reports: &std::sync::mpsc::SyncSender<Message<EvaluatedEpisode>>| {
+        let fail = |source| TrainError::Env { actor, step: 0, source };
+        let mut player = Player::new(setup, theta, make_env(actor).map_err(fail)?);
+        loop {
+            let episode = next.fetch_add(1, Relaxed);
+            if episode >= how.episodes {
+                return Ok(());
+            }
+            let seed = how.seed.wrapping_add(episode as u64);
+            let played = player.play(seed, how.greedy, &stop);
+            let Some(Episode { episode_return, length_steps }) = played.map_err(fail)? else { return Ok(()) };
+            let _ = reports.send(Message::Report(EvaluatedEpisode { episode, seed, episode_return, length_steps }));
+        }
+    };
+    with_actors(actors, host, &stop, body, |messages| {
+        let (mut running, mut played, mut outcome) = (actors, Vec::with_capacity(how.episodes), Ok(()));
+        while running > 0 {
+            let step = match messages.recv_timeout(Duration::from_millis(100)) {
+                Ok(Message::Exit(result)) => {
+                    running -= 1;
+                    result
+                }
+                Ok(Message::Report(episode)) => {
+                    let heard = on_episode(&episode).map_err(TrainError::Host);
+                    played.push(episode);
+                    heard
+                }
+                Err(RecvTimeoutError::Timeout) => host.check().map_err(TrainError::Host),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            if step.is_err() {
+                stop.store(true, Relaxed);
+            }
+            outcome = outcome.and(step);
+        }
+        outcome?;
+        played.sort_by_key(|episode| episode.episode);
+        Ok(played)
+    })?
+}
+
+/// An environment and the memory to play it.
+struct Player<'a> {
+    setup: &'a Setup,
+    theta: &'a [f32],
+    env: BoxEnv<usize>,
+    obs: Observations,
+    tape: crate::nn::Tape,
+}
+
+impl<'a> Player<'a> {
+    fn new(setup: &'a Setup, theta: &'a [f32], env: BoxEnv<usize>) -> Self {
+        let (obs, tape) = (Observations::new(setup.net.input(), 1), setup.net.tape(1));
+        Player { setup, theta, env, obs, tape }
+    }
+
+    /// One whole episode; none if it was stopped.
+    fn play(&mut self, seed: u64, greedy: bool, stop: &AtomicBool) -> Result<Option<Episode>, EnvError> {
+        let Setup { config, net, isa, .. } = self.setup;
+        let mut rng = ActorRng::seed_from_u64(seed);
+        let algo = config.algorithm(&mut rng);
+        self.env.reset(Some(seed & 0x7fff_ffff), self.obs.get_mut(0))?;
+        while !stop.load(Relaxed) {
+            net.forward(*isa, self.theta, self.obs.get(0), &mut self.tape, 0);
+            let y = self.tape.y(0);
+            // Evaluated at the end of training: exploration is annealed.
+            let action = if greedy { algo.greedy(y) } else { algo.act(y, u64::MAX, &mut rng) };
+            let step = self.env.step(action, self.obs.get_mut(0))?;
+            if let Some(episode) = step.episode {
+                return Ok(Some(episode));
+            }
+            if step.end != crate::env::End::No {
+                self.env.reset(None, self.obs.get_mut(0))?;
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,38 @@
+//! The asynchronous framework: actor-learners on threads, the run around them, its logs and checkpoints.
+
+pub mod actor_learner;
+pub mod bench;
+pub mod checkpoint;
+pub mod config;
+pub mod error;
+pub mod evaluate;
+pub mod pool;
+pub mod record;
+pub mod run;
+pub mod schedule;
+pub mod stats;
+
+pub use actor_learner::{ActorLearner, Shared};
+pub use checkpoint::{Checkpoint, CheckpointMeta};
+pub use config::{Algo, TrainConfig};
+pub use error::TrainError;
+pub use run::{Setup, Summary, train};
+
+use crate::env::{Env, EnvError};
+use record::ProgressRow;
+
+/// An environment as the actors hold it.
+pub type BoxEnv<A> = Box<dyn Env<A>>;
+
+/// The program around a run: a Python interpreter, or nothing.
+pub trait Host: Sync {
+    /// Runs an actor's whole life on its own thread; a place to prepare the thread.
+    fn on_actor_thread(&self, body: &mut (dyn FnMut() + Send)) {
+        body();
+    }
+    /// Called about four times a second on the thread that called [`train`], with what the progress log would say now.
+    /// An error stops the run, which saves and returns it.
+    fn poll(&self, row: &ProgressRow) -> Result<(), EnvError>;
+    /// Called a few times a second where there is no progress to show: an error stops what is going on.
+    fn check(&self) -> Result<(), EnvError>;
+}

@@ -1,0 +1,66 @@
+//! The actors' threads. Parallelism exists here and nowhere else: a rayon call inside an actor could steal another actor's
+//! never-ending job and not return.
+
+use super::Host;
+use super::error::TrainError;
+use rayon::ThreadPoolBuilder;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// What the supervisor hears from the actors. The channel is bounded and preallocated: sending does not allocate.
+#[derive(Debug)]
+pub enum Message<T> {
+    /// Something an actor reports.
+    Report(T),
+    /// An actor has ended, well or not.
+    Exit(Result<(), TrainError>),
+}
+
+/// Messages that may wait for the supervisor before an actor has to.
+const CHANNEL_CAPACITY: usize = 4096;
+
+/// Runs `body(actor, report)` for each of `actors` on a thread of its own, and `supervise` on the calling thread, which so
+/// stays free for signals, the log and checkpoints. The first actor that fails stops all. Returns when every actor has
+/// ended.
+///
+/// `supervise` is handed the messages and must receive until it has seen every actor's [`Message::Exit`].
+pub fn with_actors<T: Send, R>(
+    actors: usize,
+    host: &dyn Host,
+    stop: &AtomicBool,
+    body: impl Fn(usize, &SyncSender<Message<T>>) -> Result<(), TrainError> + Sync,
+    supervise: impl FnOnce(Receiver<Message<T>>) -> R,
+) -> Result<R, TrainError> {
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(actors)
+        .thread_name(|actor| format!("actor-{actor}"))
+        .build()
+        .map_err(|e| TrainError::Config(format!("cannot start {actors} actor threads: {e}")))?;
+    let (sender, receiver) = sync_channel(CHANNEL_CAPACITY);
+    Ok(pool.in_place_scope(|scope| {
+        for actor in 0..actors {
+            let (sender, body) = (sender.clone(), &body);
+            scope.spawn(move |_| {
+                let mut result = Ok(());
+                host.on_actor_thread(&mut || {
+                    result = catch_unwind(AssertUnwindSafe(|| body(actor, &sender)))
+                        .unwrap_or_else(|panic| Err(TrainError::Panic { actor, message: message_of(&*panic) }));
+                });
+                if result.is_err() {
+                    stop.store(true, Relaxed);
+                }
+                // A supervisor that is gone has nobody to tell.
+                let _ = sender.send(Message::Exit(result));
+            });
+        }
+        drop(sender);
+        supervise(receiver)
+    }))
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}

@@ -1,0 +1,204 @@
+//! The rows of the run's logs and the files they go to. `python/a3crs/runlog/schema.py` says the same of them.
+
+use super::error::TrainError;
+use super::stats::{Reading, Stat};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Returns are averaged over so many of the last episodes.
+const WINDOW_EPISODES: usize = 100;
+
+/// One line of `episodes.jsonl`: a whole episode (game) that ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EpisodeRow {
+    /// T when it ended.
+    pub steps: u64,
+    /// The same in emulator frames.
+    pub frames: u64,
+    /// Seconds of training.
+    pub secs: f64,
+    /// The actor that played it.
+    pub actor: usize,
+    /// Sum of raw rewards.
+    pub episode_return: f64,
+    /// Its length.
+    pub length_steps: u64,
+}
+
+/// One line of `progress.jsonl`: the state of the run, and averages over the time since the line before. What has no value
+/// yet is null.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProgressRow {
+    /// T
+    pub steps: u64,
+    /// The same in emulator frames.
+    pub frames: u64,
+    /// Seconds of training, those before a resume included.
+    pub secs: f64,
+    /// Steps a second.
+    pub steps_per_sec: f64,
+    /// The learning rate now.
+    pub lr: f64,
+    /// Whole episodes so far.
+    pub episodes: u64,
+    /// Mean raw return of the last 100 episodes.
+    pub return_mean_100: Option<f64>,
+    /// Best raw return of the last 100 episodes.
+    pub return_best_100: Option<f64>,
+    /// Mean length of the last 100 episodes, in steps.
+    pub length_mean_100: Option<f64>,
+    /// Mean entropy of pi, in nats.
+    pub entropy: Option<f64>,
+    /// Mean value loss of a step.
+    pub value_loss: Option<f64>,
+    /// Mean policy loss of a step.
+    pub policy_loss: Option<f64>,
+    /// Mean L2 norm of an update's gradient before clipping.
+    pub grad_norm: Option<f64>,
+    /// Share of updates that were clipped.
+    pub clipped_share: Option<f64>,
+    /// Mean number of updates by others between an actor's pull and its push.
+    pub staleness: Option<f64>,
+    /// Updates so far.
+    pub updates: u64,
+    /// Updates refused so far because their gradient was not finite.
+    pub refused_updates: u64,
+    /// Share of the machine's core-time spent in the environment.
+    pub share_env: f64,
+    /// ... in forward passes.
+    pub share_forward: f64,
+    /// ... in backward passes.
+    pub share_backward: f64,
+    /// ... in snapshots and updates of the store.
+    pub share_update: f64,
+    /// ... idle.
+    pub share_waiting: f64,
+    /// Resident memory of the process in MiB; null where the system does not tell.
+    pub rss_mb: Option<f64>,
+}
+
+impl ProgressRow {
+    /// Fills in what a meter read.
+    pub fn measure(&mut self, reading: &Reading) {
+        let ratio = |stat, by| match reading.totals.get(by) {
+            0.0 => None,
+            n => Some(reading.totals.get(stat) / n),
+        };
+        self.entropy = ratio(Stat::Entropy, Stat::Steps);
+        self.value_loss = ratio(Stat::ValueLoss, Stat::Steps);
+        self.policy_loss = ratio(Stat::PolicyLoss, Stat::Steps);
+        self.grad_norm = ratio(Stat::GradNorm, Stat::Updates);
+        self.clipped_share = ratio(Stat::ClippedUpdates, Stat::Updates);
+        self.staleness = ratio(Stat::Staleness, Stat::Updates);
+        self.share_env = reading.shares.env;
+        self.share_forward = reading.shares.forward;
+        self.share_backward = reading.shares.backward;
+        self.share_update = reading.shares.update;
+        self.share_waiting = reading.shares.waiting;
+    }
+}
+
+/// The last episodes.
+#[derive(Clone, Debug, Default)]
+pub struct ReturnWindow(VecDeque<(f64, u64)>);
+
+impl ReturnWindow {
+    /// Adds an episode's return and length.
+    pub fn push(&mut self, episode_return: f64, length_steps: u64) {
+        if self.0.len() == WINDOW_EPISODES {
+            self.0.pop_front();
+        }
+        self.0.push_back((episode_return, length_steps));
+    }
+
+    /// Mean return, best return and mean length; none before the first episode.
+    pub fn summary(&self) -> Option<(f64, f64, f64)> {
+        let n = self.0.len() as f64;
+        let best = self.0.iter().map(|e| e.0).reduce(f64::max)?;
+        let (returns, lengths) = self.0.iter().fold((0.0, 0.0), |(r, l), e| (r + e.0, l + e.1 as f64));
+        Some((returns / n, best, lengths / n))
+    }
+}
+
+/// A log of one JSON object a line. Each line is one `write`, so a reader never sees half of one but at the very end.
+#[derive(Debug)]
+pub struct JsonLines {
+    file: File,
+    path: PathBuf,
+}
+
+impl JsonLines {
+    /// Opens `path` to append to it.
+    pub fn append(path: &Path) -> Result<Self, TrainError> {
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(TrainError::io("open", path))?;
+        Ok(JsonLines { file, path: path.to_path_buf() })
+    }
+
+    /// Writes one row.
+    pub fn write(&mut self, row: &impl Serialize) -> Result<(), TrainError> {
+        let fail = TrainError::io("write", &self.path);
+        let mut line = match serde_json::to_vec(row) {
+            Ok(line) => line,
+            Err(error) => return Err(fail(error.into())),
+        };
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(fail)
+    }
+
+    /// Makes what was written survive a power cut.
+    pub fn sync(&self) -> Result<(), TrainError> {
+        self.file.sync_data().map_err(TrainError::io("write", &self.path))
+    }
+}
+
+/// Resident memory of this process in MiB, where /proc tells.
+pub fn rss_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_keeps_the_last_hundred_episodes() {
+        let mut window = ReturnWindow::default();
+        assert_eq!(window.summary(), None);
+        window.push(1000.0, 10);
+        (0..100).for_each(|i| window.push(f64::from(i), 20));
+        assert_eq!(window.summary(), Some((49.5, 99.0, 20.0)));
+    }
+
+    #[test]
+    fn rows_are_appended_a_line_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("episodes.jsonl");
+        let row = |steps| EpisodeRow {
+            steps,
+            frames: 4 * steps,
+            secs: 1.5,
+            actor: 0,
+            episode_return: -21.0,
+            length_steps: 800,
+        };
+        JsonLines::append(&path).unwrap().write(&row(1)).unwrap();
+        let mut log = JsonLines::append(&path).unwrap();
+        log.write(&row(2)).unwrap();
+        log.sync().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.ends_with("\"length_steps\":800}\n"), "{text}");
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_opened_names_the_file() {
+        let error = JsonLines::append(Path::new("/nonexistent/run/episodes.jsonl")).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/run/episodes.jsonl"), "{error}");
+    }
+}

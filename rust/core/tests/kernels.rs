@@ -1,0 +1,367 @@
+//! Every kernel on every instruction set of this CPU against its naive twin, and the naive twins against finite differences.
+
+use a3crs_core::kernel::activation::{Activation, images_to_f32, relu_backward, sum_of_squares};
+use a3crs_core::kernel::conv2d::{Conv2dShape, conv2d_backward_input, conv2d_backward_weight, conv2d_forward};
+use a3crs_core::kernel::linear::{LinearShape, linear_backward_input, linear_backward_weight, linear_forward};
+use a3crs_core::kernel::{Isa, naive};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// Numbers in [-1, 1), a quarter of them exactly 0, as behind a ReLU.
+fn values(rng: &mut Xoshiro256PlusPlus, n: usize) -> Vec<f32> {
+    (0..n).map(|_| if rng.random_bool(0.25) { 0.0 } else { rng.random_range(-1.0..1.0) }).collect()
+}
+
+fn rng(seed: u64) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed)
+}
+
+/// An output no kernel may leave as it is.
+fn poison(n: usize) -> Vec<f32> {
+    vec![f32::NAN; n]
+}
+
+fn exact(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|x| f64::from(*x)).collect()
+}
+
+fn magnitude(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|x| f64::from(x.abs())).collect()
+}
+
+/// A sum of `terms` products in f32 is within `(terms + 2) * epsilon` of the sum of their magnitudes.
+fn assert_close(isa: Isa, fast: &[f32], exact: &[f64], magnitude: &[f64], terms: usize) {
+    let unit = (terms + 2) as f64 * f64::from(f32::EPSILON);
+    for (i, ((fast, exact), magnitude)) in fast.iter().zip(exact).zip(magnitude).enumerate() {
+        let error = (f64::from(*fast) - exact).abs();
+        // Not `error > bound`: a NaN has to fail.
+        assert!(error <= unit * magnitude, "{}: [{i}] is {fast}, should be {exact}", isa.name());
+    }
+}
+
+/// Runs the naive twin in f64: once on the values, once on their magnitudes, for the bound of the error.
+macro_rules! twice {
+    (|$map:ident| $compute:expr) => {{
+        let run = |$map: fn(&[f32]) -> Vec<f64>| $compute;
+        (run(exact), run(magnitude))
+    }};
+}
+
+fn activations() -> impl Strategy<Value = Activation> {
+    prop_oneof![Just(Activation::Identity), Just(Activation::Relu)]
+}
+
+fn linear_shapes() -> impl Strategy<Value = LinearShape> {
+    (1..150_usize, 1..20_usize).prop_map(|(inputs, lanes)| LinearShape { inputs, outputs: 16 * lanes })
+}
+
+fn conv2d_shapes() -> impl Strategy<Value = Conv2dShape> {
+    let channels = prop_oneof![Just(1), Just(3), Just(4), Just(16), Just(32)];
+    let windows = prop_oneof![(1..=5_usize, 1..=3_usize), Just((8, 4)), Just((4, 2)), Just((8, 8))];
+    (channels, 1..=5_usize, windows, 0..6_usize, 0..50_usize).prop_map(
+        |(in_c, lanes, (kernel, stride), more_h, more_w)| Conv2dShape {
+            in_h: kernel + more_h,
+            in_w: kernel + more_w,
+            in_c,
+            out_c: 16 * lanes,
+            kernel,
+            stride,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn linear_forward_is_its_naive_twin(s in linear_shapes(), batch in 1..24_usize, act in activations(), seed: u64) {
+        let rng = &mut rng(seed);
+        let (x, weight) = (values(rng, batch * s.inputs), values(rng, s.inputs * s.outputs));
+        let bias = values(rng, s.outputs);
+        let (y, bound) = twice!(|f| {
+            let mut y = vec![f64::NAN; batch * s.outputs];
+            naive::linear_forward(&s, batch, &f(&x), &f(&weight), &f(&bias), act, &mut y);
+            y
+        });
+        for isa in Isa::available() {
+            let mut fast = poison(y.len());
+            linear_forward(isa, &s, batch, &x, &weight, &bias, act, &mut fast);
+            assert_close(isa, &fast, &y, &bound, s.inputs + 1);
+        }
+    }
+
+    #[test]
+    fn a_row_gives_the_same_alone_and_in_a_batch(s in linear_shapes(), batch in 2..12_usize, seed: u64) {
+        let rng = &mut rng(seed);
+        let (x, weight) = (values(rng, batch * s.inputs), values(rng, s.inputs * s.outputs));
+        let bias = values(rng, s.outputs);
+        for isa in Isa::available() {
+            let (mut together, mut alone) = (poison(batch * s.outputs), poison(s.outputs));
+            linear_forward(isa, &s, batch, &x, &weight, &bias, Activation::Identity, &mut together);
+            for (x, y) in x.chunks_exact(s.inputs).zip(together.chunks_exact(s.outputs)) {
+                linear_forward(isa, &s, 1, x, &weight, &bias, Activation::Identity, &mut alone);
+                prop_assert_eq!(&alone, y);
+            }
+        }
+    }
+
+    #[test]
+    fn linear_backward_weight_is_its_naive_twin(s in linear_shapes(), batch in 1..8_usize, seed: u64) {
+        let rng = &mut rng(seed);
+        let (x, dy) = (values(rng, batch * s.inputs), values(rng, batch * s.outputs));
+        let (exact, bound) = twice!(|f| {
+            let (mut dw, mut db) = (vec![f64::NAN; s.inputs * s.outputs], vec![f64::NAN; s.outputs]);
+            naive::linear_backward_weight(&s, batch, &f(&x), &f(&dy), &mut dw, &mut db);
+            (dw, db)
+        });
+        for isa in Isa::available() {
+            let (mut dw, mut db) = (poison(exact.0.len()), poison(s.outputs));
+            linear_backward_weight(isa, &s, batch, &x, &dy, &mut dw, &mut db);
+            assert_close(isa, &dw, &exact.0, &bound.0, batch);
+            assert_close(isa, &db, &exact.1, &bound.1, batch);
+        }
+    }
+
+    #[test]
+    fn linear_backward_input_is_its_naive_twin(
+        s in linear_shapes(), batch in 1..12_usize, gated: bool, dead in 0.0..1.0, seed: u64,
+    ) {
+        let rng = &mut rng(seed);
+        let (weight, dy) = (values(rng, s.inputs * s.outputs), values(rng, batch * s.outputs));
+        // Some inputs are closed in the whole batch: their weights are not even read.
+        let closed: Vec<bool> = (0..s.inputs).map(|_| rng.random_bool(dead)).collect();
+        let mut gate = values(rng, batch * s.inputs);
+        gate.iter_mut().zip(closed.iter().cycle()).for_each(|(gate, closed)| if *closed { *gate = gate.min(0.0) });
+        let (dx, bound) = twice!(|f| {
+            let mut dx = vec![f64::NAN; batch * s.inputs];
+            naive::linear_backward_input(&s, batch, &f(&weight), &f(&dy), gated.then(|| exact(&gate)).as_deref(), &mut dx);
+            dx
+        });
+        for isa in Isa::available() {
+            let mut fast = poison(dx.len());
+            linear_backward_input(isa, &s, batch, &weight, &dy, gated.then_some(&gate[..]), &mut fast);
+            assert_close(isa, &fast, &dx, &bound, s.outputs);
+        }
+    }
+
+    #[test]
+    fn conv2d_forward_is_its_naive_twin(s in conv2d_shapes(), batch in 1..4_usize, act in activations(), seed: u64) {
+        let rng = &mut rng(seed);
+        let (x, weight) = (values(rng, batch * s.input_len()), values(rng, s.weight_len()));
+        let bias = values(rng, s.out_c);
+        let (y, bound) = twice!(|f| {
+            let mut y = vec![f64::NAN; batch * s.output_len()];
+            naive::conv2d_forward(&s, batch, &f(&x), &f(&weight), &f(&bias), act, &mut y);
+            y
+        });
+        for isa in Isa::available() {
+            let mut fast = poison(y.len());
+            conv2d_forward(isa, &s, batch, &x, &weight, &bias, act, &mut fast);
+            assert_close(isa, &fast, &y, &bound, s.weight_len() / s.out_c + 1);
+        }
+    }
+
+    #[test]
+    fn conv2d_backward_weight_is_its_naive_twin(s in conv2d_shapes(), batch in 1..4_usize, seed: u64) {
+        let rng = &mut rng(seed);
+        let (x, dy) = (values(rng, batch * s.input_len()), values(rng, batch * s.output_len()));
+        let (exact, bound) = twice!(|f| {
+            let (mut dw, mut db) = (vec![f64::NAN; s.weight_len()], vec![f64::NAN; s.out_c]);
+            naive::conv2d_backward_weight(&s, batch, &f(&x), &f(&dy), &mut dw, &mut db);
+            (dw, db)
+        });
+        for isa in Isa::available() {
+            let (mut dw, mut db) = (poison(s.weight_len()), poison(s.out_c));
+            conv2d_backward_weight(isa, &s, batch, &x, &dy, &mut dw, &mut db);
+            assert_close(isa, &dw, &exact.0, &bound.0, dy.len() / s.out_c);
+            assert_close(isa, &db, &exact.1, &bound.1, dy.len() / s.out_c);
+        }
+    }
+
+    #[test]
+    fn conv2d_backward_input_is_its_naive_twin(s in conv2d_shapes(), batch in 1..4_usize, seed: u64) {
+        let rng = &mut rng(seed);
+        let (weight, dy) = (values(rng, s.weight_len()), values(rng, batch * s.output_len()));
+        let (dx, bound) = twice!(|f| {
+            let mut dx = vec![f64::NAN; batch * s.input_len()];
+            naive::conv2d_backward_input(&s, batch, &f(&weight), &f(&dy), &mut dx);
+            dx
+        });
+        for isa in Isa::available() {
+            let (mut fast, mut scratch) = (poison(dx.len()), poison(s.weight_len()));
+            conv2d_backward_input(isa, &s, batch, &weight, &dy, &mut scratch, &mut fast);
+            assert_close(isa, &fast, &dx, &bound, s.kernel * s.kernel * s.out_c);
+        }
+    }
+
+    #[test]
+    fn relu_backward_is_its_naive_twin(n in 0..200_usize, seed: u64) {
+        let rng = &mut rng(seed);
+        let (y, dy) = (values(rng, n), values(rng, n));
+        let mut expected = dy.clone();
+        naive::relu_backward(&y, &mut expected);
+        for isa in Isa::available() {
+            let mut fast = dy.clone();
+            relu_backward(isa, &y, &mut fast);
+            prop_assert_eq!(&fast, &expected);
+        }
+    }
+
+    #[test]
+    fn images_to_f32_is_its_naive_twin(channels in 1..7_usize, pixels in 0..100_usize, seed: u64) {
+        let rng = &mut rng(seed);
+        let planes: Vec<u8> = (0..channels * pixels).map(|_| rng.random()).collect();
+        let mut expected = vec![f64::NAN; planes.len()];
+        naive::images_to_f32(channels, &planes, &mut expected);
+        for isa in Isa::available() {
+            let mut fast = poison(planes.len());
+            images_to_f32(isa, channels, &planes, &mut fast);
+            assert_close(isa, &fast, &expected, &expected, 0);
+        }
+    }
+
+    #[test]
+    fn sum_of_squares_is_its_naive_twin(n in 0..10_000_usize, seed: u64) {
+        let x = values(&mut rng(seed), n);
+        let expected = naive::sum_of_squares(&exact(&x));
+        for isa in Isa::available() {
+            let relative = (sum_of_squares(isa, &x) - expected).abs() / expected.max(1e-30);
+            prop_assert!(relative < 1e-5, "{}: off by {relative}", isa.name());
+        }
+    }
+
+    #[test]
+    fn sum_of_squares_of_anything_not_finite_is_not_finite(n in 1..9000_usize, at: prop::sample::Index, seed: u64) {
+        let mut x = values(&mut rng(seed), n);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            x[at.index(n)] = bad;
+            for isa in Isa::available() {
+                prop_assert!(!sum_of_squares(isa, &x).is_finite(), "{}: {bad} at {}", isa.name(), at.index(n));
+            }
+        }
+    }
+}
+
+#[test]
+fn black_is_zero_and_white_is_one() {
+    for isa in Isa::available() {
+        let mut out = poison(40);
+        images_to_f32(isa, 1, &[[0; 20], [255; 20]].concat(), &mut out);
+        assert_eq!(out, [[0.0; 20], [1.0; 20]].concat());
+    }
+}
+
+#[test]
+fn a_nan_in_x_reaches_every_y_that_depends_on_it() {
+    let linear = LinearShape { inputs: 70, outputs: 48 };
+    let conv2d = Conv2dShape { in_h: 4, in_w: 8, in_c: 3, out_c: 16, kernel: 2, stride: 2 };
+    for isa in Isa::available() {
+        for (batch, activation) in [(1, Activation::Identity), (1, Activation::Relu), (3, Activation::Relu)] {
+            let (mut x, weight) = (vec![0.0; batch * 70], vec![0.0; 70 * 48]);
+            x[66] = f32::NAN;
+            let mut y = vec![0.0; batch * 48];
+            linear_forward(isa, &linear, batch, &x, &weight, &[0.0; 48], activation, &mut y);
+            assert!(y[..48].iter().all(|y| y.is_nan()), "{}: batch {batch}, {activation:?}", isa.name());
+            assert!(y[48..].iter().all(|y| *y == 0.0), "{}: a row is not the business of another", isa.name());
+        }
+        let (mut x, weight) = (vec![0.0; conv2d.input_len()], vec![0.0; conv2d.weight_len()]);
+        x[3 * 3] = f32::NAN; // the fourth pixel: in the second window of the first row
+        let mut y = vec![0.0; conv2d.output_len()];
+        conv2d_forward(isa, &conv2d, 1, &x, &weight, &[0.0; 16], Activation::Relu, &mut y);
+        assert!(y.iter().enumerate().all(|(i, y)| y.is_nan() == (16..32).contains(&i)), "{}", isa.name());
+    }
+}
+
+#[test]
+fn one_row_does_not_read_the_weights_of_inputs_that_are_zero() {
+    let shape = LinearShape { inputs: 3, outputs: 16 };
+    let weight = [[2.0; 16], [f32::NAN; 16], [f32::INFINITY; 16]].concat();
+    for isa in Isa::available() {
+        let mut y = poison(16);
+        linear_forward(isa, &shape, 1, &[1.0, 0.0, -0.0], &weight, &[1.0; 16], Activation::Identity, &mut y);
+        assert_eq!(y, [3.0; 16]);
+    }
+}
+
+#[test]
+#[should_panic(expected = "length of x")]
+fn a_slice_of_the_wrong_length_is_refused() {
+    let (isa, shape) = (Isa::available()[0], LinearShape { inputs: 3, outputs: 16 });
+    linear_forward(isa, &shape, 1, &[0.0; 2], &[0.0; 48], &[0.0; 16], Activation::Identity, &mut [0.0; 16]);
+}
+
+/// Compares `gradient` with central differences of `loss` at `at`, coordinate by coordinate.
+fn assert_is_gradient(loss: impl Fn(&[f64]) -> f64, at: &[f64], gradient: &[f64]) {
+    assert_eq!(at.len(), gradient.len());
+    for i in 0..at.len() {
+        let step = 1e-4;
+        let shifted = |by: f64| {
+            let mut at = at.to_vec();
+            at[i] += by;
+            loss(&at)
+        };
+        let difference = (shifted(step) - shifted(-step)) / (2.0 * step);
+        let error = (gradient[i] - difference).abs() / gradient[i].abs().max(difference.abs()).max(1e-3);
+        assert!(error < 1e-5, "coordinate {i}: gradient {}, finite difference {difference}", gradient[i]);
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[test]
+fn the_gradients_of_a_linear_layer_are_finite_differences() {
+    let (shape, batch, rng) = (LinearShape { inputs: 7, outputs: 16 }, 3, &mut rng(1));
+    let mut next = |n| exact(&values(rng, n));
+    let (z, weight, bias, dy) = (next(3 * 7), next(7 * 16), next(16), next(3 * 16));
+    // x is the output of a ReLU, whose backward pass is the gate; its inputs keep away from the kink at 0.
+    let z: Vec<f64> = z.iter().map(|z| z + 0.01_f64.copysign(*z)).collect();
+    let relu = |z: &[f64]| z.iter().map(|z| z.max(0.0)).collect::<Vec<_>>();
+    let loss = |x: &[f64], weight: &[f64], bias: &[f64]| {
+        let mut y = vec![f64::NAN; 3 * 16];
+        naive::linear_forward(&shape, batch, x, weight, bias, Activation::Identity, &mut y);
+        dot(&y, &dy)
+    };
+    let x = relu(&z);
+    let (mut dz, mut d_weight, mut d_bias) = (vec![f64::NAN; 21], vec![f64::NAN; 112], vec![f64::NAN; 16]);
+    naive::linear_backward_input(&shape, batch, &weight, &dy, Some(&x), &mut dz);
+    naive::linear_backward_weight(&shape, batch, &x, &dy, &mut d_weight, &mut d_bias);
+    assert_is_gradient(|z| loss(&relu(z), &weight, &bias), &z, &dz);
+    assert_is_gradient(|weight| loss(&x, weight, &bias), &weight, &d_weight);
+    assert_is_gradient(|bias| loss(&x, &weight, bias), &bias, &d_bias);
+}
+
+#[test]
+fn the_gradients_of_a_convolution_are_finite_differences() {
+    let (batch, rng) = (2, &mut rng(2));
+    for (kernel, stride) in [(3, 1), (3, 2), (2, 3)] {
+        let shape = Conv2dShape { in_h: 5, in_w: 6, in_c: 3, out_c: 16, kernel, stride };
+        let mut next = |n| exact(&values(rng, n));
+        let (x, weight, bias) = (next(batch * shape.input_len()), next(shape.weight_len()), next(16));
+        let dy = next(batch * shape.output_len());
+        let loss = |x: &[f64], weight: &[f64], bias: &[f64]| {
+            let mut y = vec![f64::NAN; dy.len()];
+            naive::conv2d_forward(&shape, batch, x, weight, bias, Activation::Identity, &mut y);
+            dot(&y, &dy)
+        };
+        let (mut dx, mut d_weight, mut d_bias) = (x.clone(), weight.clone(), bias.clone());
+        naive::conv2d_backward_input(&shape, batch, &weight, &dy, &mut dx);
+        naive::conv2d_backward_weight(&shape, batch, &x, &dy, &mut d_weight, &mut d_bias);
+        assert_is_gradient(|x| loss(x, &weight, &bias), &x, &dx);
+        assert_is_gradient(|weight| loss(&x, weight, &bias), &weight, &d_weight);
+        assert_is_gradient(|bias| loss(&x, &weight, bias), &bias, &d_bias);
+    }
+}
+
+#[test]
+fn the_gradient_of_a_relu_is_its_finite_difference() {
+    let rng = &mut rng(3);
+    let z: Vec<f64> = exact(&values(rng, 50)).iter().map(|z| z + 0.01_f64.copysign(*z)).collect();
+    let dy = exact(&values(rng, 50));
+    let relu = |z: &[f64]| z.iter().map(|z| z.max(0.0)).collect::<Vec<_>>();
+    let mut dz = dy.clone();
+    naive::relu_backward(&relu(&z), &mut dz);
+    assert_is_gradient(|z| dot(&relu(z), &dy), &z, &dz);
+}

@@ -1,0 +1,52 @@
+//! From the core's errors to Python's: one exhaustive match. Exceptions that began in Python go back unchanged.
+
+use a3crs_core::env::EnvError as CoreEnvError;
+use a3crs_core::train::TrainError;
+use pyo3::import_exception;
+use pyo3::prelude::*;
+
+import_exception!(a3crs.errors, CheckpointError);
+import_exception!(a3crs.errors, ConfigError);
+import_exception!(a3crs.errors, EnvError);
+import_exception!(a3crs.errors, RunError);
+
+/// The exception for a core error.
+pub fn to_py(py: Python<'_>, error: TrainError) -> PyErr {
+    match error {
+        TrainError::Config(_) | TrainError::Net(_) => ConfigError::new_err(sentence(&error)),
+        TrainError::Checkpoint { .. } => CheckpointError::new_err(sentence(&error)),
+        TrainError::Diverged { .. } | TrainError::Panic { .. } | TrainError::Io { .. } => {
+            RunError::new_err(sentence(&error))
+        }
+        TrainError::Env { actor, step, source } => match source.downcast::<PyErr>() {
+            Ok(raised) => {
+                let note = format!("In the environment of actor {actor}, at its step {step}.");
+                // A note that cannot be added must not hide the exception it belongs to.
+                let _ = raised.value(py).call_method1("add_note", (note,));
+                *raised
+            }
+            Err(source) => EnvError::new_err(sentence(&TrainError::Env { actor, step, source })),
+        },
+        TrainError::Host(source) => match source.downcast::<PyErr>() {
+            Ok(raised) => *raised,
+            Err(source) => RunError::new_err(sentence(&TrainError::Host(source))),
+        },
+    }
+}
+
+fn sentence(error: &TrainError) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
+    format!("{first}{}{}", letters.as_str(), if text.ends_with('.') { "" } else { "." })
+}
+
+/// An environment that broke the protocol.
+pub fn protocol_error(message: String) -> CoreEnvError {
+    Box::new(EnvError::new_err(message))
+}
+
+/// A setting that is not what the core expects: the two sides of the package disagree, or a config was edited by hand.
+pub fn config_error(what: &str, error: impl std::fmt::Display) -> PyErr {
+    ConfigError::new_err(format!("The {what} is not valid: {error}."))
+}

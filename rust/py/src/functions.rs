@@ -1,0 +1,137 @@
+//! The functions of the module. Each parses, detaches from the interpreter, calls the core and converts the result.
+
+use crate::env::PyEnv;
+use crate::error::{config_error, to_py};
+use crate::host::{PyHost, to_dict};
+use a3crs_core::env::{EnvError, EnvSpec};
+use a3crs_core::kernel::Isa;
+use a3crs_core::shared::tear;
+use a3crs_core::train::evaluate::Evaluation;
+use a3crs_core::train as core;
+use a3crs_core::train::{BoxEnv, Checkpoint, Setup, TrainConfig, TrainError};
+use pyo3::prelude::*;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The one door out of the interpreter: runs `work` detached and translates its error.
+fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, TrainError> + Send) -> PyResult<T> {
+    py.detach(work).map_err(|error| to_py(py, error))
+}
+
+fn setup(py: Python<'_>, config: &str, env_spec: &str) -> PyResult<Setup> {
+    let config: TrainConfig = serde_json::from_str(config).map_err(|e| config_error("configuration", e))?;
+    let env: EnvSpec = serde_json::from_str(env_spec).map_err(|e| config_error("environment's description", e))?;
+    Setup::new(config, env).map_err(|error| to_py(py, error))
+}
+
+fn env_maker(make_env: &Py<PyAny>) -> impl Fn(usize) -> Result<BoxEnv<usize>, EnvError> + Sync {
+    move |actor| Ok(Box::new(PyEnv::make(make_env, actor)?) as BoxEnv<usize>)
+}
+
+/// The instruction set in use.
+#[pyfunction]
+pub fn isa(py: Python<'_>) -> PyResult<&'static str> {
+    Isa::detect().map(Isa::name).map_err(|message| to_py(py, TrainError::Config(message)))
+}
+
+/// The instruction sets this CPU can run, the fastest first.
+#[pyfunction]
+pub fn available_isas() -> Vec<&'static str> {
+    Isa::available().into_iter().map(Isa::name).collect()
+}
+
+/// Hammers a shared store from several threads for `secs` and counts torn values.
+#[pyfunction]
+pub fn tear_test<'py>(py: Python<'py>, secs: f64) -> PyResult<Bound<'py, PyAny>> {
+    #[derive(Serialize)]
+    struct Row {
+        reads: u64,
+        torn: u64,
+    }
+    let duration = Duration::try_from_secs_f64(secs).map_err(|e| config_error("duration", e))?;
+    let report = detached(py, || {
+        let isa = Isa::detect().map_err(TrainError::Config)?;
+        Ok(tear::tear_test(isa, duration))
+    })?;
+    to_dict(py, &Row { reads: report.reads, torn: report.torn })
+}
+
+/// Trains; see `_core.pyi`.
+#[pyfunction]
+pub fn train<'py>(
+    py: Python<'py>,
+    config: &str,
+    env_spec: &str,
+    make_env: Py<PyAny>,
+    run_dir: PathBuf,
+    on_progress: Py<PyAny>,
+    resume_from: Option<PathBuf>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let setup = setup(py, config, env_spec)?;
+    let host = PyHost { on_progress: Some(on_progress) };
+    let summary = detached(py, || {
+        core::train(&setup, env_maker(&make_env), &run_dir, resume_from.as_deref(), &host)
+    })?;
+    to_dict(py, &summary)
+}
+
+/// Plays whole episodes with a checkpoint; see `_core.pyi`.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)] // the Python signature
+pub fn evaluate<'py>(
+    py: Python<'py>,
+    config: &str,
+    env_spec: &str,
+    make_env: Py<PyAny>,
+    checkpoint: PathBuf,
+    episodes: usize,
+    actors: usize,
+    seed: u64,
+    greedy: bool,
+    on_episode: Py<PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let setup = setup(py, config, env_spec)?;
+    let host = PyHost { on_progress: None };
+    let rows = detached(py, || {
+        core::checkpoint::read_meta(&checkpoint)?.check(&setup.config, &setup.env, &checkpoint)?;
+        let theta = Checkpoint::load(&checkpoint, &setup.net)?.theta;
+        let how = Evaluation { episodes, actors, seed, greedy };
+        core::evaluate::evaluate(&setup, &theta, env_maker(&make_env), how, &host, |row| {
+            Python::attach(|py| on_episode.call1(py, (to_dict(py, row)?,)).map(|_| ())).map_err(|e: PyErr| e.into())
+        })
+    })?;
+    to_dict(py, &rows)
+}
+
+/// Measures emulator and training side by side; see `_core.pyi`.
+#[pyfunction]
+pub fn bench<'py>(
+    py: Python<'py>,
+    config: &str,
+    env_spec: &str,
+    make_env: Py<PyAny>,
+    secs: f64,
+) -> PyResult<Bound<'py, PyAny>> {
+    let setup = setup(py, config, env_spec)?;
+    let host = PyHost { on_progress: None };
+    let row = detached(py, || core::bench::bench(&setup, env_maker(&make_env), secs, &host))?;
+    to_dict(py, &row)
+}
+
+/// Times the network alone; see `_core.pyi`.
+#[pyfunction]
+pub fn bench_network<'py>(py: Python<'py>, config: &str, env_spec: &str) -> PyResult<Bound<'py, PyAny>> {
+    let setup = setup(py, config, env_spec)?;
+    let cost = detached(py, || Ok(core::bench::bench_network(&setup)))?;
+    to_dict(py, &cost)
+}
+
+/// What a checkpoint says of itself.
+#[pyfunction]
+pub fn read_checkpoint<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
+    let meta = detached(py, || core::checkpoint::read_meta(&path))?;
+    let dict = to_dict(py, &meta)?;
+    dict.set_item("num_actions", meta.env_spec.num_actions)?;
+    Ok(dict)
+}

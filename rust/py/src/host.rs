@@ -1,0 +1,42 @@
+//! Python around a run: signals, progress, and the actors' threads.
+
+use a3crs_core::env::EnvError;
+use a3crs_core::train::Host;
+use a3crs_core::train::record::ProgressRow;
+use pyo3::prelude::*;
+use serde::Serialize;
+
+/// The interpreter, and the callable that hears of progress.
+pub struct PyHost {
+    /// `on_progress(row)`, where there is one.
+    pub on_progress: Option<Py<PyAny>>,
+}
+
+impl Host for PyHost {
+    /// Creates the thread's interpreter state once, for the actor's whole life, and lets go of the interpreter: attaching
+    /// for each environment step then takes some 50 ns instead of over 1 us.
+    fn on_actor_thread(&self, body: &mut (dyn FnMut() + Send)) {
+        Python::attach(|py| py.detach(body));
+    }
+
+    fn poll(&self, row: &ProgressRow) -> Result<(), EnvError> {
+        Python::attach(|py| {
+            py.check_signals()?;
+            match &self.on_progress {
+                Some(on_progress) => on_progress.call1(py, (to_dict(py, row)?,)).map(|_| ()),
+                None => Ok(()),
+            }
+        })
+        .map_err(|error: PyErr| error.into())
+    }
+
+    fn check(&self) -> Result<(), EnvError> {
+        Python::attach(|py| py.check_signals()).map_err(|error| error.into())
+    }
+}
+
+/// A row as a Python dict, under the names of the log's columns.
+pub fn to_dict<'py>(py: Python<'py>, row: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
+    let json = serde_json::to_string(row).map_err(|e| pyo3::exceptions::PyValueError::new_err(e.to_string()))?;
+    py.import("json")?.call_method1("loads", (json,))
+}

@@ -1,0 +1,69 @@
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+
+from a3crs.cli import run
+from a3crs.config import TrainConfig
+from a3crs.envs.gym import gym_family
+
+
+class Recall(gymnasium.Env):
+    """Shows one of four signs; naming it earns 1. Ten signs make an episode, so 10 is the best return, 2.5 chance."""
+
+    def __init__(self, fails_at_step=None):
+        self.observation_space = Box(0, 1, (4,))
+        self.action_space = Discrete(4)
+        self._fails_at_step = fails_at_step
+        self._steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._show(), {}
+
+    def step(self, action):
+        self._steps += 1
+        if self._steps == self._fails_at_step:
+            raise ArithmeticError("the sign fell over")
+        reward = float(action == self._sign)
+        return self._show(), reward, self._steps % 10 == 0, False, {}
+
+    def _show(self):
+        self._sign = int(self.np_random.integers(4))
+        return np.eye(4, dtype=np.float32)[self._sign]
+
+
+@pytest.fixture
+def recall():
+    return gym_family("Recall", Recall)
+
+
+@pytest.fixture
+def failing_recall():
+    return gym_family("Recall", lambda: Recall(fails_at_step=50))
+
+
+@pytest.fixture
+def recall_config():
+    """Small enough for a test, and it learns."""
+    return TrainConfig(env="Recall", actors=2, total_steps=40_000, lr=1e-2, entropy_beta=0.001, checkpoint_secs=0.2)
+
+
+@pytest.fixture
+def a3crs(capsys):
+    """Runs a command line in this process: (exit code, standard output, standard error)."""
+
+    def command(*arguments):
+        code = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def pong_run(tmp_path_factory):
+    """A short run on the real game; tests must leave it as it is."""
+    out = tmp_path_factory.mktemp("runs") / "pong"
+    assert run(["train", "--env", "Pong", "--actors", "2", "--steps", "3k", "--out", str(out), "--quiet"]) == 0
+    return out

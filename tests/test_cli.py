@@ -1,0 +1,141 @@
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from a3crs.runlog import load
+
+
+def test_version_and_help(a3crs):
+    code, out, _ = a3crs("--version")
+    assert (code, out.startswith("a3crs 0.")) == (0, True)
+    for arguments in (["--help"], []):
+        code, out, _ = a3crs(*arguments)
+        assert code == 0
+        assert "train" in out
+
+
+@pytest.mark.parametrize("command", ["train", "resume", "eval", "bench", "doctor", "envs"])
+def test_every_command_has_help(a3crs, command):
+    code, out, _ = a3crs(command, "--help")
+    assert (code, "Usage" in out) == (0, True)
+
+
+def test_help_loads_no_heavy_module():
+    heavy = ["numpy", "polars", "gymnasium", "ale_py"]
+    code = f"import sys; from a3crs.cli import run; run(['--help']); sys.exit(any(m in sys.modules for m in {heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train"], "The environment is missing: name one, for instance with --env Pong."),
+        (["train", "--env", "Pogn"], "There is no environment 'Pogn' (did you mean Pong?)"),
+        (["train", "--env", "Pong", "--frames", "1M", "--steps", "1M"], "--frames and --steps say the same thing"),
+        (["train", "--env", "Pong", "--frames", "many"], "--frames is 'many', but it must be a whole number"),
+        (["train", "--env", "Pong", "--lr", "-1"], "lr is -1.0, but it must be above 0."),
+        (["train", "--env", "Pong", "--lr", "fast"], "'fast' is not a valid float"),
+        (["train", "--env", "Pong", "--algo", "a2c"], "algo is 'a2c', but it must be one of a3c"),
+        (["train", "--env", "Pong", "--set", "gama=1"], "There is no setting 'gama' (did you mean gamma?)."),
+        (["train", "--env", "Pong", "--config", "gone.toml"], "The settings file gone.toml cannot be read"),
+        (["train", "--env", "Pong", "--protocol", "v5"], "protocol is 'v5', but it must be one of atari2016, ale-v5."),
+        (["train", "--environment", "Pong"], "No such option: --environment"),
+        (["resume", "gone"], "gone is not a run: it has no config.json."),
+        (["eval", "gone"], "gone is not a run: it has no config.json."),
+        (["eval", "gone", "--episodes", "0"], "episodes is 0, but it must be at least 1."),
+        (["bench", "--actors", "1,x"], "--actors is 'x', but it must be a whole number"),
+        (["dance"], "No such command 'dance'."),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(a3crs, arguments, sentence):
+    code, out, err = a3crs(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("a3crs: error: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_a_damaged_checkpoint_is_one_sentence_and_exit_code_1(a3crs, pong_run, tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"noise")
+    code, _, err = a3crs("eval", pong_run, "--checkpoint", broken)
+    assert (code, err.count("\n")) == (1, 1)
+    assert str(broken) in err
+
+
+def test_train_eval_resume_on_a_real_game(a3crs, tmp_path):
+    out = tmp_path / "run"
+    code, text, err = a3crs("train", "--env", "pong", "--actors", 2, "--steps", "2k", "--t-max", 7, "--out", out)
+    assert code == 0, err
+    assert f"evaluate with: a3crs eval {out}" in text
+    assert "frames/s" in err
+    assert json.loads((out / "config.json").read_text())["t_max"] == 7
+
+    code, text, err = a3crs("eval", out, "--episodes", 1, "--greedy")
+    assert code == 0, err
+    assert "human-normalised" in text
+    assert load.evals(out).collect()["policy"].to_list() == ["greedy"]
+
+    code, text, err = a3crs("resume", out, "--frames", "16k", "--quiet")
+    assert (code, text) == (0, ""), err
+    assert load.progress(out).collect()["frames"][-1] >= 16_000
+
+
+def test_file_then_set_then_flags_the_later_wins(a3crs, tmp_path):
+    (tmp_path / "a.toml").write_text('env = "CartPole-v1"\nlr = 0.1\ngamma = 0.5\nactors = 3\ntotal_steps = 100\n')
+    arguments = ["--config", tmp_path / "a.toml", "--set", "gamma=0.6", "--set", "lr=0.2", "--lr", 0.3, "--quiet"]
+    code, _, err = a3crs("train", *arguments, "--out", tmp_path / "run")
+    assert code == 0, err
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert [config[name] for name in ("lr", "gamma", "actors")] == [0.3, 0.6, 3]
+    assert a3crs("train", "--config", tmp_path / "run" / "config.json", "--out", tmp_path / "again", "--quiet")[0] == 0
+
+
+def test_bench_prints_a_table_and_writes_json(a3crs, tmp_path):
+    code, out, err = a3crs("bench", "--actors", "1,2", "--secs", 1, "--json", tmp_path / "bench.json")
+    assert code == 0, err
+    figures = json.loads((tmp_path / "bench.json").read_text())
+    assert set(figures) == {"env", "isa", "cores", "rows", "network"}
+    assert [row["actors"] for row in figures["rows"]] == [1, 2]
+    for row in figures["rows"]:
+        assert row["ratio"] == pytest.approx(row["train_steps_per_sec"] / row["emulator_steps_per_sec"])
+        shares = [row[name] for name in row if name.startswith("share_")]
+        assert len(shares) == 5
+        assert sum(shares) == pytest.approx(1, abs=0.05)
+    assert len(out.splitlines()) == 4
+    assert figures["network"]["forward_us"] > 0
+    assert figures["network"]["update_us"] > figures["network"]["forward_us"]
+
+
+def test_an_environments_exception_shows_its_traceback_then_one_sentence(a3crs, monkeypatch, tmp_path):
+    from a3crs.envs.gym import GymEnv
+
+    def fall(self, action):
+        raise ArithmeticError("the pole fell")
+
+    monkeypatch.setattr(GymEnv, "step", fall)
+    code, _, err = a3crs("train", "--env", "CartPole-v1", "--actors", 1, "--out", tmp_path / "run", "--quiet")
+    assert code == 1
+    assert "Traceback" in err
+    assert "a3crs: error: ArithmeticError: the pole fell" in err
+
+
+def test_envs_lists_the_games_with_a_star_for_the_57(a3crs):
+    code, out, _ = a3crs("envs")
+    lines = out.splitlines()
+    assert code == 0
+    assert "* MontezumaRevenge" in lines
+    assert "  Tetris" in lines
+    assert sum(line.startswith("*") for line in lines) == 57
+
+
+def test_the_package_imports_in_well_under_half_a_second():
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import a3crs"], check=True)
+    with_package = time.perf_counter() - start
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", ""], check=True)
+    assert with_package - (time.perf_counter() - start) < 0.5

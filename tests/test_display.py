@@ -1,0 +1,81 @@
+import io
+
+from a3crs import display
+from a3crs.config import TrainConfig
+from a3crs.runlog.schema import PROGRESS
+
+CONFIG = TrainConfig(env="Pong", total_steps=1000)
+EARLY = dict.fromkeys(PROGRESS, None) | {
+    "steps": 0,
+    "frames": 0,
+    "secs": 0.1,
+    "steps_per_sec": 0.0,
+    "lr": 7e-4,
+    "episodes": 0,
+    "updates": 0,
+    "refused_updates": 0,
+}
+LATER = EARLY | {
+    "steps": 500,
+    "frames": 2000,
+    "steps_per_sec": 3000.0,
+    "episodes": 12,
+    "return_mean_100": -20.25,
+    "return_best_100": -17.0,
+    "entropy": 1.79,
+    "value_loss": 0.0123,
+    "staleness": 14.6,
+}
+
+
+def test_a_plain_line_has_every_figure():
+    out = io.StringIO()
+    display.Plain(CONFIG, out).show(LATER)
+    line = out.getvalue()
+    for text in ("50.0%", "2,000 frames", "frames/s 12,000", "-20.2", "best -17.0", "entropy 1.790", "lr 7.00e-04"):
+        assert text in line
+    assert "value loss 0.0123" in line
+    assert "staleness 14.6" in line
+
+
+def test_figures_without_a_value_yet_are_dashes():
+    assert dict(display.figures(EARLY))["return (100)"] == "- (best -)"
+    assert dict(display.figures(EARLY))["entropy"] == "-"
+
+
+def test_plain_lines_are_10_seconds_apart_but_the_last_is_always_there(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    plain = display.Plain(CONFIG, out)
+    for now[0] in (0.0, 0.25, 9.75, 10.0, 10.25):
+        plain.show(LATER)
+    assert out.getvalue().count("\n") == 2
+    plain.show(LATER | {"steps": 1001, "frames": 4004})
+    assert out.getvalue().count("\n") == 3
+
+
+def test_the_live_display_draws_bar_and_figures():
+    from rich.console import Console
+    from rich.live import Live as RichLive
+
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100)
+    bar = display.progress_bar()
+    with RichLive(bar, console=console, auto_refresh=False) as live:
+        shown = display.Live(CONFIG, live, bar)
+        shown.show(EARLY)
+        shown.show(LATER)
+    assert bar.tasks[0].completed == 500
+    assert "a3c Pong" in out.getvalue()
+    assert "-20.2" in out.getvalue()
+
+
+def test_the_bar_of_a_resumed_run_starts_where_the_run_was():
+    class Nowhere:
+        def update(self, renderable):
+            pass
+
+    bar = display.progress_bar()
+    display.Live(CONFIG, Nowhere(), bar).show(LATER)
+    assert (bar.tasks[0].completed, bar.tasks[0].speed) == (500, None)

@@ -1,0 +1,25 @@
+from a3crs import doctor
+from a3crs.doctor import examine
+
+
+def test_a_sound_installation_has_no_cures(a3crs):
+    code, out, _ = a3crs("doctor")
+    assert code == 0, out
+    for text in ("core module", "kernels for", "57 of 57", "0 torn", "Pong plays", "ale-py"):
+        assert text in out
+
+
+def test_each_failure_comes_with_its_cure(a3crs, monkeypatch):
+    monkeypatch.setenv("A3CRS_ISA", "mmx")
+    code, out, _ = a3crs("doctor")
+    assert code == 1
+    assert "FAIL  processor" in out
+    assert "mmx" in out
+
+
+def test_an_unexpected_exception_is_a_finding(monkeypatch):
+    def emulator():
+        raise OSError("no emulator")
+
+    monkeypatch.setattr(doctor, "_emulator", emulator)
+    assert any("no emulator" in finding.detail and finding.cure for finding in examine())

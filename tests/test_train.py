@@ -1,0 +1,203 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from a3crs import _core
+from a3crs.config import TrainConfig
+from a3crs.errors import CheckpointError, ConfigError, RunError
+from a3crs.evaluate import Evaluation, evaluate_run
+from a3crs.runlog import load
+from a3crs.runlog.schema import EPISODES, PROGRESS
+from a3crs.train import resume_run, start_run
+
+
+def test_a_toy_environment_is_learned_through_the_whole_stack(recall, recall_config, tmp_path):
+    result = start_run(recall_config, out=tmp_path / "run", quiet=True, family=recall)
+    assert result.summary["return_mean_100"] > 9
+    row = evaluate_run(tmp_path / "run", Evaluation(episodes=20, greedy=True), family=recall)
+    assert row["mean"] == 10
+
+
+@pytest.mark.parametrize("algo", ["a3c", "n-step-q", "one-step-q", "one-step-sarsa"])
+@pytest.mark.parametrize("optimizer", ["shared-rmsprop", "rmsprop", "momentum-sgd"])
+def test_the_core_knows_every_method_and_optimizer_the_config_allows(recall, recall_config, tmp_path, algo, optimizer):
+    config = dataclasses.replace(recall_config, algo=algo, optimizer=optimizer, total_steps=500)
+    summary = start_run(config, out=tmp_path / "run", quiet=True, family=recall).summary
+    assert summary["steps"] >= 500
+    assert summary["updates"] > 0
+
+
+def test_the_logs_have_exactly_the_columns_of_the_schema(pong_run):
+    for name, schema in (("episodes", EPISODES), ("progress", PROGRESS)):
+        first = json.loads((pong_run / f"{name}.jsonl").read_text().splitlines()[0])
+        assert list(first) == schema.names(), name
+
+
+def test_the_logs_of_a_run_agree_with_each_other(pong_run):
+    episodes, progress = load.episodes(pong_run).collect(), load.progress(pong_run).collect()
+    last = progress.row(-1, named=True)
+    assert last["steps"] >= 3000
+    assert last["frames"] == 4 * last["steps"]
+    assert last["episodes"] == len(episodes) >= 1
+    assert last["return_mean_100"] == pytest.approx(episodes["episode_return"].mean())
+    shares = [last[f"share_{name}"] for name in ("env", "forward", "backward", "update", "waiting")]
+    assert sum(shares) == pytest.approx(1, abs=0.02)
+    assert -21 <= episodes["episode_return"].min() <= episodes["episode_return"].max() <= 21
+
+
+def test_a_run_directory_says_how_it_was_made(pong_run):
+    config = TrainConfig.from_mapping(json.loads((pong_run / "config.json").read_text()))
+    assert config == TrainConfig(env="Pong", actors=2, total_steps=3000)
+    (session,) = json.loads((pong_run / "meta.json").read_text())["sessions"]
+    assert session["versions"]["a3crs"]
+    assert session["isa"] == _core.isa()
+    words = (pong_run / "meta.json").read_text()
+    assert os.environ.get("HOME", "/root") not in words
+
+
+def test_a_run_is_named_after_environment_method_seed_and_time(recall, recall_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = dataclasses.replace(recall_config, total_steps=100, seed=3)
+    result = start_run(config, quiet=True, family=recall)
+    assert result.run.path.parent.name == "runs"
+    assert result.run.path.name.startswith("Recall__a3c-ff__s3__2")
+
+
+def test_frames_are_steps_times_the_action_repeat(tmp_path):
+    config = TrainConfig(env="Pong", actors=1, total_steps=10**6)
+    result = start_run(config, frames=2000, out=tmp_path / "run", quiet=True)
+    assert json.loads(result.run.config.read_text())["total_steps"] == 500
+    assert 500 <= result.summary["steps"] < 520
+
+
+def test_a_run_goes_on_where_its_checkpoint_left_off(recall, recall_config, tmp_path):
+    first = start_run(recall_config, out=tmp_path / "run", quiet=True, family=recall).summary
+    (tmp_path / "run" / "progress.jsonl").open("a").write('{"steps": 99')  # as a kill leaves it
+    second = resume_run(tmp_path / "run", frames=60_000, quiet=True, family=recall).summary
+    assert second["steps"] >= 60_000 > first["steps"]
+    assert second["updates"] > first["updates"]
+    assert second["secs"] > first["secs"]
+    assert second["return_mean_100"] > 9  # what had been learned was kept
+    assert len(json.loads((tmp_path / "run" / "meta.json").read_text())["sessions"]) == 2
+    for log in (load.episodes, load.progress):
+        steps = log(tmp_path / "run").collect()["steps"]
+        assert steps.is_sorted()
+        assert steps.null_count() == 0
+
+
+def test_a_finished_run_is_not_resumed_without_more_frames(recall, recall_config, tmp_path):
+    config = dataclasses.replace(recall_config, total_steps=100)
+    start_run(config, out=tmp_path / "run", quiet=True, family=recall)
+    with pytest.raises(ConfigError, match="has finished its .* frames: give it more with --frames"):
+        resume_run(tmp_path / "run", quiet=True, family=recall)
+
+
+def test_a_directory_that_is_not_empty_is_refused(recall, recall_config, tmp_path):
+    (tmp_path / "precious").touch()
+    with pytest.raises(ConfigError, match="is not empty"):
+        start_run(recall_config, out=tmp_path, quiet=True, family=recall)
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_a_place_where_no_directory_can_be_is_refused(recall, recall_config, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be used for a run: Not a directory"):
+        start_run(recall_config, out=tmp_path / "file" / "run", quiet=True, family=recall)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_place_is_refused(recall, recall_config, tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ConfigError, match="cannot be used for a run: Permission denied"):
+        start_run(recall_config, out=tmp_path / "run", quiet=True, family=recall)
+
+
+def test_an_environments_exception_arrives_unchanged_with_a_note(failing_recall, recall_config, tmp_path):
+    with pytest.raises(ArithmeticError, match=r"^the sign fell over$") as failure:
+        start_run(recall_config, out=tmp_path / "run", quiet=True, family=failing_recall)
+    notes = "\n".join(failure.value.__notes__)
+    assert "actor" in notes
+    assert "step" in notes
+    assert any("in step" in str(frame) or frame.name == "step" for frame in failure.traceback)
+
+
+def test_an_exception_while_showing_progress_stops_the_run_and_saves_it(recall, recall_config, tmp_path, monkeypatch):
+    class Broken:
+        def show(self, row):
+            raise LookupError("no terminal")
+
+    monkeypatch.setattr("a3crs.train.open_display", lambda config, quiet: _context(Broken()))
+    config = dataclasses.replace(recall_config, total_steps=10**9)
+    with pytest.raises(LookupError, match="no terminal"):
+        start_run(config, out=tmp_path / "run", quiet=True, family=recall)
+    assert _core.read_checkpoint(str(tmp_path / "run" / "checkpoints" / "latest.safetensors"))["steps"] > 0
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_run_and_says_how_to_go_on(tmp_path, signum):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "a3crs", "train", "--env", "CartPole-v1", "--actors", "2", "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not load.episodes(out).collect().height and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signum)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert "a3crs: stopped." in err
+    assert f"a3crs resume {out}" in err
+    assert "Traceback" not in err
+    assert _core.read_checkpoint(str(out / "checkpoints" / "latest.safetensors"))["steps"] > 0
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "noise"])
+def test_a_damaged_checkpoint_is_refused_by_name(pong_run, tmp_path, damage):
+    run = _copy(pong_run, tmp_path)
+    checkpoint = run / "checkpoints" / "latest.safetensors"
+    whole = checkpoint.read_bytes()
+    checkpoint.unlink()
+    if damage != "missing":
+        checkpoint.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "noise": b"x" * 1000}[damage])
+    with pytest.raises(CheckpointError) as refusal:
+        resume_run(run, frames=20_000, quiet=True)
+    assert str(checkpoint) in str(refusal.value)
+
+
+def test_a_checkpoint_of_another_game_is_refused(pong_run, tmp_path):
+    run = _copy(pong_run, tmp_path)
+    config = json.loads((run / "config.json").read_text()) | {"env": "Breakout"}
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError):
+        resume_run(run, frames=20_000, quiet=True)
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"is not a run: it has no config\.json"):
+        resume_run(tmp_path / "nothing")
+
+
+def test_gradients_that_are_not_numbers_end_the_run_in_a_sentence(recall, recall_config, tmp_path):
+    config = dataclasses.replace(recall_config, reward_clip=0, max_grad_norm=1e30, lr=1e30)
+    with pytest.raises(RunError, match="lr"):
+        start_run(config, out=tmp_path / "run", quiet=True, family=recall)
+
+
+def _context(value):
+    from contextlib import nullcontext
+
+    return nullcontext(value)
+
+
+def _copy(run, tmp_path):
+    import shutil
+
+    return shutil.copytree(run, tmp_path / "copy")
