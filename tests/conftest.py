@@ -46,7 +46,7 @@ def failing_recall():
 @pytest.fixture
 def recall_config():
     """Small enough for a test, and it learns."""
-    return TrainConfig(env="Recall", actors=2, total_steps=40_000, lr=1e-2, entropy_beta=0.001, checkpoint_secs=0.2)
+    return TrainConfig(env="Recall", actors=2, total_steps=40_000, lr=1e-2, entropy_beta=0.05, checkpoint_secs=0.2)
 
 
 @pytest.fixture

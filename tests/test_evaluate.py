@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_games(pong_run):
 
 
 def test_a_missing_checkpoint_is_refused_by_name(pong_run, tmp_path):
-    with pytest.raises(CheckpointError, match="There is no checkpoint .*gone"):
+    with pytest.raises(CheckpointError, match=r"There is no checkpoint .*gone"):
         evaluate_run(pong_run, Evaluation(checkpoint=tmp_path / "gone.safetensors"))
 
 

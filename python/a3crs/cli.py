@@ -38,22 +38,27 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as e:
         return e.exit_code
     except typer.TyperException as e:  # wrong flags and arguments
-        return _fail(e.format_message(), e, exit_code=2)
+        return _fail(e.format_message(), exit_code=2)
     except ConfigError as e:
-        return _fail(str(e), e, exit_code=2)
+        return _fail(str(e), *_notes(e), exit_code=2)
     except A3crsError as e:
-        return _fail(str(e), e, exit_code=1)
+        return _fail(str(e), *_notes(e), exit_code=1)
     except KeyboardInterrupt as e:
-        print(file=sys.stderr)  # below the terminal's ^C
-        return _fail("stopped.", e, exit_code=130, kind="")
+        print("\na3crs: stopped.", *_notes(e), sep="\n", file=sys.stderr)  # below the terminal's ^C
+        return 130
     except Exception as e:  # of the environment, most likely: its author needs the traceback
         traceback.print_exception(e)
-        return _fail(f"{type(e).__name__}: {e}", e, exit_code=1)
+        return _fail(f"{type(e).__name__}: {e}", exit_code=1)
 
 
-def _fail(message: str, cause: BaseException, *, exit_code: int, kind: str = "error: ") -> int:
-    print(f"a3crs: {kind}{message}", *getattr(cause, "__notes__", []), sep="\n", file=sys.stderr)
+def _fail(*lines: str, exit_code: int) -> int:
+    print("a3crs: error: " + "\n".join(lines), file=sys.stderr)
     return exit_code
+
+
+def _notes(e: BaseException) -> list[str]:
+    """For example how to go on with a run that has been saved."""
+    return getattr(e, "__notes__", [])
 
 
 @app.callback(invoke_without_command=True)
@@ -122,10 +127,11 @@ def evaluate(
 ) -> None:
     """Play whole games with a trained agent and report the raw score."""
     from a3crs.evaluate import Evaluation, evaluate_run
-    from a3crs.report import evaluation_lines
+    from a3crs.report import episode_line, evaluation_lines
 
     how = Evaluation(episodes=episodes, greedy=greedy, checkpoint=checkpoint, seed=seed)
-    print(*evaluation_lines(evaluate_run(run, how)), sep="\n")
+    row = evaluate_run(run, how, on_episode=lambda episode: print(episode_line(episode), file=sys.stderr))
+    print(*evaluation_lines(row), sep="\n")
 
 
 @app.command()

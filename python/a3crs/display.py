@@ -38,13 +38,14 @@ class Plain:
         self._config = config
         self._out = out
         self._next_secs = 0.0
+        self._done = False
 
     def show(self, row: Row) -> None:
-        """Writes a line when it is time for one, and always at the end of the run."""
-        now = time.monotonic()
-        if now < self._next_secs and row["steps"] < self._config.total_steps:
+        """Writes a line when it is time for one, and one when the run is done."""
+        now, done = time.monotonic(), row["steps"] >= self._config.total_steps
+        if self._done or (now < self._next_secs and not done):
             return
-        self._next_secs = now + PLAIN_INTERVAL_SECS
+        self._next_secs, self._done = now + PLAIN_INTERVAL_SECS, done
         parts = [f"{row['steps'] / self._config.total_steps:6.1%}", f"{row['frames']:,} frames"]
         print("  ".join(parts + [f"{name} {value}" for name, value in figures(row)]), file=self._out, flush=True)
 

@@ -31,5 +31,5 @@ class RunError(A3crsError, RuntimeError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` (did you mean Pong or Pooyan?)`, ready to follow the wrong word in a sentence; empty where nothing is near."""
     by_lower = {name.lower(): name for name in known}
-    near = [by_lower[key] for key in difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.6)]
+    near = [by_lower[key] for key in difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.7)]
     return f" (did you mean {' or '.join(near)}?)" if near else ""

@@ -26,6 +26,11 @@ def result_lines(run: Path, summary: dict[str, Any]) -> list[str]:
     return lines
 
 
+def episode_line(episode: dict[str, Any]) -> str:
+    """One game of an evaluation, as it ends."""
+    return f"episode {episode['episode'] + 1}: {episode['return']:g} in {episode['length_steps']:,} steps"
+
+
 def evaluation_lines(row: dict[str, Any]) -> list[str]:
     """An evaluation, as `a3crs eval` prints it."""
     lines = [

@@ -37,6 +37,19 @@ def test_cart_pole_speaks_the_protocol():
     assert (info["episode"]["r"], info["episode"]["l"]) == (total, length)
 
 
+def test_an_id_may_name_the_module_that_registers_it(tmp_path, monkeypatch):
+    lines = ["import gymnasium", "from gymnasium.envs.classic_control import CartPoleEnv"]
+    (tmp_path / "a3crs_own_envs.py").write_text("\n".join([*lines, "gymnasium.register('OwnPole-v0', CartPoleEnv)"]))
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = resolve("a3crs_own_envs:OwnPole-v0", "atari2016", Mode.TRAINING).spec
+    assert (spec.obs, spec.num_actions) == (VectorObs(4), 2)
+
+
+def test_a_module_that_does_not_exist_is_named():
+    with pytest.raises(ConfigError, match=r"'nowhere:Pole-v0': No module named 'nowhere'\.$"):
+        resolve("nowhere:Pole-v0", "atari2016", Mode.TRAINING)
+
+
 def test_images_come_with_their_channels_first():
     inner = Fixed(Box(0, 255, (8, 9, 3), np.uint8))
     family = gym_family("Image", lambda: inner)

@@ -1,6 +1,7 @@
 """Any Gymnasium environment with discrete actions: `CartPole-v1`, `package:MyEnv-v0`, or a callable that makes one."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, cast
 
 import gymnasium
@@ -47,8 +48,11 @@ def gym_family(name: str, make: Callable[[], gymnasium.Env[Any, Any]]) -> EnvFam
 
 def gym_id_family(env_id: str) -> EnvFamily | None:
     """The family of an id in Gymnasium's registry; None where Gymnasium does not know the id."""
+    module, _, registered = env_id.rpartition(":")
     try:
-        gymnasium.spec(env_id)
+        if module:  # `package:MyEnv-v0`: importing the package registers its environments
+            import_module(module)
+        gymnasium.spec(registered)
         return gym_family(env_id, lambda: gymnasium.make(env_id, disable_env_checker=True))
     except gymnasium.error.NameNotFound:
         return None

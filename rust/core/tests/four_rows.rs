@@ -2,50 +2,13 @@
 
 use a3crs_core::env::{Catch, Chain, Env, EnvError, EnvSpec, ObsMut, ObsSpec, Step};
 use a3crs_core::kernel::Isa;
-use a3crs_core::nn::{Net, Observations};
-use a3crs_core::shared::optimizer::OptimizerKind;
+use a3crs_core::nn::Observations;
 use a3crs_core::train::evaluate::{Evaluation, evaluate};
-use a3crs_core::train::record::ProgressRow;
-use a3crs_core::train::{Algo, Checkpoint, Host, Setup, Summary, TrainConfig, train};
+use a3crs_core::train::{Algo, Checkpoint, Setup, Summary, train};
 use std::path::Path;
+use support::{Quiet, config};
 
-struct Quiet;
-
-impl Host for Quiet {
-    fn poll(&self, _: &ProgressRow) -> Result<(), EnvError> {
-        Ok(())
-    }
-    fn check(&self) -> Result<(), EnvError> {
-        Ok(())
-    }
-}
-
-fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
-    TrainConfig {
-        env: "tiny".into(),
-        protocol: "none".into(),
-        algo,
-        net: Net::Ff,
-        optimizer: OptimizerKind::SharedRmsProp,
-        actors: 2,
-        total_steps,
-        t_max: 5,
-        gamma: 0.9,
-        lambda: 1.0,
-        entropy_beta: 0.01,
-        value_coef: 0.5,
-        lr,
-        rms_decay: 0.99,
-        rms_eps: 0.1,
-        max_grad_norm: 40.0,
-        reward_clip: 1.0,
-        target_interval_steps: 500,
-        explore_anneal_steps: total_steps / 2,
-        seed: 1,
-        checkpoint_secs: 300.0,
-        keep_checkpoints: 1,
-    }
-}
+mod support;
 
 fn run<E: Env<usize> + 'static>(setup: &Setup, dir: &Path, env: impl Fn() -> E + Sync) -> (Summary, Vec<f32>) {
     let summary = train(setup, |_| Ok(Box::new(env())), dir, None, &Quiet).unwrap();
@@ -56,13 +19,14 @@ fn run<E: Env<usize> + 'static>(setup: &Setup, dir: &Path, env: impl Fn() -> E +
 /// What a Q learner thinks of each cell of a chain, or A3C's V.
 fn values(setup: &Setup, theta: &[f32], cells: usize) -> Vec<f32> {
     let isa = Isa::detect().unwrap();
-    let (mut obs, mut tape) = (Observations::new(setup.net.input(), 1), setup.net.tape(1));
+    let mut obs = Observations::new(setup.net.input(), 1);
+    let (mut tape, mut workspace) = (setup.net.tape(1), setup.net.workspace(1));
     (0..cells)
         .map(|cell| {
             let ObsMut::Vector(features) = obs.get_mut(0) else { panic!("a chain shows vectors") };
             features.fill(0.0);
             features[cell] = 1.0;
-            setup.net.forward(isa, theta, obs.get(0), &mut tape, 0);
+            setup.net.forward(isa, theta, obs.get(0), &mut tape, 0, &mut workspace);
             match setup.config.algo {
                 Algo::A3c => tape.y(0)[2],
                 _ => tape.y(0).iter().copied().fold(f32::MIN, f32::max),

@@ -53,8 +53,7 @@ impl Env<usize> for PyEnv {
                 (false, true) => End::Truncated,
                 (false, false) => End::No,
             };
-            let episode = if end == End::No { None } else { episode_in(&result.get_item(4)?)? };
-            Ok(Step { reward, end, episode })
+            Ok(Step { reward, end, episode: episode_in(&result.get_item(4)?)? })
         })
     }
 }

@@ -224,15 +224,15 @@ impl Kernel for BackwardInput<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        self.dx.fill(0.0);
         let inputs = self.shape.inputs;
         for first in (0..inputs).step_by(BLOCK) {
             let mut open = [0; BLOCK];
             let mut count = 0;
             for i in first..inputs.min(first + BLOCK) {
                 open[count] = i;
-                count +=
-                    usize::from(self.gate.is_none_or(|gate| gate[i..].iter().step_by(inputs).any(|gate| *gate > 0.0)));
+                count += usize::from(
+                    self.gate.is_none_or(|gate| gate.iter().skip(i).step_by(inputs).any(|gate| *gate > 0.0)),
+                );
             }
             for start in (0..count).step_by(ROWS) {
                 // Past the end the last row is computed again.
@@ -241,6 +241,7 @@ impl Kernel for BackwardInput<'_> {
                 unsafe { self.batch(simd, rows) };
             }
         }
+        // This also overwrites the inputs that were left out.
         if let Some(gate) = self.gate {
             ReluBackward { y: gate, dy: self.dx }.run(simd);
         }

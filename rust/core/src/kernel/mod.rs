@@ -14,8 +14,8 @@
 //! Each kernel is one generic body over [`simd::Simd`], entered through [`dispatch`], the only place where the instruction set is
 //! chosen. `A3CRS_ISA=avx512|avx2|neon|scalar` overrides the choice (for tests and comparisons).
 
-pub mod buffer;
 pub mod activation;
+pub mod buffer;
 pub mod conv2d;
 pub mod linear;
 pub mod naive;

@@ -10,4 +10,4 @@ pub mod tape;
 
 pub use layout::{Layout, Param};
 pub use network::{Head, Net, NetError, Network};
-pub use tape::{Observations, Tape};
+pub use tape::{Observations, Tape, Workspace};

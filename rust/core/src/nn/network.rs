@@ -2,7 +2,7 @@
 
 use super::layer::Layer;
 use super::layout::{Columns, Layout};
-use super::tape::{LayerTape, Observations, Tape};
+use super::tape::{LayerTape, Observations, Tape, Workspace};
 use crate::env::{ObsRef, ObsSpec};
 use crate::kernel::activation::{Activation, images_to_f32};
 use crate::kernel::buffer::Buffer;
@@ -85,22 +85,29 @@ impl Network {
         &self.input
     }
 
-    /// Memory for a segment of `slots` steps.
+    /// Memory for the activations of `slots` steps.
     pub fn tape(&self, slots: usize) -> Tape {
         let layers = self.layers.iter().map(|layer| {
             let len = layer.output_len();
-            LayerTape { len, y: Buffer::zeros(slots * len), dy: Buffer::zeros(slots * len) }
+            LayerTape { len, y: Buffer::zeros(slots * len) }
         });
+        Tape { layers: layers.collect(), outputs: self.outputs }
+    }
+
+    /// Working memory for passes over up to `slots` steps.
+    pub fn workspace(&self, slots: usize) -> Workspace {
         let (image, d_first) = match self.input {
             ObsSpec::Image { .. } => (self.input.len(), self.first_params()),
             ObsSpec::Vector { .. } => (0, 0),
         };
-        Tape {
-            layers: layers.collect(),
+        let lens = self.layers.iter().map(Layer::output_len);
+        Workspace {
             image: Buffer::zeros(image),
+            dy: lens.clone().map(|len| Buffer::zeros(slots * len)).collect(),
+            heads: (lens.last().unwrap_or(0), self.outputs),
             scratch: Buffer::zeros(self.layers.iter().map(Layer::scratch_len).max().unwrap_or(0)),
             d_first: Buffer::zeros(d_first),
-            outputs: self.outputs,
+            d_theta: Buffer::zeros(self.layout.len()),
         }
     }
 
@@ -110,17 +117,18 @@ impl Network {
     }
 
     /// `y <- network(obs; theta)`, its activations kept in `slot` of the tape.
-    pub fn forward(&self, isa: Isa, theta: &[f32], obs: ObsRef<'_>, tape: &mut Tape, slot: usize) {
-        let first = &mut tape.layers[0];
-        let range = first.slot(slot);
-        match (obs, &self.input) {
-            (ObsRef::Image(bytes), ObsSpec::Image { channels, .. }) => {
-                images_to_f32(isa, *channels, bytes, &mut tape.image);
-                self.layers[0].forward(isa, theta, &tape.image, &mut first.y[range]);
-            }
-            (ObsRef::Vector(x), ObsSpec::Vector { .. }) => self.layers[0].forward(isa, theta, x, &mut first.y[range]),
-            _ => panic!("the observation is not of the kind the network was built for"),
-        }
+    pub fn forward(
+        &self,
+        isa: Isa,
+        theta: &[f32],
+        obs: ObsRef<'_>,
+        tape: &mut Tape,
+        slot: usize,
+        workspace: &mut Workspace,
+    ) {
+        let x = self.input_of(isa, obs, &mut workspace.image);
+        let range = tape.layers[0].slot(slot);
+        self.layers[0].forward(isa, theta, x, &mut tape.layers[0].y[range]);
         for (i, layer) in self.layers.iter().enumerate().skip(1) {
             let [below, above] = neighbours(&mut tape.layers, i);
             let (x, y) = (below.slot(slot), above.slot(slot));
@@ -128,47 +136,56 @@ impl Network {
         }
     }
 
-    /// Overwrites `d_theta` with the gradient of the first `n` steps' summed loss, given dL/dy in the tape
-    /// ([`Tape::y_and_dy`]). `theta` and `obs` are those of the forward passes.
+    /// Overwrites `d_theta` of the workspace with the gradient of the first `n` steps' summed loss, given their dL/dy
+    /// ([`Workspace::dy`]). `theta`, `obs` and `tape` are those of the forward passes.
     pub fn backward(
         &self,
         isa: Isa,
         theta: &[f32],
         obs: &Observations,
-        tape: &mut Tape,
+        tape: &Tape,
         n: usize,
-        d_theta: &mut [f32],
+        workspace: &mut Workspace,
     ) {
+        let Workspace { image, dy, scratch, d_first, d_theta, .. } = workspace;
         for i in (1..self.layers.len()).rev() {
-            let below_activation = self.layers[i - 1].activation;
-            let [below, above] = neighbours(&mut tape.layers, i);
-            let (x, dy) = (&below.y[..n * below.len], &above.dy[..n * above.len]);
-            self.layers[i].backward_params(isa, n, x, dy, d_theta);
-            let dx = &mut below.dy[..n * below.len];
-            self.layers[i].backward_input(isa, theta, n, dy, x, below_activation, &mut tape.scratch, dx);
+            let (layer, below) = (&self.layers[i], &self.layers[i - 1]);
+            let [dx, dy] = neighbours(dy, i);
+            let (x, dy) = (&tape.layers[i - 1].y[..n * below.output_len()], &dy[..n * layer.output_len()]);
+            layer.backward_params(isa, n, x, dy, d_theta);
+            let dx = &mut dx[..n * below.output_len()];
+            layer.backward_input(isa, theta, n, dy, x, below.activation, scratch, dx);
         }
-        let first = &self.layers[0];
+        let (first, dy) = (&self.layers[0], &dy[0]);
         if let Some(x) = obs.vectors(n) {
-            let dy = &tape.layers[0].dy;
             return first.backward_params(isa, n, x, &dy[..n * first.output_len()], d_theta);
         }
         // Images are kept as bytes, a quarter of the memory, and converted once more here, one at a time.
         let len = self.first_params();
         d_theta[..len].fill(0.0);
         for slot in 0..n {
-            let (ObsRef::Image(bytes), ObsSpec::Image { channels, .. }) = (obs.get(slot), &self.input) else {
-                panic!("the observations are not of the kind the network was built for")
-            };
-            images_to_f32(isa, *channels, bytes, &mut tape.image);
-            let below = &tape.layers[0];
-            first.backward_params(isa, 1, &tape.image, &below.dy[below.slot(slot)], &mut tape.d_first);
-            d_theta[..len].iter_mut().zip(tape.d_first.iter()).for_each(|(sum, d)| *sum += d);
+            let x = self.input_of(isa, obs.get(slot), image);
+            let range = tape.layers[0].slot(slot);
+            first.backward_params(isa, 1, x, &dy[range], d_first);
+            d_theta[..len].iter_mut().zip(d_first.iter()).for_each(|(sum, d)| *sum += d);
+        }
+    }
+
+    /// The first layer's input: a vector as it is, an image as f32 in `(y, x, channel)`.
+    fn input_of<'a>(&self, isa: Isa, obs: ObsRef<'a>, image: &'a mut Buffer) -> &'a [f32] {
+        match (obs, &self.input) {
+            (ObsRef::Image(bytes), ObsSpec::Image { channels, .. }) => {
+                images_to_f32(isa, *channels, bytes, image);
+                image
+            }
+            (ObsRef::Vector(x), ObsSpec::Vector { .. }) => x,
+            _ => panic!("the observation is not of the kind the network was built for"),
         }
     }
 }
 
-/// Layer `i` and the one below it.
-fn neighbours(layers: &mut [LayerTape], i: usize) -> [&mut LayerTape; 2] {
+/// The one below `i`, and `i`.
+fn neighbours<T>(layers: &mut [T], i: usize) -> [&mut T; 2] {
     let (below, above) = layers.split_at_mut(i);
     [&mut below[i - 1], &mut above[0]]
 }

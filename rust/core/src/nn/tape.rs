@@ -2,15 +2,16 @@
 
 use crate::env::{ObsMut, ObsRef, ObsSpec};
 use crate::kernel::buffer::Buffer;
+use std::ops::Range;
 
 /// The observations `s_t .. s_{t_max}` of a segment.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Observations {
     slots: Slots,
     len: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Slots {
     Image(Vec<u8>),
     Vector(Buffer),
@@ -63,30 +64,22 @@ impl Observations {
     }
 }
 
-/// The activations of a segment and their gradients. theta' is fixed within a segment, so what acting computed serves the
-/// backward pass.
-#[derive(Clone, Debug)]
+/// The activations of a segment. theta' is fixed within a segment, so what acting computed serves the backward pass.
+#[derive(Debug)]
 pub struct Tape {
     pub(super) layers: Vec<LayerTape>,
-    /// The image being looked at, as f32.
-    pub(super) image: Buffer,
-    /// Working memory of the widest layer.
-    pub(super) scratch: Buffer,
-    /// The gradient of the first layer's parameters for one image of the batch.
-    pub(super) d_first: Buffer,
     pub(super) outputs: usize,
 }
 
-/// One layer's share of the tape, `(slots, output_len)` each.
-#[derive(Clone, Debug)]
+/// One layer's outputs, `(slots, len)`.
+#[derive(Debug)]
 pub(super) struct LayerTape {
     pub(super) len: usize,
     pub(super) y: Buffer,
-    pub(super) dy: Buffer,
 }
 
 impl LayerTape {
-    pub(super) fn slot(&self, slot: usize) -> std::ops::Range<usize> {
+    pub(super) fn slot(&self, slot: usize) -> Range<usize> {
         slot * self.len..(slot + 1) * self.len
     }
 }
@@ -97,12 +90,30 @@ impl Tape {
         let head = &self.layers[self.layers.len() - 1];
         &head.y[head.slot(slot)][..self.outputs]
     }
+}
 
-    /// `y` in `slot`, and where its dL/dy goes.
-    pub fn y_and_dy(&mut self, slot: usize) -> (&[f32], &mut [f32]) {
-        let last = self.layers.len() - 1;
-        let head = &mut self.layers[last];
-        let range = head.slot(slot);
-        (&head.y[range.clone()][..self.outputs], &mut head.dy[range][..self.outputs])
+/// What a network needs during a pass and not after it. Actors take turns with a few of these: what the last one used is
+/// still in the cache.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The image being looked at, as f32.
+    pub(super) image: Buffer,
+    /// dL/dy of each layer, `(slots, output_len)`.
+    pub(super) dy: Vec<Buffer>,
+    /// Length of a slot of the last layer's dL/dy, and how much of it is not padding.
+    pub(super) heads: (usize, usize),
+    /// Working memory of the widest layer.
+    pub(super) scratch: Buffer,
+    /// The gradient of the first layer's parameters for one image of the batch.
+    pub(super) d_first: Buffer,
+    /// The gradient by theta, after a backward pass.
+    pub d_theta: Buffer,
+}
+
+impl Workspace {
+    /// Where dL/dy of `slot` goes before a backward pass.
+    pub fn dy(&mut self, slot: usize) -> &mut [f32] {
+        let (last, (len, outputs)) = (self.dy.len() - 1, self.heads);
+        &mut self.dy[last][slot * len..][..outputs]
     }
 }

@@ -10,11 +10,10 @@ mod lanes;
 pub use lanes::Asm;
 pub use lanes::{Lanes, Native, Relaxed};
 
+use crate::kernel::buffer::Zeroed;
 use crate::kernel::simd::Simd;
 use crate::kernel::{Isa, Kernel, LANE_PAD, dispatch};
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 
 /// Shared parameters, touched in the way this build prefers.
 pub type Store = Slab<Native>;
@@ -23,15 +22,9 @@ pub type Store = Slab<Native>;
 /// locks. `L` is how they touch it.
 #[derive(Debug)]
 pub struct Slab<L: Lanes> {
-    start: NonNull<f32>,
-    len: usize,
+    memory: Zeroed,
     lanes: PhantomData<L>,
 }
-
-// SAFETY: the slab owns its memory, which is not tied to a thread.
-unsafe impl<L: Lanes> Send for Slab<L> {}
-// SAFETY: through `&Slab` the memory is accessed by `Lanes` only, that is, atomically.
-unsafe impl<L: Lanes> Sync for Slab<L> {}
 
 /// An elementwise rule that the optimizer writes in the paper's symbols: one thread's gradient, the optimizer's statistic
 /// (momentum or mean square) and theta, `S::LANES` of each.
@@ -58,10 +51,7 @@ impl<L: Lanes> Slab<L> {
             len > 0 && len.is_multiple_of(LANE_PAD),
             "a store of {len} values was asked for; pad the length to a positive multiple of {LANE_PAD}"
         );
-        // SAFETY: the layout has more than zero bytes.
-        let start = unsafe { alloc_zeroed(Self::layout(len)) }.cast();
-        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(Self::layout(len)));
-        Slab { start, len, lanes: PhantomData }
+        Slab { memory: Zeroed::new(len), lanes: PhantomData }
     }
 
     /// A copy of `values`.
@@ -71,19 +61,14 @@ impl<L: Lanes> Slab<L> {
     pub fn from_slice(values: &[f32]) -> Self {
         let slab = Self::zeros(values.len());
         // SAFETY: both are valid for `values.len()` f32, and nobody else knows the new slab yet.
-        unsafe { slab.start.as_ptr().copy_from_nonoverlapping(values.as_ptr(), values.len()) };
+        unsafe { slab.memory.start().as_ptr().copy_from_nonoverlapping(values.as_ptr(), values.len()) };
         slab
-    }
-
-    /// 64-byte aligned: a whole cache line, and the widest vector.
-    fn layout(len: usize) -> Layout {
-        Layout::array::<f32>(len).and_then(|layout| layout.align_to(64)).expect("the length fits the address space")
     }
 
     /// The number of f32.
     #[allow(clippy::len_without_is_empty, reason = "a slab is never empty")]
     pub fn len(&self) -> usize {
-        self.len
+        self.memory.len()
     }
 
     /// `theta' <- theta`. `out`: `(len)`
@@ -124,14 +109,7 @@ impl<L: Lanes> Slab<L> {
     }
 
     fn view(&self) -> View<'_, L> {
-        View { start: self.start.as_ptr(), len: self.len, slab: PhantomData }
-    }
-}
-
-impl<L: Lanes> Drop for Slab<L> {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `zeros` with this very layout, and `&mut self` says that nobody shares it any more.
-        unsafe { dealloc(self.start.as_ptr().cast(), Self::layout(self.len)) };
+        View { start: self.memory.start().as_ptr(), len: self.memory.len(), slab: PhantomData }
     }
 }
 
@@ -312,7 +290,7 @@ mod tests {
     #[test]
     fn a_slab_starts_on_a_cache_line() {
         for len in [16, 48, 1008] {
-            assert_eq!(Store::zeros(len).start.addr().get() % 64, 0);
+            assert_eq!(Store::zeros(len).memory.start().addr().get() % 64, 0);
         }
     }
 }

@@ -26,7 +26,7 @@ pub fn tear_test(isa: Isa, duration: Duration) -> TearReport {
     let store = Store::from_slice(&rows[0]);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let writer = scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 rows.iter().for_each(|row| store.write_from(isa, row));
             }
@@ -41,6 +41,7 @@ pub fn tear_test(isa: Isa, duration: Duration) -> TearReport {
             }
         }
         stop.store(true, Ordering::Relaxed);
+        writer.join().expect("the writer only writes");
         report
     })
 }

@@ -7,13 +7,14 @@ use super::stats::{ActorStats, Stat};
 use crate::env::{End, Env, Episode};
 use crate::kernel::activation::sum_of_squares;
 use crate::kernel::{Isa, buffer::Buffer};
-use crate::nn::{Network, Observations, Tape};
+use crate::nn::{Network, Observations, Tape, Workspace};
 use crate::rl::returns::lambda_returns;
 use crate::rl::{ActorRng, Algorithm, Bootstrap, Loss};
 use crate::shared::clock::{Clock, crossed};
 use crate::shared::optimizer::{LocalState, SharedOptimizer, clip_scale};
 use crate::shared::store::Store;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 /// So many updates in a row may be refused before the actor gives the run up.
 const MAX_REFUSED_IN_A_ROW: u64 = 100;
@@ -35,6 +36,33 @@ pub struct Shared {
     pub target_refreshes: AtomicU64,
     /// Set when the actors shall end early.
     pub stop: AtomicBool,
+    /// Working memory that actors take turns with.
+    pub workspaces: Workspaces,
+}
+
+/// As many workspaces as actors, each for whoever computes right now: a core that runs many actors uses the same one, still
+/// warm, for all of them.
+#[derive(Debug)]
+pub struct Workspaces(Vec<Mutex<Workspace>>);
+
+impl Workspaces {
+    /// Working memory for `actors` at a time.
+    pub fn new(net: &Network, actors: usize, slots: usize) -> Self {
+        Workspaces((0..actors).map(|_| Mutex::new(net.workspace(slots))).collect())
+    }
+
+    /// The first that is free. There are as many as actors and each takes one at a time, so nobody waits for a lock.
+    fn take(&self) -> MutexGuard<'_, Workspace> {
+        loop {
+            for workspace in &self.0 {
+                match workspace.try_lock() {
+                    Ok(workspace) => return workspace,
+                    Err(TryLockError::Poisoned(workspace)) => return workspace.into_inner(),
+                    Err(TryLockError::WouldBlock) => (),
+                }
+            }
+        }
+    }
 }
 
 /// One actor-learner: its environment, its theta' and the memory of a segment. `A` is the action.
@@ -50,7 +78,6 @@ pub struct ActorLearner<'a, A, E> {
     rng: ActorRng,
     /// theta', fixed within a segment.
     theta: Buffer,
-    d_theta: Buffer,
     optimizer: LocalState,
     target: Option<Target>,
     obs: Observations,
@@ -114,7 +141,6 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
             env: actor.env,
             rng: actor.rng,
             theta: Buffer::zeros(len),
-            d_theta: Buffer::zeros(len),
             optimizer: shared.optimizer.local_state(),
             target,
             obs: Observations::new(net.input(), t_max + 1),
@@ -196,7 +222,8 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
     /// The action in slot `t`, from `y` under theta'.
     fn act(&mut self, t: usize) -> A {
         self.stats.timed(Stat::ForwardSecs, || {
-            self.net.forward(self.isa, &self.theta, self.obs.get(t), &mut self.tape, t)
+            let workspace = &mut self.shared.workspaces.take();
+            self.net.forward(self.isa, &self.theta, self.obs.get(t), &mut self.tape, t, workspace);
         });
         match self.carried.take() {
             Some(a) => a,
@@ -214,9 +241,10 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
     /// Fills `v_next`: the value of the state after each step, where the method looks at it.
     fn bootstrap(&mut self, end: End) {
         let n = self.actions.len();
+        let workspace = &mut self.shared.workspaces.take();
         self.v_next[..n].fill(0.0);
         if self.algo.follows_policy() && end != End::Terminal {
-            self.net.forward(self.isa, &self.theta, self.obs.get(n), &mut self.tape, n);
+            self.net.forward(self.isa, &self.theta, self.obs.get(n), &mut self.tape, n, workspace);
             self.carried = Some(self.algo.act(self.tape.y(n), self.shared.clock.now(), &mut self.rng));
         }
         if let Some(target) = &mut self.target {
@@ -230,12 +258,12 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
             let next = self.actions.get(t + 1).copied().or(self.carried);
             self.v_next[t] = match (&mut self.target, self.algo.bootstrap()) {
                 (Some(Target { theta, tape, .. }), Bootstrap::Target) => {
-                    self.net.forward(self.isa, theta, self.obs.get(t + 1), tape, 0);
+                    self.net.forward(self.isa, theta, self.obs.get(t + 1), tape, 0, workspace);
                     self.algo.value(tape.y(0), next)
                 }
                 _ => {
                     if t + 1 == n {
-                        self.net.forward(self.isa, &self.theta, self.obs.get(n), &mut self.tape, n);
+                        self.net.forward(self.isa, &self.theta, self.obs.get(n), &mut self.tape, n, workspace);
                     }
                     self.algo.value(self.tape.y(t + 1), next)
                 }
@@ -248,10 +276,10 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         let (n, config, stats, shared) = (self.actions.len(), self.config, self.stats, self.shared);
         let g = &mut self.g[..n];
         lambda_returns(&self.rewards, &self.v_next[..n], config.gamma, self.algo.lambda(), g);
+        let workspace = &mut shared.workspaces.take();
         let mut sum = Loss::default();
         for t in 0..n {
-            let (y, dy) = self.tape.y_and_dy(t);
-            let loss = self.algo.grad(y, self.actions[t], g[t], dy);
+            let loss = self.algo.grad(self.tape.y(t), self.actions[t], g[t], workspace.dy(t));
             sum = Loss {
                 policy: sum.policy + f64::from(loss.policy),
                 value: sum.value + f64::from(loss.value),
@@ -259,8 +287,8 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
             };
         }
         let norm = stats.timed(Stat::BackwardSecs, || {
-            self.net.backward(self.isa, &self.theta, &self.obs, &mut self.tape, n, &mut self.d_theta);
-            sum_of_squares(self.isa, &self.d_theta).sqrt()
+            self.net.backward(self.isa, &self.theta, &self.obs, &self.tape, n, workspace);
+            sum_of_squares(self.isa, &workspace.d_theta).sqrt()
         });
         if !norm.is_finite() {
             return self.refuse();
@@ -269,7 +297,7 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         let scale = clip_scale(norm, config.max_grad_norm);
         let lr = annealed_lr(config.lr, shared.clock.now(), config.total_steps);
         stats.timed(Stat::UpdateSecs, || {
-            shared.optimizer.apply(self.isa, &mut self.optimizer, &shared.theta, &self.d_theta, scale, lr)
+            shared.optimizer.apply(self.isa, &mut self.optimizer, &shared.theta, &workspace.d_theta, scale, lr)
         });
         let updates_by_others = shared.updates.fetch_add(1, Relaxed).saturating_sub(pulled_at);
         stats.add(Stat::Steps, n as f64);

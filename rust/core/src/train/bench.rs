@@ -206,7 +206,7 @@ pub fn bench_network(setup: &Setup) -> NetworkCost {
     let (shared, t_max) = (setup.shared(), config.t_max);
     let mut rng = ActorRng::seed_from_u64(config.seed);
     let mut theta = Buffer::zeros(shared.theta.len());
-    let mut d_theta = Buffer::zeros(shared.theta.len());
+    let mut workspace = net.workspace(t_max);
     let (mut obs, mut tape) = (Observations::new(net.input(), t_max), net.tape(t_max));
     let mut local = shared.optimizer.local_state();
     for t in 0..t_max {
@@ -220,15 +220,14 @@ pub fn bench_network(setup: &Setup) -> NetworkCost {
     for _ in 0..200 {
         for t in 0..t_max {
             let start = Instant::now();
-            net.forward(*isa, &theta, obs.get(t), &mut tape, t);
+            net.forward(*isa, &theta, obs.get(t), &mut tape, t, &mut workspace);
             forward.push(start.elapsed().as_secs_f64() * 1e6);
-            let (y, dy) = tape.y_and_dy(t);
-            dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = 0.1 * y);
+            workspace.dy(t).iter_mut().zip(tape.y(t)).for_each(|(dy, y)| *dy = 0.1 * y);
         }
         let start = Instant::now();
-        net.backward(*isa, &theta, &obs, &mut tape, t_max, &mut d_theta);
-        let scale = clip_scale(sum_of_squares(*isa, &d_theta).sqrt(), config.max_grad_norm);
-        shared.optimizer.apply(*isa, &mut local, &shared.theta, &d_theta, scale, 1e-6);
+        net.backward(*isa, &theta, &obs, &tape, t_max, &mut workspace);
+        let scale = clip_scale(sum_of_squares(*isa, &workspace.d_theta).sqrt(), config.max_grad_norm);
+        shared.optimizer.apply(*isa, &mut local, &shared.theta, &workspace.d_theta, scale, 1e-6);
         shared.theta.read_into(*isa, &mut theta);
         update.push(start.elapsed().as_secs_f64() * 1e6);
     }

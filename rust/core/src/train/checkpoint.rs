@@ -100,7 +100,7 @@ impl Checkpoint {
     /// Reads a checkpoint of `net`.
     pub fn load(path: &Path, net: &Network) -> Result<Self, TrainError> {
         let unusable = |reason: String| TrainError::Checkpoint { path: path.to_path_buf(), reason };
-        let bytes = std::fs::read(path).map_err(TrainError::io("read", path))?;
+        let bytes = std::fs::read(path).map_err(|e| unusable(format!("it cannot be read ({e})")))?;
         let meta = parse_meta(&bytes).map_err(unusable)?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| unusable(damaged(e)))?;
         let has = |group: &str| file.names().iter().any(|name| name.starts_with(&format!("{group}.")));
@@ -116,8 +116,9 @@ impl Checkpoint {
 
 /// The scalars of the checkpoint at `path`.
 pub fn read_meta(path: &Path) -> Result<CheckpointMeta, TrainError> {
-    let bytes = std::fs::read(path).map_err(TrainError::io("read", path))?;
-    parse_meta(&bytes).map_err(|reason| TrainError::Checkpoint { path: path.to_path_buf(), reason })
+    let unusable = |reason| TrainError::Checkpoint { path: path.to_path_buf(), reason };
+    let bytes = std::fs::read(path).map_err(|e| unusable(format!("it cannot be read ({e})")))?;
+    parse_meta(&bytes).map_err(unusable)
 }
 
 fn damaged(error: impl std::fmt::Display) -> String {

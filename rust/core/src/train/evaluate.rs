@@ -4,8 +4,8 @@ use super::error::TrainError;
 use super::pool::{Message, with_actors};
 use super::run::Setup;
 use super::{BoxEnv, Host};
-use crate::env::{EnvError, Episode};
-use crate::nn::Observations;
+use crate::env::{End, EnvError, Episode};
+use crate::nn::{Observations, Tape, Workspace};
 use crate::rl::ActorRng;
 use rand::SeedableRng;
 use serde::Serialize;
@@ -102,13 +102,14 @@ struct Player<'a> {
     theta: &'a [f32],
     env: BoxEnv<usize>,
     obs: Observations,
-    tape: crate::nn::Tape,
+    tape: Tape,
+    workspace: Workspace,
 }
 
 impl<'a> Player<'a> {
     fn new(setup: &'a Setup, theta: &'a [f32], env: BoxEnv<usize>) -> Self {
         let (obs, tape) = (Observations::new(setup.net.input(), 1), setup.net.tape(1));
-        Player { setup, theta, env, obs, tape }
+        Player { setup, theta, env, obs, tape, workspace: setup.net.workspace(1) }
     }
 
     /// One whole episode; none if it was stopped.
@@ -118,7 +119,7 @@ impl<'a> Player<'a> {
         let algo = config.algorithm(&mut rng);
         self.env.reset(Some(seed & 0x7fff_ffff), self.obs.get_mut(0))?;
         while !stop.load(Relaxed) {
-            net.forward(*isa, self.theta, self.obs.get(0), &mut self.tape, 0);
+            net.forward(*isa, self.theta, self.obs.get(0), &mut self.tape, 0, &mut self.workspace);
             let y = self.tape.y(0);
             // Evaluated at the end of training: exploration is annealed.
             let action = if greedy { algo.greedy(y) } else { algo.act(y, u64::MAX, &mut rng) };
@@ -126,7 +127,7 @@ impl<'a> Player<'a> {
             if let Some(episode) = step.episode {
                 return Ok(Some(episode));
             }
-            if step.end != crate::env::End::No {
+            if step.end != End::No {
                 self.env.reset(None, self.obs.get_mut(0))?;
             }
         }

@@ -1,13 +1,13 @@
 //! One training run: its threads, and the supervisor that keeps its logs and checkpoints.
 
-use super::actor_learner::{Actor, ActorLearner, Shared};
+use super::actor_learner::{Actor, ActorLearner, Shared, Workspaces};
 use super::checkpoint::{Checkpoint, CheckpointDir, CheckpointMeta, FORMAT_VERSION};
 use super::config::TrainConfig;
 use super::error::TrainError;
 use super::pool::{Message, with_actors};
 use super::record::{EpisodeRow, JsonLines, ProgressRow, ReturnWindow, rss_mb};
 use super::schedule::annealed_lr;
-use super::stats::{ActorStats, Meter, Stat, Totals};
+use super::stats::{ActorStats, Meter, Reading, Stat, Totals};
 use super::{BoxEnv, Host};
 use crate::env::{EnvError, EnvSpec, Episode};
 use crate::kernel::Isa;
@@ -91,6 +91,7 @@ impl Setup {
             updates: AtomicU64::new(0),
             target_refreshes: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            workspaces: Workspaces::new(&self.net, self.config.actors, self.config.t_max),
         }
     }
 
@@ -230,7 +231,7 @@ impl<'a> Supervisor<'a> {
             let step = step.and_then(|()| {
                 if logged.elapsed() >= LOG_INTERVAL {
                     logged = Instant::now();
-                    let row = self.row(&mut log_meter);
+                    let row = self.row(log_meter.read(self.totals()));
                     self.progress_log.write(&row)?;
                 }
                 if saved.elapsed() >= checkpoint_interval {
@@ -239,7 +240,7 @@ impl<'a> Supervisor<'a> {
                 }
                 if polled.elapsed() >= POLL_INTERVAL {
                     polled = Instant::now();
-                    host.poll(&self.row(&mut poll_meter)).map_err(TrainError::Host)?;
+                    host.poll(&self.row(poll_meter.read(self.totals()))).map_err(TrainError::Host)?;
                 }
                 Ok(())
             });
@@ -259,11 +260,11 @@ impl<'a> Supervisor<'a> {
         host: &dyn Host,
         outcome: Result<(), TrainError>,
     ) -> Result<Summary, TrainError> {
-        let row = self.row(log_meter);
+        let row = self.row(log_meter.read_at_end(self.totals()));
         let wrote = self.progress_log.write(&row).and_then(|()| self.save());
         outcome?;
         wrote?;
-        host.poll(&self.row(poll_meter)).map_err(TrainError::Host)?;
+        host.poll(&self.row(poll_meter.read_at_end(self.totals()))).map_err(TrainError::Host)?;
         Ok(Summary {
             steps: row.steps,
             frames: row.frames,
@@ -294,10 +295,9 @@ impl<'a> Supervisor<'a> {
         self.episode_log.write(&EpisodeRow { steps, frames, secs, actor, episode_return, length_steps })
     }
 
-    /// The state of the run, with averages over the time since `meter` was last read.
-    fn row(&self, meter: &mut Meter) -> ProgressRow {
+    /// The state of the run, with the averages of `reading`.
+    fn row(&self, reading: Reading) -> ProgressRow {
         let (steps, config) = (self.shared.clock.now(), &self.setup.config);
-        let reading = meter.read(self.totals());
         let summary = self.window.summary();
         let mut row = ProgressRow {
             steps,

@@ -93,12 +93,16 @@ pub struct Shares {
     pub waiting: f64,
 }
 
+/// A window shorter than this says nothing: the end of a run comes at any moment after the last reading.
+const SHORTEST_WINDOW: Duration = Duration::from_millis(500);
+
 /// Measures windows of time between its readings.
 #[derive(Debug)]
 pub struct Meter {
     wall: Instant,
     cpu: ProcessTime,
     totals: Totals,
+    last: Option<Reading>,
 }
 
 /// What a [`Meter`] read: the sums of a window and where the core-time went.
@@ -115,13 +119,20 @@ pub struct Reading {
 impl Meter {
     /// Starts a window.
     pub fn start(totals: Totals) -> Self {
-        Meter { wall: Instant::now(), cpu: ProcessTime::now(), totals }
+        Meter { wall: Instant::now(), cpu: ProcessTime::now(), totals, last: None }
+    }
+
+    /// The last reading; where the window is too short to say anything, the one before it once more.
+    pub fn read_at_end(&mut self, totals: Totals) -> Reading {
+        match self.last {
+            Some(last) if self.wall.elapsed() < SHORTEST_WINDOW => last,
+            _ => self.read(totals),
+        }
     }
 
     /// Ends the window and starts the next.
     pub fn read(&mut self, totals: Totals) -> Reading {
         let (wall, cpu, window) = (self.wall.elapsed(), self.cpu.elapsed(), totals.since(&self.totals));
-        *self = Meter::start(totals);
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         let capacity = (wall.as_secs_f64() * cores as f64).max(1e-9);
         let share = |stat| window.get(stat) / capacity;
@@ -129,7 +140,10 @@ impl Meter {
             (share(Stat::ForwardSecs), share(Stat::BackwardSecs), share(Stat::UpdateSecs));
         let busy = (cpu.as_secs_f64() / capacity).min(1.0);
         let env = (busy - forward - backward - update).max(0.0);
-        Reading { wall, totals: window, shares: Shares { env, forward, backward, update, waiting: 1.0 - busy } }
+        let shares = Shares { env, forward, backward, update, waiting: 1.0 - busy };
+        let reading = Reading { wall, totals: window, shares };
+        *self = Meter { last: Some(reading), ..Meter::start(totals) };
+        reading
     }
 }
 

@@ -1,0 +1,266 @@
+//! The run around the actors: what it writes, how it stops, what it refuses, how it goes on.
+
+use a3crs_core::env::{Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Step};
+use a3crs_core::train::checkpoint::{CheckpointDir, read_meta};
+use a3crs_core::train::record::ProgressRow;
+use a3crs_core::train::{Algo, Checkpoint, Host, Setup, TrainConfig, TrainError, train};
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
+use support::{Quiet, config};
+
+mod support;
+
+const SPEC: EnvSpec = EnvSpec { obs: ObsSpec::Vector { len: 5 }, num_actions: 2, frames_per_step: 4 };
+
+fn chain(_actor: usize) -> Result<Box<dyn Env<usize>>, EnvError> {
+    Ok(Box::new(Chain::new(5, 50)))
+}
+
+fn setup(change: impl FnOnce(&mut TrainConfig)) -> Setup {
+    let mut config = config(Algo::A3c, 2_000, 1e-3);
+    change(&mut config);
+    Setup::new(config, SPEC).unwrap()
+}
+
+fn rows(path: &Path) -> Vec<serde_json::Value> {
+    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_run_leaves_logs_and_a_checkpoint_that_agree() {
+    let dir = tempfile::tempdir().unwrap();
+    let summary = train(&setup(|_| ()), chain, dir.path(), None, &Quiet).unwrap();
+    assert!((2_000..2_000 + 2 * 5).contains(&summary.steps), "T_max is overrun by a segment an actor at most");
+    let episodes = rows(&dir.path().join("episodes.jsonl"));
+    assert_eq!(episodes.len() as u64, summary.episodes);
+    assert!(episodes.iter().all(|e| e["frames"].as_u64() == e["steps"].as_u64().map(|s| 4 * s)));
+    let progress = rows(&dir.path().join("progress.jsonl"));
+    assert_eq!(progress.last().unwrap()["steps"], summary.steps);
+    let meta = read_meta(&summary.checkpoint).unwrap();
+    assert_eq!((meta.steps, meta.updates, meta.episodes), (summary.steps, summary.updates, summary.episodes));
+    let names: Vec<_> = fs::read_dir(dir.path().join("checkpoints")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 3, "step, latest and best, and no temporary file: {names:?}");
+}
+
+#[test]
+fn resuming_goes_on_with_theta_g_and_t() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = train(&setup(|_| ()), chain, dir.path(), None, &Quiet).unwrap();
+    let longer = setup(|config| config.total_steps = 4_000);
+    let saved = Checkpoint::load(&first.checkpoint, &longer.net).unwrap();
+    let restored = longer.restored(&saved);
+    let mut theta = vec![0.0; saved.theta.len()];
+    restored.theta.read_into(longer.isa, &mut theta);
+    assert_eq!(theta, saved.theta);
+    restored.optimizer.g().unwrap().read_into(longer.isa, &mut theta);
+    assert_eq!(Some(&theta), saved.g.as_ref());
+    assert!(theta.iter().any(|g| *g > 0.0));
+    assert_eq!(restored.clock.now(), first.steps);
+
+    let second = train(&longer, chain, dir.path(), Some(&first.checkpoint), &Quiet).unwrap();
+    assert!(second.steps >= 4_000 && second.updates > first.updates && second.episodes > first.episodes);
+    assert!(second.secs > first.secs);
+    let steps: Vec<u64> =
+        rows(&dir.path().join("progress.jsonl")).iter().map(|row| row["steps"].as_u64().unwrap()).collect();
+    assert!(steps.is_sorted() && steps[0] < 4_000, "{steps:?}");
+}
+
+#[test]
+fn numbered_checkpoints_are_pruned_to_the_last_few() {
+    let dir = tempfile::tempdir().unwrap();
+    let setup = setup(|_| ());
+    let summary = train(&setup, chain, dir.path(), None, &Quiet).unwrap();
+    let mut checkpoint = Checkpoint::load(&summary.checkpoint, &setup.net).unwrap();
+    let checkpoints = CheckpointDir::create(dir.path()).unwrap();
+    for steps in [10_000, 20_000, 30_000, 40_000] {
+        checkpoint.meta.steps = steps;
+        checkpoints.save(&checkpoint, &setup.net, false, 2).unwrap();
+    }
+    let mut names: Vec<String> = fs::read_dir(dir.path().join("checkpoints"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("step_"))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["step_0000030000.safetensors", "step_0000040000.safetensors"]);
+    assert_eq!(read_meta(&checkpoints.latest()).unwrap().steps, 40_000);
+    assert_eq!(read_meta(&checkpoints.best()).unwrap().steps, summary.steps, "best was not asked for again");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_wherever_it_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let setup = setup(|config| config.total_steps = 100);
+    let summary = train(&setup, chain, dir.path(), None, &Quiet).unwrap();
+    let good = fs::read(&summary.checkpoint).unwrap();
+    let bad = dir.path().join("bad.safetensors");
+    for len in [0, 1, 7, 8, 100, good.len() / 2, good.len() - 1] {
+        fs::write(&bad, &good[..len]).unwrap();
+        let error = Checkpoint::load(&bad, &setup.net).unwrap_err();
+        assert!(matches!(&error, TrainError::Checkpoint { .. }), "cut to {len}: {error}");
+        assert!(error.to_string().contains("bad.safetensors"), "{error}");
+    }
+    for at in (0..good.len().min(2_000)).step_by(13) {
+        let mut flipped = good.clone();
+        flipped[at] ^= 0xff;
+        fs::write(&bad, &flipped).unwrap();
+        let _ = Checkpoint::load(&bad, &setup.net); // whatever it says, it does not panic
+    }
+    let missing = Checkpoint::load(&dir.path().join("none.safetensors"), &setup.net).unwrap_err();
+    assert!(missing.to_string().contains("none.safetensors"), "{missing}");
+}
+
+#[test]
+fn a_checkpoint_of_another_method_or_environment_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let summary = train(&setup(|config| config.total_steps = 100), chain, dir.path(), None, &Quiet).unwrap();
+    let other = setup(|config| config.algo = Algo::NStepQ);
+    let error = train(&other, chain, dir.path(), Some(&summary.checkpoint), &Quiet).unwrap_err();
+    assert!(error.to_string().contains("A3c") && error.to_string().contains("NStepQ"), "{error}");
+    let other = Setup::new(config(Algo::A3c, 100, 1e-3), EnvSpec { num_actions: 3, ..SPEC }).unwrap();
+    let error = train(&other, chain, dir.path(), Some(&summary.checkpoint), &Quiet).unwrap_err();
+    assert!(error.to_string().contains("2 actions"), "{error}");
+}
+
+/// Fails at its 30th step, by error or by panic; pays NaN before.
+struct Faulty {
+    steps: u64,
+    panics: bool,
+    reward: f32,
+}
+
+impl Env<usize> for Faulty {
+    fn reset(&mut self, _: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        let ObsMut::Vector(features) = obs else { return Err("vectors only".into()) };
+        features.fill(1.0);
+        Ok(())
+    }
+    fn step(&mut self, _: usize, obs: ObsMut<'_>) -> Result<Step, EnvError> {
+        self.steps += 1;
+        if self.steps == 30 {
+            assert!(!self.panics, "the wheels came off");
+            return Err("the wheels came off".into());
+        }
+        self.reset(None, obs)?;
+        Ok(Step { reward: self.reward, end: End::No, episode: None })
+    }
+}
+
+fn faulty(panics: bool, reward: f32) -> impl Fn(usize) -> Result<Box<dyn Env<usize>>, EnvError> + Sync {
+    move |actor| {
+        let steps = if actor == 1 { 0 } else { 1_000 }; // only actor 1 will fail
+        Ok(Box::new(Faulty { steps, panics, reward }) as Box<dyn Env<usize>>)
+    }
+}
+
+#[test]
+fn an_environment_that_fails_stops_the_run_which_is_saved_and_names_the_actor() {
+    let dir = tempfile::tempdir().unwrap();
+    let setup = setup(|config| config.total_steps = u64::MAX / 8);
+    let error = train(&setup, faulty(false, 0.0), dir.path(), None, &Quiet).unwrap_err();
+    let TrainError::Env { actor, step, source } = &error else { panic!("{error}") };
+    assert_eq!((*actor, *step, source.to_string().as_str()), (1, 29, "the wheels came off"));
+    assert!(read_meta(&dir.path().join("checkpoints/latest.safetensors")).unwrap().steps >= 25);
+}
+
+#[test]
+fn an_actor_that_panics_cannot_go_unnoticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let setup = setup(|config| config.total_steps = u64::MAX / 8);
+    let error = train(&setup, faulty(true, 0.0), dir.path(), None, &Quiet).unwrap_err();
+    assert!(matches!(&error, TrainError::Panic { actor: 1, .. }), "{error}");
+    assert!(error.to_string().contains("the wheels came off"), "{error}");
+}
+
+#[test]
+fn gradients_that_are_not_finite_are_refused_and_end_the_run_with_theta_unharmed() {
+    let dir = tempfile::tempdir().unwrap();
+    let setup = setup(|config| {
+        config.total_steps = u64::MAX / 8;
+        config.reward_clip = 0.0;
+    });
+    let env = |_| Ok(Box::new(Faulty { steps: 1_000, panics: false, reward: f32::NAN }) as Box<dyn Env<usize>>);
+    let error = train(&setup, env, dir.path(), None, &Quiet).unwrap_err();
+    assert!(matches!(&error, TrainError::Diverged { .. }), "{error}");
+    let checkpoint = Checkpoint::load(&dir.path().join("checkpoints/latest.safetensors"), &setup.net).unwrap();
+    assert_eq!(checkpoint.meta.updates, 0);
+    assert!(checkpoint.meta.refused_updates >= 100);
+    assert!(checkpoint.theta.iter().all(|x| x.is_finite()));
+    let last = rows(&dir.path().join("progress.jsonl")).pop().unwrap();
+    assert!(last["entropy"].is_null() && last["return_mean_100"].is_null(), "what has no value is null: {last}");
+}
+
+/// Stops the run at its first word.
+struct Impatient;
+
+impl Host for Impatient {
+    fn poll(&self, _: &ProgressRow) -> Result<(), EnvError> {
+        Err("enough".into())
+    }
+    fn check(&self) -> Result<(), EnvError> {
+        Err("enough".into())
+    }
+}
+
+#[test]
+fn a_host_that_has_enough_stops_the_run_which_is_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let setup = setup(|config| config.total_steps = u64::MAX / 8);
+    let error = train(&setup, chain, dir.path(), None, &Impatient).unwrap_err();
+    assert_eq!(error.to_string(), "stopped: enough");
+    assert!(read_meta(&dir.path().join("checkpoints/latest.safetensors")).unwrap().steps > 0);
+}
+
+/// Remembers the seed it was given, waits until all actors have theirs, and ends every episode at once.
+struct Seeds {
+    seeds: Arc<([AtomicU64; 4], Barrier)>,
+    actor: usize,
+    seeded: bool,
+}
+
+impl Env<usize> for Seeds {
+    fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        assert_eq!(seed.is_some(), !self.seeded, "an environment is seeded before its first episode and never again");
+        if let Some(seed) = seed {
+            self.seeds.0[self.actor].store(seed, Relaxed);
+            self.seeded = true;
+            self.seeds.1.wait();
+        }
+        let ObsMut::Vector(features) = obs else { return Err("vectors only".into()) };
+        features.fill(0.0);
+        Ok(())
+    }
+    fn step(&mut self, _: usize, _: ObsMut<'_>) -> Result<Step, EnvError> {
+        let episode = Some(Episode { episode_return: 0.0, length_steps: 1 });
+        Ok(Step { reward: 0.0, end: End::Terminal, episode })
+    }
+}
+
+#[test]
+fn every_actor_has_its_own_random_stream_and_the_same_one_in_every_run() {
+    let seeds_of = |seed| {
+        let seeds = Arc::new(([const { AtomicU64::new(0) }; 4], Barrier::new(4)));
+        let dir = tempfile::tempdir().unwrap();
+        let setup = setup(|config| (config.actors, config.total_steps, config.seed) = (4, 100, seed));
+        let env = |actor| {
+            Ok(Box::new(Seeds { seeds: seeds.clone(), actor, seeded: false }) as Box<dyn Env<usize>>)
+        };
+        train(&setup, env, dir.path(), None, &Quiet).unwrap();
+        seeds.0.each_ref().map(|seed| seed.load(Relaxed))
+    };
+    let first = seeds_of(1);
+    assert!((1..4).all(|i| !first[..i].contains(&first[i])), "actors share a seed: {first:?}");
+    assert_eq!(first, seeds_of(1));
+    assert!(seeds_of(2).iter().all(|seed| !first.contains(seed)));
+}
+
+#[test]
+fn a_run_directory_that_cannot_be_written_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a-file");
+    fs::write(&file, "").unwrap();
+    let error = train(&setup(|_| ()), chain, &file, None, &Quiet).unwrap_err();
+    assert!(error.to_string().contains("a-file"), "{error}");
+}

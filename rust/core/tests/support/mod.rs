@@ -1,0 +1,49 @@
+//! What several test binaries need.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use a3crs_core::env::EnvError;
+use a3crs_core::nn::Net;
+use a3crs_core::shared::optimizer::OptimizerKind;
+use a3crs_core::train::record::ProgressRow;
+use a3crs_core::train::{Algo, Host, TrainConfig};
+
+/// A host with nothing to say.
+pub struct Quiet;
+
+impl Host for Quiet {
+    fn poll(&self, _: &ProgressRow) -> Result<(), EnvError> {
+        Ok(())
+    }
+    fn check(&self) -> Result<(), EnvError> {
+        Ok(())
+    }
+}
+
+/// A complete configuration for tiny environments: two actors, everything else as in the paper where it can be.
+pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
+    TrainConfig {
+        env: "tiny".into(),
+        protocol: "none".into(),
+        algo,
+        net: Net::Ff,
+        optimizer: OptimizerKind::SharedRmsProp,
+        actors: 2,
+        total_steps,
+        t_max: 5,
+        gamma: 0.9,
+        lambda: 1.0,
+        entropy_beta: 0.01,
+        value_coef: 0.5,
+        lr,
+        rms_decay: 0.99,
+        rms_eps: 0.1,
+        max_grad_norm: 40.0,
+        reward_clip: 1.0,
+        target_interval_steps: 500,
+        explore_anneal_steps: total_steps / 2,
+        seed: 1,
+        checkpoint_secs: 300.0,
+        keep_checkpoints: 1,
+    }
+}
