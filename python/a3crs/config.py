@@ -64,6 +64,12 @@ class TrainConfig:
         one_of("shared-rmsprop", "rmsprop", "momentum-sgd"),
     )
     actors: int = _setting(16, "[P] section 8: 16 actor-learner threads", in_range(1, 1024))
+    segments_at_once: int = _setting(
+        0,
+        "not in the paper, whose cores were as many as its actors: so many segments are in flight, the other actors "
+        "wait their turn; 0 is twice the cores",
+        in_range(0, 1024),
+    )
     total_steps: int = _setting(
         80_000_000, "[E] T_max of the one-day runs, 320M frames: agent steps of all actors together", in_range(1, 2**53)
     )

@@ -3,13 +3,14 @@
 //! Threads are joined by their handles even in a scope: ThreadSanitizer sees `pthread_join`, but not how a scope waits.
 
 use a3crs_core::kernel::Isa;
+use a3crs_core::kernel::gradient::{Gradient, Outer};
 use a3crs_core::shared::clock::{Clock, crossed};
 use a3crs_core::shared::optimizer::AsyncOptimizer;
 use a3crs_core::shared::store::{Lanes, Native, Relaxed, Slab};
 use a3crs_core::shared::{LocalState, OptimizerConfig, OptimizerKind, SharedOptimizer, Store, clip_scale, tear_test};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LEN: usize = 1008; // a multiple of 16 and of no higher power of two
 const THREADS: usize = 4;
@@ -200,19 +201,20 @@ fn coefficients_outside_their_range_are_refused() {
     assert_eq!(OptimizerConfig { eps: 0.0, ..config(OptimizerKind::MomentumSgd) }.validate(), Ok(()));
 }
 
-/// Several writers, one reader, a few cache lines: whatever is read was written, whole, by one of them.
+/// Two writers, one reader, a few cache lines, which change with every write: whatever is read was written, whole, by one.
 fn stress<L: Lanes>(isa: Isa) {
-    let rows: Vec<[f32; 64]> = [0x1122_3344, 0xaabb_ccdd, 0x5a69_788f].map(|b| [f32::from_bits(b); 64]).into();
-    let (store, stop) = (&Slab::<L>::from_slice(&rows[0]), &AtomicBool::new(false));
+    let rows = &[0x1122_3344, 0xaabb_ccdd, 0x5a69_788f].map(|bits| [f32::from_bits(bits); 64]);
+    let (store, stop) = (Slab::<L>::from_slice(&rows[0]), AtomicBool::new(false));
+    let write = || {
+        while !stop.load(Ordering::Relaxed) {
+            rows.iter().for_each(|row| store.write_from(isa, row));
+        }
+    };
     thread::scope(|scope| {
-        let write = |row| {
-            while !stop.load(Ordering::Relaxed) {
-                store.write_from(isa, row);
-            }
-        };
-        let writers: Vec<_> = rows.iter().map(|row| scope.spawn(move || write(row))).collect();
+        let writers = [scope.spawn(write), scope.spawn(write)];
         let mut out = [0.0; 64];
-        for _ in 0..20_000 {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(60) {
             store.read_into(isa, &mut out);
             let torn = out.iter().find(|x| rows.iter().all(|row| row[0].to_bits() != x.to_bits()));
             if torn.is_some() {
@@ -271,19 +273,22 @@ fn several_threads_without_locks_find_the_minimum() {
 
 #[test]
 fn every_step_of_every_thread_has_its_own_ticket_and_each_interval_one_thread() {
-    const STEPS: u64 = 20_000;
     let (clock, crossings) = (Clock::default(), AtomicUsize::new(0));
+    let walk = || {
+        // By time, not by number: a thread that is done before the next one starts would prove nothing.
+        let (start, mut tickets) = (Instant::now(), Vec::new());
+        while start.elapsed() < Duration::from_millis(50) {
+            tickets.push(clock.tick());
+        }
+        crossings.fetch_add(tickets.iter().filter(|&&t| crossed(t, 100)).count(), Ordering::Relaxed);
+        tickets
+    };
     let mut tickets: Vec<u64> = thread::scope(|scope| {
-        let walk = || {
-            let tickets: Vec<u64> = (0..STEPS).map(|_| clock.tick()).collect();
-            crossings.fetch_add(tickets.iter().filter(|&&t| crossed(t, 100)).count(), Ordering::Relaxed);
-            tickets
-        };
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(walk)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     tickets.sort_unstable();
-    let total = STEPS * THREADS as u64;
+    let total = tickets.len() as u64;
     assert!(tickets.iter().copied().eq(1..=total), "a ticket is missing or was given twice");
     assert_eq!((clock.now(), crossings.into_inner() as u64), (total, total / 100));
 }
@@ -303,4 +308,71 @@ fn the_compiled_update_contains_no_locked_instruction() {
     assert!(listing.contains("lock xadd"), "the clock's addition is not in the listing, so it cannot be trusted");
     assert!(!updates.is_empty(), "no update was found in the listing");
     assert!(locked.is_empty(), "{locked:?}");
+}
+
+/// A gradient over 16 + 6 x 32 + 16 parameters whose middle is an outer product of rank 2; rows 1 and 4 have no term.
+fn with_outer<'a>(dense: &'a [f32], x: &'a [f32; 12], delta: &'a [f32]) -> Gradient<'a> {
+    Gradient::with_outer(dense, Outer { start: 16, x, delta, rank: 2 })
+}
+
+#[test]
+fn an_outer_product_updates_as_if_it_were_written_out_with_the_same_bits_on_every_instruction_set() {
+    const LEN: usize = 16 + 6 * 32 + 16;
+    let x = [1.0, 0.0, -0.5, 2.0, 0.0, 0.25, 0.0, 0.0, 3.0, 0.0, 0.0, -1.0];
+    let delta: Vec<f32> = (0..64).map(|i| (i as f32).cos()).collect();
+    let dense: Vec<f32> = (0..LEN).map(|i| (i as f32).sin()).collect();
+    let start: Vec<f32> = (0..LEN).map(|i| i as f32 * 0.01 - 1.0).collect();
+    for kind in OptimizerKind::ALL {
+        let run = |isa: Isa, written_out: bool| {
+            let optimizer = SharedOptimizer::new(OptimizerConfig { kind, decay: 0.9, eps: 0.1 }, LEN);
+            let (theta, mut local) = (Store::from_slice(&start), optimizer.local_state());
+            let gradient = with_outer(&dense, &x, &delta);
+            let whole = gradient.to_dense();
+            for _ in 0..3 {
+                let d_theta = if written_out { Gradient::from(&whole) } else { gradient };
+                optimizer.apply(isa, &mut local, &theta, d_theta, 0.5, 0.1);
+            }
+            let mut values = vec![0.0; LEN];
+            theta.read_into(isa, &mut values);
+            values
+        };
+        let reference = run(Isa::available()[0], false);
+        for isa in Isa::available() {
+            let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&run(isa, false)), bits(&reference), "{} {}", kind.name(), isa.name());
+            for (a, b) in run(isa, true).iter().zip(&reference) {
+                assert!((a - b).abs() < 1e-5, "{} {}: {a} {b}", kind.name(), isa.name());
+            }
+        }
+        assert_ne!(reference[16], start[16]);
+        assert_eq!(reference[16 + 32], start[16 + 32], "row 1 has no gradient and has never had one");
+    }
+}
+
+#[test]
+fn without_a_gradient_mean_squares_decay_and_a_momentum_carries_theta_on() {
+    let (dense, delta) = ([0.0; 32], [1.0; 16]);
+    let gradient = |x: &'static [f32; 1]| Gradient::with_outer(&dense, Outer { start: 0, x, delta: &delta, rank: 1 });
+    for kind in OptimizerKind::ALL {
+        let isa = Isa::available()[0];
+        let optimizer = SharedOptimizer::new(OptimizerConfig { kind, decay: 0.5, eps: 0.1 }, 32);
+        let (theta, mut local) = (Store::zeros(32), optimizer.local_state());
+        optimizer.apply(isa, &mut local, &theta, gradient(&[2.0]), 1.0, 1.0);
+        let mut before = [0.0; 32];
+        theta.read_into(isa, &mut before);
+        optimizer.apply(isa, &mut local, &theta, gradient(&[0.0]), 1.0, 1.0);
+        let mut after = [0.0; 32];
+        theta.read_into(isa, &mut after);
+        if kind == OptimizerKind::MomentumSgd {
+            assert_eq!(after[0], before[0] - 0.5, "m = 0.5 * 1");
+        } else {
+            assert_eq!(after, before);
+            let mut g = [0.0; 32];
+            match optimizer.g() {
+                Some(store) => store.read_into(isa, &mut g),
+                None => g.copy_from_slice(local.as_slice()),
+            }
+            assert_eq!(g[0], 1.0, "0.5 (0.5 * 2^2)");
+        }
+    }
 }

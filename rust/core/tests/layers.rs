@@ -26,9 +26,11 @@ fn a_room_uses_only_the_rooms_it_may() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut arrows = 0;
     for (room, allowed) in MAY_USE {
-        let files = sources(&src.join(room)).into_iter().chain(sources(&src).into_iter().filter(|path| {
-            path.parent() == Some(&src) && path.file_stem().is_some_and(|stem| stem == room)
-        }));
+        let files = sources(&src.join(room)).into_iter().chain(
+            sources(&src)
+                .into_iter()
+                .filter(|path| path.parent() == Some(&src) && path.file_stem().is_some_and(|stem| stem == room)),
+        );
         for file in files {
             let text = fs::read_to_string(&file).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap(); // tests may look further

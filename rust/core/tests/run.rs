@@ -7,7 +7,6 @@ use a3crs_core::train::{Algo, Checkpoint, Host, Setup, TrainConfig, TrainError, 
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Barrier};
 use support::{Quiet, config};
 
 mod support;
@@ -213,20 +212,17 @@ fn a_host_that_has_enough_stops_the_run_which_is_saved() {
     assert!(read_meta(&dir.path().join("checkpoints/latest.safetensors")).unwrap().steps > 0);
 }
 
-/// Remembers the seed it was given, waits until all actors have theirs, and ends every episode at once.
-struct Seeds {
-    seeds: Arc<([AtomicU64; 4], Barrier)>,
-    actor: usize,
-    seeded: bool,
+/// Remembers the seed it was given and ends every episode at once.
+struct Seeds<'a> {
+    seed: &'a AtomicU64,
 }
 
-impl Env<usize> for Seeds {
+impl Env<usize> for Seeds<'_> {
     fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
-        assert_eq!(seed.is_some(), !self.seeded, "an environment is seeded before its first episode and never again");
+        let seeded = self.seed.load(Relaxed) != 0;
+        assert_eq!(seed.is_none(), seeded, "an environment is seeded before its first episode and never again");
         if let Some(seed) = seed {
-            self.seeds.0[self.actor].store(seed, Relaxed);
-            self.seeded = true;
-            self.seeds.1.wait();
+            self.seed.store(seed, Relaxed);
         }
         let ObsMut::Vector(features) = obs else { return Err("vectors only".into()) };
         features.fill(0.0);
@@ -238,22 +234,46 @@ impl Env<usize> for Seeds {
     }
 }
 
+/// Stops the run when every actor has its seed.
+struct UntilSeeded(&'static [AtomicU64]);
+
+impl Host for UntilSeeded {
+    fn poll(&self, _: &ProgressRow) -> Result<(), EnvError> {
+        if self.0.iter().all(|seed| seed.load(Relaxed) != 0) { Err("seen".into()) } else { Ok(()) }
+    }
+    fn check(&self) -> Result<(), EnvError> {
+        Ok(())
+    }
+}
+
 #[test]
 fn every_actor_has_its_own_random_stream_and_the_same_one_in_every_run() {
     let seeds_of = |seed| {
-        let seeds = Arc::new(([const { AtomicU64::new(0) }; 4], Barrier::new(4)));
+        let seeds: &'static [AtomicU64; 4] = Box::leak(Box::new([const { AtomicU64::new(0) }; 4]));
         let dir = tempfile::tempdir().unwrap();
-        let setup = setup(|config| (config.actors, config.total_steps, config.seed) = (4, 100, seed));
-        let env = |actor| {
-            Ok(Box::new(Seeds { seeds: seeds.clone(), actor, seeded: false }) as Box<dyn Env<usize>>)
-        };
-        train(&setup, env, dir.path(), None, &Quiet).unwrap();
-        seeds.0.each_ref().map(|seed| seed.load(Relaxed))
+        let setup = setup(|config| (config.actors, config.total_steps, config.seed) = (4, u64::MAX / 8, seed));
+        let env = |actor: usize| Ok(Box::new(Seeds { seed: &seeds[actor] }) as Box<dyn Env<usize>>);
+        let end = train(&setup, env, dir.path(), None, &UntilSeeded(seeds)).unwrap_err();
+        assert_eq!(end.to_string(), "stopped: seen");
+        seeds.each_ref().map(|seed| seed.load(Relaxed))
     };
     let first = seeds_of(1);
     assert!((1..4).all(|i| !first[..i].contains(&first[i])), "actors share a seed: {first:?}");
     assert_eq!(first, seeds_of(1));
     assert!(seeds_of(2).iter().all(|seed| !first.contains(seed)));
+}
+
+#[test]
+fn one_segment_at_once_is_sequential_and_more_are_not() {
+    let staleness = |segments_at_once| {
+        let dir = tempfile::tempdir().unwrap();
+        let setup = setup(|c| (c.actors, c.segments_at_once, c.total_steps) = (4, segments_at_once, 100_000));
+        train(&setup, chain, dir.path(), None, &Quiet).unwrap();
+        let rows = rows(&dir.path().join("progress.jsonl"));
+        rows.last().unwrap()["staleness"].as_f64().unwrap()
+    };
+    assert_eq!(staleness(1), 0.0, "nobody else updates between a pull and its push");
+    assert!(staleness(4) > 0.0);
 }
 
 #[test]

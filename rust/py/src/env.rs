@@ -3,9 +3,9 @@
 use crate::error::protocol_error;
 use a3crs_core::env::{End, Env, EnvError, Episode, ObsMut, Step};
 use pyo3::buffer::{Element, PyBuffer};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use pyo3::intern;
 
 /// A Python environment, owned by one actor.
 pub struct PyEnv {
@@ -31,9 +31,9 @@ impl Env<usize> for PyEnv {
             let kwargs = PyDict::new(py);
             kwargs.set_item(intern!(py, "seed"), seed)?;
             let result = self.env.call_method(py, intern!(py, "reset"), (), Some(&kwargs))?;
-            let (first, _info) = result.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>(py).map_err(|_| {
-                protocol_error("The environment's reset() did not return (observation, info).".into())
-            })?;
+            let (first, _info) = result
+                .extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>(py)
+                .map_err(|_| protocol_error("The environment's reset() did not return (observation, info).".into()))?;
             copy_observation(&first, obs)
         })
     }
@@ -43,7 +43,8 @@ impl Env<usize> for PyEnv {
             let result = self.step.call1(py, (action,))?;
             let result = result.bind(py).cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 5).ok_or_else(|| {
                 protocol_error(
-                    "The environment's step() did not return (observation, reward, terminated, truncated, info).".into(),
+                    "The environment's step() did not return (observation, reward, terminated, truncated, info)."
+                        .into(),
                 )
             })?;
             copy_observation(&result.get_item(0)?, obs)?;

@@ -6,8 +6,8 @@ use crate::host::{PyHost, to_dict};
 use a3crs_core::env::{EnvError, EnvSpec};
 use a3crs_core::kernel::Isa;
 use a3crs_core::shared::tear;
-use a3crs_core::train::evaluate::Evaluation;
 use a3crs_core::train as core;
+use a3crs_core::train::evaluate::Evaluation;
 use a3crs_core::train::{BoxEnv, Checkpoint, Setup, TrainConfig, TrainError};
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -70,9 +70,7 @@ pub fn train<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let setup = setup(py, config, env_spec)?;
     let host = PyHost { on_progress: Some(on_progress) };
-    let summary = detached(py, || {
-        core::train(&setup, env_maker(&make_env), &run_dir, resume_from.as_deref(), &host)
-    })?;
+    let summary = detached(py, || core::train(&setup, env_maker(&make_env), &run_dir, resume_from.as_deref(), &host))?;
     to_dict(py, &summary)
 }
 

@@ -5,7 +5,6 @@ mod error;
 mod functions;
 mod host;
 
-
 /// The Rust core of a3crs.
 #[pyo3::pymodule]
 mod _core {

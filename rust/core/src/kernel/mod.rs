@@ -17,6 +17,7 @@
 pub mod activation;
 pub mod buffer;
 pub mod conv2d;
+pub mod gradient;
 pub mod linear;
 pub mod naive;
 pub mod simd;

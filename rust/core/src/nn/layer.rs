@@ -2,9 +2,13 @@
 
 use crate::kernel::activation::{Activation, relu_backward};
 use crate::kernel::conv2d::{self, Conv2dShape};
+use crate::kernel::gradient::Outer;
 use crate::kernel::linear::{self, LinearShape};
 use crate::kernel::{Isa, pad};
 use std::ops::Range;
+
+/// From so many weights on, writing a gradient out costs more than the products it consists of.
+const LARGE_WEIGHT: usize = 1 << 16;
 
 /// One layer, `y = activation(W x + b)`.
 #[derive(Clone, Debug)]
@@ -83,6 +87,26 @@ impl Layer {
             Op::Conv2d(shape) => conv2d::conv2d_backward_weight(isa, shape, batch, x, dy, d_weight, d_bias),
             Op::Linear(shape) => linear::linear_backward_weight(isa, shape, batch, x, dy, d_weight, d_bias),
         }
+    }
+
+    /// Whether the gradient of its weight is better left as an outer product ([`crate::kernel::gradient`]): large, and of one rank a step.
+    pub fn has_outer_gradient(&self) -> bool {
+        matches!(self.op, Op::Linear(_)) && self.weight.len() >= LARGE_WEIGHT
+    }
+
+    /// The part of [`Layer::backward_params`] that concerns the bias. `dy`: `(batch, output_len)`
+    pub fn backward_bias(&self, dy: &[f32], d_theta: &mut [f32]) {
+        let d_bias = &mut d_theta[self.bias.clone()];
+        let (first, rest) = dy.split_at(d_bias.len());
+        d_bias.copy_from_slice(first);
+        for dy in rest.chunks_exact(d_bias.len()) {
+            d_bias.iter_mut().zip(dy).for_each(|(sum, d)| *sum += d);
+        }
+    }
+
+    /// The gradient by its weight over `batch` slots, as an outer product.
+    pub fn outer<'a>(&self, batch: usize, x: &'a [f32], dy: &'a [f32]) -> Outer<'a> {
+        Outer { start: self.weight.start, x, delta: dy, rank: batch }
     }
 
     /// Overwrites `dx` with the gradient by `x`, taken before the activation `below` that produced `x`.

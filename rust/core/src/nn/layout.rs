@@ -168,7 +168,12 @@ mod tests {
     fn layout() -> Layout {
         let mut layout = Layout::default();
         layout.conv2d("conv1", 3, 4, 5);
-        layout.linear(6 * 5, 6 * 5, 5, &[Columns { name: "policy", outputs: 3 }, Columns { name: "value", outputs: 1 }]);
+        layout.linear(
+            6 * 5,
+            6 * 5,
+            5,
+            &[Columns { name: "policy", outputs: 3 }, Columns { name: "value", outputs: 1 }],
+        );
         layout
     }
 

@@ -4,10 +4,11 @@ use super::layer::Layer;
 use super::layout::{Columns, Layout};
 use super::tape::{LayerTape, Observations, Tape, Workspace};
 use crate::env::{ObsRef, ObsSpec};
+use crate::kernel::Isa;
 use crate::kernel::activation::{Activation, images_to_f32};
 use crate::kernel::buffer::Buffer;
 use crate::kernel::conv2d::Conv2dShape;
-use crate::kernel::Isa;
+use crate::kernel::gradient::{Gradient, MAX_RANK};
 use serde::{Deserialize, Serialize};
 
 /// The networks there are.
@@ -136,37 +137,63 @@ impl Network {
         }
     }
 
-    /// Overwrites `d_theta` of the workspace with the gradient of the first `n` steps' summed loss, given their dL/dy
-    /// ([`Workspace::dy`]). `theta`, `obs` and `tape` are those of the forward passes.
-    pub fn backward(
+    /// The gradient of the first `n` steps' summed loss, given their dL/dy ([`Workspace::dy`]). `theta`, `obs` and `tape` are
+    /// those of the forward passes.
+    pub fn backward<'a>(
         &self,
         isa: Isa,
         theta: &[f32],
-        obs: &Observations,
-        tape: &Tape,
+        obs: &'a Observations,
+        tape: &'a Tape,
         n: usize,
-        workspace: &mut Workspace,
-    ) {
+        workspace: &'a mut Workspace,
+    ) -> Gradient<'a> {
         let Workspace { image, dy, scratch, d_first, d_theta, .. } = workspace;
+        // The one large linear layer's gradient is not written out.
+        let outer = self.layers.iter().position(Layer::has_outer_gradient).filter(|i| *i > 0 && n <= MAX_RANK);
         for i in (1..self.layers.len()).rev() {
             let (layer, below) = (&self.layers[i], &self.layers[i - 1]);
             let [dx, dy] = neighbours(dy, i);
             let (x, dy) = (&tape.layers[i - 1].y[..n * below.output_len()], &dy[..n * layer.output_len()]);
-            layer.backward_params(isa, n, x, dy, d_theta);
+            if outer == Some(i) {
+                layer.backward_bias(dy, d_theta);
+            } else {
+                layer.backward_params(isa, n, x, dy, d_theta);
+            }
             let dx = &mut dx[..n * below.output_len()];
             layer.backward_input(isa, theta, n, dy, x, below.activation, scratch, dx);
         }
-        let (first, dy) = (&self.layers[0], &dy[0]);
+        self.backward_first(isa, obs, n, &dy[0], (image, d_first), d_theta);
+        match outer {
+            None => Gradient::from(&d_theta[..]),
+            Some(i) => {
+                let (layer, below) = (&self.layers[i], &self.layers[i - 1]);
+                let (x, dy) = (&tape.layers[i - 1].y[..n * below.output_len()], &dy[i][..n * layer.output_len()]);
+                Gradient::with_outer(d_theta, layer.outer(n, x, dy))
+            }
+        }
+    }
+
+    /// The gradient by the first layer's parameters, whose input are the observations.
+    fn backward_first(
+        &self,
+        isa: Isa,
+        obs: &Observations,
+        n: usize,
+        dy: &[f32],
+        (image, d_first): (&mut Buffer, &mut Buffer),
+        d_theta: &mut [f32],
+    ) {
+        let first = &self.layers[0];
         if let Some(x) = obs.vectors(n) {
             return first.backward_params(isa, n, x, &dy[..n * first.output_len()], d_theta);
         }
         // Images are kept as bytes, a quarter of the memory, and converted once more here, one at a time.
         let len = self.first_params();
         d_theta[..len].fill(0.0);
-        for slot in 0..n {
+        for (slot, dy) in dy.chunks_exact(first.output_len()).take(n).enumerate() {
             let x = self.input_of(isa, obs.get(slot), image);
-            let range = tape.layers[0].slot(slot);
-            first.backward_params(isa, 1, x, &dy[range], d_first);
+            first.backward_params(isa, 1, x, dy, d_first);
             d_theta[..len].iter_mut().zip(d_first.iter()).for_each(|(sum, d)| *sum += d);
         }
     }

@@ -46,12 +46,15 @@ impl Observations {
         }
     }
 
-    /// The last observation of a segment is the first of the next: slot 0 <- slot `n`.
-    pub fn carry(&mut self, n: usize) {
-        let range = n * self.len..(n + 1) * self.len;
-        match &mut self.slots {
-            Slots::Image(bytes) => bytes.copy_within(range, 0),
-            Slots::Vector(features) => features.copy_within(range, 0),
+    /// Slot `to` <- slot `from` of `other`.
+    ///
+    /// # Panics
+    /// If the two hold observations of different kinds.
+    pub fn copy(&mut self, to: usize, other: &Observations, from: usize) {
+        match (self.get_mut(to), other.get(from)) {
+            (ObsMut::Image(to), ObsRef::Image(from)) => to.copy_from_slice(from),
+            (ObsMut::Vector(to), ObsRef::Vector(from)) => to.copy_from_slice(from),
+            _ => panic!("images and vectors do not mix"),
         }
     }
 
@@ -106,8 +109,8 @@ pub struct Workspace {
     pub(super) scratch: Buffer,
     /// The gradient of the first layer's parameters for one image of the batch.
     pub(super) d_first: Buffer,
-    /// The gradient by theta, after a backward pass.
-    pub d_theta: Buffer,
+    /// The gradient by theta, where it is written out.
+    pub(super) d_theta: Buffer,
 }
 
 impl Workspace {

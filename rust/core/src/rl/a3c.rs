@@ -34,11 +34,7 @@ pub fn loss_and_grad<T: Float>(y: &[T], a: usize, g: T, beta: T, value_coef: T, 
         dy[k] = advantage * (log_pi.exp() - taken) + beta * log_pi.exp() * (log_pi + h);
     }
     dy[logits.len()] = (value_coef + value_coef) * (v - g);
-    Loss {
-        policy: -advantage * (logits[a] - log_z) - beta * h,
-        value: value_coef * advantage * advantage,
-        entropy: h,
-    }
+    Loss { policy: -advantage * (logits[a] - log_z) - beta * h, value: value_coef * advantage * advantage, entropy: h }
 }
 
 impl Algorithm<usize> for A3c {

@@ -5,6 +5,7 @@
 
 use super::store::{Lanes, Native, Slab, Statistic, Update};
 use crate::kernel::Isa;
+use crate::kernel::gradient::Gradient;
 use crate::kernel::simd::Simd;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -140,7 +141,16 @@ impl<L: Lanes> AsyncOptimizer<L> {
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn apply(&self, isa: Isa, local: &mut LocalState, theta: &Slab<L>, d_theta: &[f32], scale: f32, lr: f32) {
+    pub fn apply<'a>(
+        &self,
+        isa: Isa,
+        local: &mut LocalState,
+        theta: &Slab<L>,
+        d_theta: impl Into<Gradient<'a>>,
+        scale: f32,
+        lr: f32,
+    ) {
+        let d_theta = d_theta.into();
         let OptimizerConfig { kind, decay: alpha, eps } = self.config;
         let statistic = match &self.g {
             Some(g) => Statistic::Shared(g),
@@ -199,5 +209,10 @@ impl Update for RmsProp {
         let g = s.add(s.mul(alpha, g), s.mul(rest, s.mul(d_theta, d_theta)));
         // theta <- theta - eta d_theta / sqrt(g + eps)
         (g, s.sub(theta, s.div(s.mul(eta, d_theta), s.sqrt(s.add(g, eps)))))
+    }
+
+    #[inline(always)]
+    fn rest<S: Simd>(self, s: S, g: S::V) -> Option<S::V> {
+        Some(s.mul(s.splat(self.alpha), g)) // eta 0 / sqrt(g + eps) moves nothing
     }
 }

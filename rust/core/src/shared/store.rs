@@ -11,6 +11,7 @@ pub use lanes::Asm;
 pub use lanes::{Lanes, Native, Relaxed};
 
 use crate::kernel::buffer::Zeroed;
+use crate::kernel::gradient::{Gradient, MAX_RANK, Outer};
 use crate::kernel::simd::Simd;
 use crate::kernel::{Isa, Kernel, LANE_PAD, dispatch};
 use std::marker::PhantomData;
@@ -31,6 +32,12 @@ pub struct Slab<L: Lanes> {
 pub trait Update: Copy {
     /// The statistic and theta after the step; implementations are `#[inline(always)]`.
     fn step<S: Simd>(self, simd: S, d_theta: S::V, statistic: S::V, theta: S::V) -> (S::V, S::V);
+
+    /// The statistic after a step without a gradient, for a rule that then leaves theta where it is: theta is neither read
+    /// nor written. The same bits as [`Update::step`] with 0.
+    fn rest<S: Simd>(self, _simd: S, _statistic: S::V) -> Option<S::V> {
+        None
+    }
 }
 
 /// Where the optimizer's statistic lives; as long as theta.
@@ -99,7 +106,7 @@ impl<L: Lanes> Slab<L> {
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn update<U: Update>(&self, isa: Isa, statistic: Statistic<'_, L>, d_theta: &[f32], rule: U) {
+    pub fn update<U: Update>(&self, isa: Isa, statistic: Statistic<'_, L>, d_theta: Gradient<'_>, rule: U) {
         match statistic {
             Statistic::Private(statistic) => dispatch(isa, Updating { theta: self.view(), statistic, d_theta, rule }),
             Statistic::Shared(statistic) => {
@@ -187,15 +194,14 @@ impl Sink for &mut [f32] {
     }
 }
 
-/// Where the vectors of rows of length `len` start, once every row is known to have it.
+/// Refuses rows of different lengths, and lengths that are not whole vectors.
 #[inline(always)]
-fn vector_starts<S: Simd>(len: usize, others: &[(&str, usize)]) -> impl Iterator<Item = usize> {
+fn check_lengths<S: Simd>(len: usize, others: &[(&str, usize)]) {
     const { assert!(LANE_PAD.is_multiple_of(S::LANES)) };
     for (name, other) in others {
         assert_eq!(*other, len, "{name} has {other} values, but the parameters are {len}; both must be as many");
     }
     assert!(len.is_multiple_of(LANE_PAD), "{len} values are no multiple of {LANE_PAD}");
-    (0..len).step_by(S::LANES)
 }
 
 struct Copying<F, T> {
@@ -207,7 +213,8 @@ impl<F: Source, T: Sink> Kernel for Copying<F, T> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        for i in vector_starts::<S>(self.from.len(), &[("the destination", self.to.len())]) {
+        check_lengths::<S>(self.from.len(), &[("the destination", self.to.len())]);
+        for i in (0..self.from.len()).step_by(S::LANES) {
             // SAFETY: the vector that starts at `i` lies in both rows.
             unsafe { self.to.store(simd, i, self.from.load(simd, i)) };
         }
@@ -217,22 +224,76 @@ impl<F: Source, T: Sink> Kernel for Copying<F, T> {
 struct Updating<'a, L: Lanes, T, U> {
     theta: View<'a, L>,
     statistic: T,
-    d_theta: &'a [f32],
+    d_theta: Gradient<'a>,
     rule: U,
 }
 
 impl<L: Lanes, T: Sink, U: Update> Kernel for Updating<'_, L, T, U> {
     type Out = ();
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { mut theta, mut statistic, d_theta, rule } = self;
-        let lens = [("the gradient", d_theta.len()), ("the optimizer's state", statistic.len())];
-        for i in vector_starts::<S>(theta.len(), &lens) {
-            // SAFETY: the vector that starts at `i` lies in all three rows.
-            unsafe {
-                let (s, t) = rule.step(simd, d_theta.load(simd, i), statistic.load(simd, i), theta.load(simd, i));
-                statistic.store(simd, i, s);
-                theta.store(simd, i, t);
+    fn run<S: Simd>(mut self, simd: S) {
+        let lens = [("the gradient", self.d_theta.len()), ("the optimizer's state", self.statistic.len())];
+        check_lengths::<S>(self.theta.len(), &lens);
+        let (dense, ranges) = self.d_theta.dense();
+        for range in ranges {
+            for i in range.step_by(S::LANES) {
+                // SAFETY: the ranges are whole vectors within the gradient, and so within all three rows.
+                unsafe { self.step(simd, i, dense.load(simd, i)) };
+            }
+        }
+        if let Some(outer) = self.d_theta.outer().copied() {
+            self.outer(simd, &outer);
+        }
+    }
+}
+
+impl<L: Lanes, T: Sink, U: Update> Updating<'_, L, T, U> {
+    /// # Safety
+    /// The vector that starts at `i` lies in all rows.
+    #[inline(always)]
+    unsafe fn step<S: Simd>(&mut self, simd: S, i: usize, d_theta: S::V) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let (s, t) = self.rule.step(simd, d_theta, self.statistic.load(simd, i), self.theta.load(simd, i));
+            self.statistic.store(simd, i, s);
+            self.theta.store(simd, i, t);
+        }
+    }
+
+    /// # Safety
+    /// The vector that starts at `i` lies in all rows.
+    #[inline(always)]
+    unsafe fn rest<S: Simd>(&mut self, simd: S, i: usize) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            match self.rule.rest(simd, self.statistic.load(simd, i)) {
+                Some(s) => self.statistic.store(simd, i, s),
+                None => self.step(simd, i, simd.splat(0.0)),
+            }
+        }
+    }
+
+    /// The part of theta whose gradient is an outer product, row by row.
+    #[inline(always)]
+    fn outer<S: Simd>(&mut self, simd: S, outer: &Outer<'_>) {
+        let (cols, mut terms) = (outer.cols(), [(0.0, 0); MAX_RANK]);
+        for (i, row) in outer.range().step_by(cols).enumerate() {
+            let n = outer.terms(i, &mut terms);
+            for j in (0..cols).step_by(S::LANES) {
+                // SAFETY: the row lies within the gradient, and so within all rows, and is whole vectors; each term's
+                // `delta` has `cols` values.
+                unsafe {
+                    if n == 0 {
+                        self.rest(simd, row + j);
+                        continue;
+                    }
+                    let mut d = simd.splat(0.0);
+                    for &(x, delta) in &terms[..n] {
+                        let delta = simd.load(outer.delta.as_ptr().add(delta + j));
+                        d = simd.add(d, simd.mul(simd.splat(x), delta)); // not fused: the same bits everywhere
+                    }
+                    self.step(simd, row + j, d);
+                }
             }
         }
     }

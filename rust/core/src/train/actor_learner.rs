@@ -4,17 +4,17 @@ use super::config::TrainConfig;
 use super::error::TrainError;
 use super::schedule::annealed_lr;
 use super::stats::{ActorStats, Stat};
+use super::turns::{SegmentMemory, Turns};
 use crate::env::{End, Env, Episode};
-use crate::kernel::activation::sum_of_squares;
-use crate::kernel::{Isa, buffer::Buffer};
-use crate::nn::{Network, Observations, Tape, Workspace};
+use crate::kernel::Isa;
+use crate::nn::{Network, Observations};
 use crate::rl::returns::lambda_returns;
 use crate::rl::{ActorRng, Algorithm, Bootstrap, Loss};
 use crate::shared::clock::{Clock, crossed};
 use crate::shared::optimizer::{LocalState, SharedOptimizer, clip_scale};
 use crate::shared::store::Store;
+use rand::RngExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, TryLockError};
 
 /// So many updates in a row may be refused before the actor gives the run up.
 const MAX_REFUSED_IN_A_ROW: u64 = 100;
@@ -36,36 +36,11 @@ pub struct Shared {
     pub target_refreshes: AtomicU64,
     /// Set when the actors shall end early.
     pub stop: AtomicBool,
-    /// Working memory that actors take turns with.
-    pub workspaces: Workspaces,
+    /// The memory of segments, which actors take turns with.
+    pub turns: Turns,
 }
 
-/// As many workspaces as actors, each for whoever computes right now: a core that runs many actors uses the same one, still
-/// warm, for all of them.
-#[derive(Debug)]
-pub struct Workspaces(Vec<Mutex<Workspace>>);
-
-impl Workspaces {
-    /// Working memory for `actors` at a time.
-    pub fn new(net: &Network, actors: usize, slots: usize) -> Self {
-        Workspaces((0..actors).map(|_| Mutex::new(net.workspace(slots))).collect())
-    }
-
-    /// The first that is free. There are as many as actors and each takes one at a time, so nobody waits for a lock.
-    fn take(&self) -> MutexGuard<'_, Workspace> {
-        loop {
-            for workspace in &self.0 {
-                match workspace.try_lock() {
-                    Ok(workspace) => return workspace,
-                    Err(TryLockError::Poisoned(workspace)) => return workspace.into_inner(),
-                    Err(TryLockError::WouldBlock) => (),
-                }
-            }
-        }
-    }
-}
-
-/// One actor-learner: its environment, its theta' and the memory of a segment. `A` is the action.
+/// One actor-learner: its environment, and what it remembers from one segment to the next. `A` is the action.
 pub struct ActorLearner<'a, A, E> {
     config: &'a TrainConfig,
     net: &'a Network,
@@ -76,29 +51,17 @@ pub struct ActorLearner<'a, A, E> {
     algo: Box<dyn Algorithm<A>>,
     env: E,
     rng: ActorRng,
-    /// theta', fixed within a segment.
-    theta: Buffer,
     optimizer: LocalState,
-    target: Option<Target>,
-    obs: Observations,
-    tape: Tape,
+    /// a_t of the segment.
     actions: Vec<A>,
-    rewards: Vec<f32>,
-    v_next: Vec<f32>,
-    g: Vec<f32>,
+    /// The last observation of a segment is the first of the next.
+    s_t: Observations,
     /// Sarsa's a': chosen for the bootstrap of one segment, taken first in the next.
     carried: Option<A>,
-    /// Whether slot 0 holds an observation.
+    /// Whether `s_t` is in an episode.
     started: bool,
     steps: u64,
     refused_in_a_row: u64,
-}
-
-/// An actor's copy of theta_target and a tape to evaluate it on.
-struct Target {
-    theta: Buffer,
-    refreshes: u64,
-    tape: Tape,
 }
 
 /// How an actor is made.
@@ -124,12 +87,6 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         shared: &'a Shared,
         actor: Actor<'a, A, E>,
     ) -> Self {
-        let (t_max, len) = (config.t_max, net.layout().len());
-        let target = shared.theta_target.is_some().then(|| Target {
-            theta: Buffer::zeros(len),
-            refreshes: u64::MAX,
-            tape: net.tape(1),
-        });
         ActorLearner {
             config,
             net,
@@ -140,15 +97,9 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
             algo: actor.algo,
             env: actor.env,
             rng: actor.rng,
-            theta: Buffer::zeros(len),
             optimizer: shared.optimizer.local_state(),
-            target,
-            obs: Observations::new(net.input(), t_max + 1),
-            tape: net.tape(t_max + 1),
-            actions: Vec::with_capacity(t_max),
-            rewards: Vec::with_capacity(t_max),
-            v_next: vec![0.0; t_max],
-            g: vec![0.0; t_max],
+            actions: Vec::with_capacity(config.t_max),
+            s_t: Observations::new(net.input(), 1),
             carried: None,
             started: false,
             steps: 0,
@@ -171,23 +122,21 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
 
     /// One turn of the outer loop of Algorithms S2 and S3: at most t_max steps and one update.
     pub fn segment(&mut self, on_episode: &mut impl FnMut(u64, Episode)) -> Result<(), TrainError> {
-        let (shared, stats) = (self.shared, self.stats);
-        if !self.started {
-            self.reset()?;
-        }
+        let shared = self.shared;
+        let mut turn = shared.turns.take();
+        let memory = turn.memory();
         let pulled_at = shared.updates.load(Relaxed);
-        stats.timed(Stat::UpdateSecs, || shared.theta.read_into(self.isa, &mut self.theta)); // theta' <- theta
-        self.actions.clear();
-        self.rewards.clear();
+        self.stats.timed(Stat::UpdateSecs, || shared.theta.read_into(self.isa, &mut memory.theta)); // theta' <- theta
+        self.begin(memory)?; // get state s_t
         let (mut end, mut refresh_target) = (End::No, false);
         while end == End::No && self.actions.len() < self.config.t_max {
             let t = self.actions.len(); // until terminal s_t or t - t_start = t_max
-            let a = self.act(t); // take action a_t
-            let step = self.env.step(a, self.obs.get_mut(t + 1)); // receive r_t and s_{t+1}
-            let step = step.map_err(|source| TrainError::Env { actor: self.actor, step: self.steps, source })?;
+            let a = self.act(t, memory); // take action a_t
+            let step = self.env.step(a, memory.obs.get_mut(t + 1)); // receive r_t and s_{t+1}
+            let step = step.map_err(|source| self.env_error(source))?;
             self.steps += 1;
             self.actions.push(a);
-            self.rewards.push(self.clipped(step.reward));
+            memory.rewards.push(self.clipped(step.reward));
             end = step.end;
             let ticket = shared.clock.tick(); // T <- T + 1
             refresh_target |= crossed(ticket, self.config.target_interval_steps);
@@ -195,39 +144,43 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
                 on_episode(ticket, episode);
             }
         }
-        stats.timed(Stat::ForwardSecs, || self.bootstrap(end)); // v <- 0 | max_a Q(s; theta_target) | V(s; theta')
-        self.learn(pulled_at)?; // d_theta, and the asynchronous update of theta with it
+        self.stats.timed(Stat::ForwardSecs, || self.bootstrap(end, memory)); // v <- 0 | max_a Q | Q(s, a') | V(s)
+        self.learn(pulled_at, memory)?; // d_theta, and the asynchronous update of theta with it
         if let (true, Some(theta_target)) = (refresh_target, &shared.theta_target) {
             theta_target.copy_from(self.isa, &shared.theta); // theta_target <- theta
             shared.target_refreshes.fetch_add(1, Relaxed);
         }
-        if end == End::No {
-            self.obs.carry(self.actions.len());
-        } else {
-            self.started = false;
-        }
+        self.started = end == End::No;
+        self.s_t.copy(0, &memory.obs, self.actions.len());
         Ok(())
     }
 
-    fn reset(&mut self) -> Result<(), TrainError> {
-        use rand::RngExt;
+    /// Puts s_t into slot 0: the state the last segment ended in, or the first of a new episode.
+    fn begin(&mut self, memory: &mut SegmentMemory) -> Result<(), TrainError> {
+        self.actions.clear();
+        memory.rewards.clear();
+        if self.started {
+            memory.obs.copy(0, &self.s_t, 0);
+            return Ok(());
+        }
         // The environment is seeded once, by the actor's own stream; later episodes continue it.
         let seed = (self.steps == 0).then(|| u64::from(self.rng.random::<u32>() >> 1));
-        let reset = self.env.reset(seed, self.obs.get_mut(0));
-        reset.map_err(|source| TrainError::Env { actor: self.actor, step: self.steps, source })?;
-        (self.started, self.carried) = (true, None);
-        Ok(())
+        self.carried = None;
+        let reset = self.env.reset(seed, memory.obs.get_mut(0));
+        reset.map_err(|source| self.env_error(source))
+    }
+
+    fn env_error(&self, source: crate::env::EnvError) -> TrainError {
+        TrainError::Env { actor: self.actor, step: self.steps, source }
     }
 
     /// The action in slot `t`, from `y` under theta'.
-    fn act(&mut self, t: usize) -> A {
-        self.stats.timed(Stat::ForwardSecs, || {
-            let workspace = &mut self.shared.workspaces.take();
-            self.net.forward(self.isa, &self.theta, self.obs.get(t), &mut self.tape, t, workspace);
-        });
+    fn act(&mut self, t: usize, memory: &mut SegmentMemory) -> A {
+        let SegmentMemory { theta, obs, tape, workspace, .. } = memory;
+        self.stats.timed(Stat::ForwardSecs, || self.net.forward(self.isa, theta, obs.get(t), tape, t, workspace));
         match self.carried.take() {
             Some(a) => a,
-            None => self.algo.act(self.tape.y(t), self.shared.clock.now(), &mut self.rng),
+            None => self.algo.act(tape.y(t), self.shared.clock.now(), &mut self.rng),
         }
     }
 
@@ -239,56 +192,51 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
     }
 
     /// Fills `v_next`: the value of the state after each step, where the method looks at it.
-    fn bootstrap(&mut self, end: End) {
-        let n = self.actions.len();
-        let workspace = &mut self.shared.workspaces.take();
-        self.v_next[..n].fill(0.0);
-        if self.algo.follows_policy() && end != End::Terminal {
-            self.net.forward(self.isa, &self.theta, self.obs.get(n), &mut self.tape, n, workspace);
-            self.carried = Some(self.algo.act(self.tape.y(n), self.shared.clock.now(), &mut self.rng));
+    fn bootstrap(&mut self, end: End, memory: &mut SegmentMemory) {
+        let SegmentMemory { theta, obs, tape, workspace, target, v_next, .. } = memory;
+        let (n, net, isa, shared) = (self.actions.len(), self.net, self.isa, self.shared);
+        v_next[..n].fill(0.0); // v_n = 0 where s_n is terminal
+        let last = if end == End::Terminal { n - 1 } else { n };
+        if last == n && (self.algo.follows_policy() || self.algo.bootstrap() == Bootstrap::Local) {
+            net.forward(isa, theta, obs.get(n), tape, n, workspace);
         }
-        if let Some(target) = &mut self.target {
-            target.refresh(self.isa, self.shared);
+        if last == n && self.algo.follows_policy() {
+            self.carried = Some(self.algo.act(tape.y(n), shared.clock.now(), &mut self.rng));
         }
+        if let (Some(target), Some(theta_target)) = (target.as_mut(), &shared.theta_target) {
+            target.refresh(isa, theta_target, shared.target_refreshes.load(Relaxed));
+        }
+        // With lambda = 1 only v_n counts.
         let first = if self.algo.lambda() == 1.0 { n - 1 } else { 0 };
-        for t in first..n {
-            if t + 1 == n && end == End::Terminal {
-                continue; // v_n = 0 where s_n is terminal
-            }
+        for t in first..last {
             let next = self.actions.get(t + 1).copied().or(self.carried);
-            self.v_next[t] = match (&mut self.target, self.algo.bootstrap()) {
-                (Some(Target { theta, tape, .. }), Bootstrap::Target) => {
-                    self.net.forward(self.isa, theta, self.obs.get(t + 1), tape, 0, workspace);
-                    self.algo.value(tape.y(0), next)
+            v_next[t] = match (target.as_mut(), self.algo.bootstrap()) {
+                (Some(target), Bootstrap::Target) => {
+                    self.algo.value(target.y(isa, net, obs.get(t + 1), workspace), next)
                 }
-                _ => {
-                    if t + 1 == n {
-                        self.net.forward(self.isa, &self.theta, self.obs.get(n), &mut self.tape, n, workspace);
-                    }
-                    self.algo.value(self.tape.y(t + 1), next)
-                }
+                _ => self.algo.value(tape.y(t + 1), next),
             };
         }
     }
 
     /// The segment's gradient, and the asynchronous update with it.
-    fn learn(&mut self, pulled_at: u64) -> Result<(), TrainError> {
+    fn learn(&mut self, pulled_at: u64, memory: &mut SegmentMemory) -> Result<(), TrainError> {
+        let SegmentMemory { theta, obs, tape, workspace, rewards, v_next, g, .. } = memory;
         let (n, config, stats, shared) = (self.actions.len(), self.config, self.stats, self.shared);
-        let g = &mut self.g[..n];
-        lambda_returns(&self.rewards, &self.v_next[..n], config.gamma, self.algo.lambda(), g);
-        let workspace = &mut shared.workspaces.take();
+        let g = &mut g[..n];
+        lambda_returns(rewards, &v_next[..n], config.gamma, self.algo.lambda(), g); // R <- r_i + gamma R
         let mut sum = Loss::default();
         for t in 0..n {
-            let loss = self.algo.grad(self.tape.y(t), self.actions[t], g[t], workspace.dy(t));
+            let loss = self.algo.grad(tape.y(t), self.actions[t], g[t], workspace.dy(t));
             sum = Loss {
                 policy: sum.policy + f64::from(loss.policy),
                 value: sum.value + f64::from(loss.value),
                 entropy: sum.entropy + f64::from(loss.entropy),
             };
         }
-        let norm = stats.timed(Stat::BackwardSecs, || {
-            self.net.backward(self.isa, &self.theta, &self.obs, &self.tape, n, workspace);
-            sum_of_squares(self.isa, &workspace.d_theta).sqrt()
+        let (d_theta, norm) = stats.timed(Stat::BackwardSecs, || {
+            let d_theta = self.net.backward(self.isa, theta, obs, tape, n, workspace);
+            (d_theta, d_theta.sum_of_squares(self.isa).sqrt())
         });
         if !norm.is_finite() {
             return self.refuse();
@@ -297,7 +245,7 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         let scale = clip_scale(norm, config.max_grad_norm);
         let lr = annealed_lr(config.lr, shared.clock.now(), config.total_steps);
         stats.timed(Stat::UpdateSecs, || {
-            shared.optimizer.apply(self.isa, &mut self.optimizer, &shared.theta, &workspace.d_theta, scale, lr)
+            shared.optimizer.apply(self.isa, &mut self.optimizer, &shared.theta, d_theta, scale, lr)
         });
         let updates_by_others = shared.updates.fetch_add(1, Relaxed).saturating_sub(pulled_at);
         stats.add(Stat::Steps, n as f64);
@@ -319,16 +267,5 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
             return Ok(());
         }
         Err(TrainError::Diverged { actor: self.actor, refused: self.refused_in_a_row, lr: self.config.lr })
-    }
-}
-
-impl Target {
-    /// Copies theta_target if it was refreshed since the last time.
-    fn refresh(&mut self, isa: Isa, shared: &Shared) {
-        let refreshes = shared.target_refreshes.load(Relaxed);
-        if let (true, Some(theta_target)) = (refreshes != self.refreshes, &shared.theta_target) {
-            theta_target.read_into(isa, &mut self.theta);
-            self.refreshes = refreshes;
-        }
     }
 }

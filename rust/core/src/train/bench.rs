@@ -7,7 +7,6 @@ use super::run::Setup;
 use super::stats::{ActorStats, Meter, Reading, Shares, Stat, Totals};
 use super::{BoxEnv, Host};
 use crate::env::{End, Env, EnvError, ObsMut};
-use crate::kernel::activation::sum_of_squares;
 use crate::kernel::buffer::Buffer;
 use crate::nn::Observations;
 use crate::rl::ActorRng;
@@ -126,7 +125,8 @@ where
                 interrupted = Err(TrainError::Host(error));
             }
         }
-        let errors: Vec<_> = messages.iter().filter_map(|m| if let Message::Exit(r) = m { r.err() } else { None }).collect();
+        let errors: Vec<_> =
+            messages.iter().filter_map(|m| if let Message::Exit(r) = m { r.err() } else { None }).collect();
         (rounds, interrupted, errors)
     })?;
     interrupted?;
@@ -225,9 +225,9 @@ pub fn bench_network(setup: &Setup) -> NetworkCost {
             workspace.dy(t).iter_mut().zip(tape.y(t)).for_each(|(dy, y)| *dy = 0.1 * y);
         }
         let start = Instant::now();
-        net.backward(*isa, &theta, &obs, &tape, t_max, &mut workspace);
-        let scale = clip_scale(sum_of_squares(*isa, &workspace.d_theta).sqrt(), config.max_grad_norm);
-        shared.optimizer.apply(*isa, &mut local, &shared.theta, &workspace.d_theta, scale, 1e-6);
+        let d_theta = net.backward(*isa, &theta, &obs, &tape, t_max, &mut workspace);
+        let scale = clip_scale(d_theta.sum_of_squares(*isa).sqrt(), config.max_grad_norm);
+        shared.optimizer.apply(*isa, &mut local, &shared.theta, d_theta, scale, 1e-6);
         shared.theta.read_into(*isa, &mut theta);
         update.push(start.elapsed().as_secs_f64() * 1e6);
     }

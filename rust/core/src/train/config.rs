@@ -37,6 +37,8 @@ pub struct TrainConfig {
     pub optimizer: OptimizerKind,
     /// Number of actor-learner threads.
     pub actors: usize,
+    /// How many segments are in flight at once; the other actors wait for their turn. 0 is twice the cores.
+    pub segments_at_once: usize,
     /// T_max.
     pub total_steps: u64,
     /// Longest segment between two updates (t_max, I_AsyncUpdate).
@@ -85,11 +87,9 @@ impl TrainConfig {
     pub fn algorithm(&self, rng: &mut ActorRng) -> Box<dyn Algorithm<usize>> {
         let explore = |rng: &mut ActorRng| Exploration::draw(self.explore_anneal_steps, rng);
         match self.algo {
-            Algo::A3c => Box::new(A3c {
-                lambda: self.lambda,
-                entropy_beta: self.entropy_beta,
-                value_coef: self.value_coef,
-            }),
+            Algo::A3c => {
+                Box::new(A3c { lambda: self.lambda, entropy_beta: self.entropy_beta, value_coef: self.value_coef })
+            }
             Algo::OneStepQ => Box::new(ValueBased::one_step_q(explore(rng))),
             Algo::OneStepSarsa => Box::new(ValueBased::one_step_sarsa(explore(rng))),
             Algo::NStepQ => Box::new(ValueBased::n_step_q(explore(rng))),

@@ -11,6 +11,7 @@ pub mod record;
 pub mod run;
 pub mod schedule;
 pub mod stats;
+pub mod turns;
 
 pub use actor_learner::{ActorLearner, Shared};
 pub use checkpoint::{Checkpoint, CheckpointMeta};

@@ -1,6 +1,6 @@
 //! One training run: its threads, and the supervisor that keeps its logs and checkpoints.
 
-use super::actor_learner::{Actor, ActorLearner, Shared, Workspaces};
+use super::actor_learner::{Actor, ActorLearner, Shared};
 use super::checkpoint::{Checkpoint, CheckpointDir, CheckpointMeta, FORMAT_VERSION};
 use super::config::TrainConfig;
 use super::error::TrainError;
@@ -8,6 +8,7 @@ use super::pool::{Message, with_actors};
 use super::record::{EpisodeRow, JsonLines, ProgressRow, ReturnWindow, rss_mb};
 use super::schedule::annealed_lr;
 use super::stats::{ActorStats, Meter, Reading, Stat, Totals};
+use super::turns::{SegmentMemory, Turns, segments_at_once};
 use super::{BoxEnv, Host};
 use crate::env::{EnvError, EnvSpec, Episode};
 use crate::kernel::Isa;
@@ -83,15 +84,22 @@ impl Setup {
     pub fn shared(&self) -> Shared {
         let theta = self.net.layout().init(&mut ActorRng::seed_from_u64(self.config.seed));
         let bootstrap = self.config.algorithm(&mut self.actor_rng(0, 0)).bootstrap();
+        let with_target = bootstrap == Bootstrap::Target;
+        let at_once = match self.config.segments_at_once {
+            0 => segments_at_once(self.config.actors),
+            n => n.min(self.config.actors),
+        };
+        let memory = || SegmentMemory::new(&self.net, self.config.t_max, with_target);
+        let memories = (0..at_once).map(|_| memory()).collect();
         Shared {
-            theta_target: (bootstrap == Bootstrap::Target).then(|| Store::from_slice(&theta)),
+            theta_target: with_target.then(|| Store::from_slice(&theta)),
             theta: Store::from_slice(&theta),
             optimizer: SharedOptimizer::new(self.config.optimizer_config(), theta.len()),
             clock: Clock::at(0),
             updates: AtomicU64::new(0),
             target_refreshes: AtomicU64::new(0),
             stop: AtomicBool::new(false),
-            workspaces: Workspaces::new(&self.net, self.config.actors, self.config.t_max),
+            turns: Turns::new(self.config.actors, memories),
         }
     }
 

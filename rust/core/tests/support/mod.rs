@@ -29,6 +29,7 @@ pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
         net: Net::Ff,
         optimizer: OptimizerKind::SharedRmsProp,
         actors: 2,
+        segments_at_once: 0,
         total_steps,
         t_max: 5,
         gamma: 0.9,

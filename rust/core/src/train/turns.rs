@@ -1,0 +1,167 @@
+//! Which actors compute now, and with what memory.
+//!
+//! Sixteen actors on two cores need not have sixteen copies of theta' and d_theta: that is more than any cache, and a core
+//! works on one at a time. A segment's memory belongs to the segment; an actor takes a turn with it, plays and learns one
+//! segment, and hands it, still warm, to the actor that has waited longest.
+
+use crate::env::ObsRef;
+use crate::kernel::Isa;
+use crate::kernel::buffer::Buffer;
+use crate::nn::{Network, Observations, Tape, Workspace};
+use crate::shared::store::Store;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+
+/// So many segments a core are in flight: while one waits for its emulator, another computes.
+const SEGMENTS_PER_CORE: usize = 2;
+
+/// The memory of one segment, allocated once.
+#[derive(Debug)]
+pub struct SegmentMemory {
+    /// theta', fixed within a segment.
+    pub theta: Buffer,
+    /// s_t, a slot a step and one for the state after the last.
+    pub obs: Observations,
+    /// The activations under theta'.
+    pub tape: Tape,
+    /// What a pass needs, and d_theta.
+    pub workspace: Workspace,
+    /// theta_target, where the method bootstraps from it.
+    pub target: Option<TargetMemory>,
+    /// r_t, clipped.
+    pub rewards: Vec<f32>,
+    /// v_{t+1}
+    pub v_next: Vec<f32>,
+    /// G_t
+    pub g: Vec<f32>,
+}
+
+/// A copy of theta_target and a tape to evaluate it on.
+#[derive(Debug)]
+pub struct TargetMemory {
+    theta: Buffer,
+    refreshes: u64,
+    tape: Tape,
+}
+
+impl TargetMemory {
+    /// Copies `theta_target` if it was refreshed since the last time.
+    pub fn refresh(&mut self, isa: Isa, theta_target: &Store, refreshes: u64) {
+        if refreshes != self.refreshes {
+            theta_target.read_into(isa, &mut self.theta);
+            self.refreshes = refreshes;
+        }
+    }
+
+    /// `y` of `obs` under theta_target.
+    pub fn y(&mut self, isa: Isa, net: &Network, obs: ObsRef<'_>, workspace: &mut Workspace) -> &[f32] {
+        net.forward(isa, &self.theta, obs, &mut self.tape, 0, workspace);
+        self.tape.y(0)
+    }
+}
+
+impl SegmentMemory {
+    /// Memory for segments of up to `t_max` steps.
+    pub fn new(net: &Network, t_max: usize, with_target: bool) -> Self {
+        let len = net.layout().len();
+        let target = || TargetMemory { theta: Buffer::zeros(len), refreshes: u64::MAX, tape: net.tape(1) };
+        SegmentMemory {
+            theta: Buffer::zeros(len),
+            obs: Observations::new(net.input(), t_max + 1),
+            tape: net.tape(t_max + 1),
+            workspace: net.workspace(t_max),
+            target: with_target.then(target),
+            rewards: Vec::with_capacity(t_max),
+            v_next: vec![0.0; t_max],
+            g: vec![0.0; t_max],
+        }
+    }
+}
+
+/// Hands out segment memories, first come, first served.
+#[derive(Debug)]
+pub struct Turns {
+    memories: Vec<Mutex<SegmentMemory>>,
+    queue: Mutex<Queue>,
+    /// One for each actor that may wait; ticket `n` waits at `n % len`.
+    called: Vec<Condvar>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// The next ticket.
+    next: u64,
+    /// Turns that are over; ticket `n` has its turn once `n < over + memories`.
+    over: u64,
+}
+
+/// One actor's turn, until dropped.
+pub struct Turn<'a> {
+    turns: &'a Turns,
+    memory: Option<MutexGuard<'a, SegmentMemory>>,
+}
+
+/// How many segments are in flight at once where the configuration leaves it open.
+pub fn segments_at_once(actors: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    (SEGMENTS_PER_CORE * cores).min(actors)
+}
+
+impl Turns {
+    /// Turns for `actors` threads, `memories` of them at once.
+    pub fn new(actors: usize, memories: Vec<SegmentMemory>) -> Self {
+        Turns {
+            memories: memories.into_iter().map(Mutex::new).collect(),
+            queue: Mutex::default(),
+            called: (0..actors.max(1)).map(|_| Condvar::new()).collect(),
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // The queue is two numbers: a panic elsewhere cannot have left it half written.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a turn.
+    pub fn take(&self) -> Turn<'_> {
+        let mut queue = self.queue();
+        let ticket = queue.next;
+        queue.next += 1;
+        let place = &self.called[ticket as usize % self.called.len()];
+        while ticket >= queue.over + self.memories.len() as u64 {
+            queue = place.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(queue);
+        Turn { turns: self, memory: Some(self.free_memory()) }
+    }
+
+    /// There are as many memories as turns, so one is free; a few may be on their way from hand to hand.
+    fn free_memory(&self) -> MutexGuard<'_, SegmentMemory> {
+        loop {
+            for memory in &self.memories {
+                match memory.try_lock() {
+                    Ok(memory) => return memory,
+                    Err(TryLockError::Poisoned(memory)) => return memory.into_inner(),
+                    Err(TryLockError::WouldBlock) => (),
+                }
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// The memory of this turn's segment.
+    pub fn memory(&mut self) -> &mut SegmentMemory {
+        self.memory.as_mut().expect("a turn has its memory until it is dropped")
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.memory = None; // before the next is called
+        let mut queue = self.turns.queue();
+        queue.over += 1;
+        let called = queue.over + self.turns.memories.len() as u64 - 1;
+        self.turns.called[called as usize % self.turns.called.len()].notify_all();
+    }
+}
