@@ -104,8 +104,8 @@ impl Network {
         let lens = self.layers.iter().map(Layer::output_len);
         Workspace {
             image: Buffer::zeros(image),
-            dy: lens.clone().map(|len| Buffer::zeros(slots * len)).collect(),
-            heads: (lens.last().unwrap_or(0), self.outputs),
+            dy: lens.map(|len| Buffer::zeros(slots * len)).collect(),
+            heads: (self.layers[self.layers.len() - 1].output_len(), self.outputs),
             scratch: Buffer::zeros(self.layers.iter().map(Layer::scratch_len).max().unwrap_or(0)),
             d_first: Buffer::zeros(d_first),
             d_theta: Buffer::zeros(self.layout.len()),

@@ -150,16 +150,49 @@ impl<L: Lanes> AsyncOptimizer<L> {
         scale: f32,
         lr: f32,
     ) {
-        let d_theta = d_theta.into();
+        self.pass(isa, local, theta, d_theta.into(), scale, lr, None);
+    }
+
+    /// As [`AsyncOptimizer::apply`], and `theta' <- theta` in the same pass over memory. `theta_local`: `(parameters)`
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[allow(clippy::too_many_arguments, reason = "apply and where theta' is")]
+    pub fn apply_and_read(
+        &self,
+        isa: Isa,
+        local: &mut LocalState,
+        theta: &Slab<L>,
+        d_theta: Gradient<'_>,
+        scale: f32,
+        lr: f32,
+        theta_local: &mut [f32],
+    ) {
+        self.pass(isa, local, theta, d_theta, scale, lr, Some(theta_local));
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the two functions above")]
+    fn pass(
+        &self,
+        isa: Isa,
+        local: &mut LocalState,
+        theta: &Slab<L>,
+        d_theta: Gradient<'_>,
+        scale: f32,
+        lr: f32,
+        copy: Option<&mut [f32]>,
+    ) {
         let OptimizerConfig { kind, decay: alpha, eps } = self.config;
         let statistic = match &self.g {
             Some(g) => Statistic::Shared(g),
             None => Statistic::Private(&mut local.0),
         };
         match kind {
-            OptimizerKind::MomentumSgd => theta.update(isa, statistic, d_theta, MomentumSgd { alpha, eta: lr, scale }),
+            OptimizerKind::MomentumSgd => {
+                theta.update(isa, statistic, d_theta, MomentumSgd { alpha, eta: lr, scale }, copy)
+            }
             OptimizerKind::RmsProp | OptimizerKind::SharedRmsProp => {
-                theta.update(isa, statistic, d_theta, RmsProp { alpha, eps, eta: lr, scale })
+                theta.update(isa, statistic, d_theta, RmsProp { alpha, eps, eta: lr, scale }, copy)
             }
         }
     }

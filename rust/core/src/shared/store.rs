@@ -33,8 +33,8 @@ pub trait Update: Copy {
     /// The statistic and theta after the step; implementations are `#[inline(always)]`.
     fn step<S: Simd>(self, simd: S, d_theta: S::V, statistic: S::V, theta: S::V) -> (S::V, S::V);
 
-    /// The statistic after a step without a gradient, for a rule that then leaves theta where it is: theta is neither read
-    /// nor written. The same bits as [`Update::step`] with 0.
+    /// The statistic after a step without a gradient, for a rule that then leaves theta where it is: theta is not
+    /// written. The same bits as [`Update::step`] with 0.
     fn rest<S: Simd>(self, _simd: S, _statistic: S::V) -> Option<S::V> {
         None
     }
@@ -102,15 +102,25 @@ impl<L: Lanes> Slab<L> {
         dispatch(isa, Copying { from: other.view(), to: self.view() });
     }
 
-    /// One pass of `rule` over theta (`self`) and `statistic`, without locks. `d_theta`: `(len)`
+    /// One pass of `rule` over theta (`self`) and `statistic`, without locks; theta as it leaves it goes to `copy` as well.
+    /// `d_theta` and `copy`: `(len)`
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn update<U: Update>(&self, isa: Isa, statistic: Statistic<'_, L>, d_theta: Gradient<'_>, rule: U) {
+    pub fn update<U: Update>(
+        &self,
+        isa: Isa,
+        statistic: Statistic<'_, L>,
+        d_theta: Gradient<'_>,
+        rule: U,
+        copy: Option<&mut [f32]>,
+    ) {
         match statistic {
-            Statistic::Private(statistic) => dispatch(isa, Updating { theta: self.view(), statistic, d_theta, rule }),
+            Statistic::Private(statistic) => {
+                dispatch(isa, Updating { theta: self.view(), statistic, d_theta, rule, copy })
+            }
             Statistic::Shared(statistic) => {
-                dispatch(isa, Updating { theta: self.view(), statistic: statistic.view(), d_theta, rule })
+                dispatch(isa, Updating { theta: self.view(), statistic: statistic.view(), d_theta, rule, copy })
             }
         }
     }
@@ -226,14 +236,20 @@ struct Updating<'a, L: Lanes, T, U> {
     statistic: T,
     d_theta: Gradient<'a>,
     rule: U,
+    copy: Option<&'a mut [f32]>,
 }
 
 impl<L: Lanes, T: Sink, U: Update> Kernel for Updating<'_, L, T, U> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let lens = [("the gradient", self.d_theta.len()), ("the optimizer's state", self.statistic.len())];
-        check_lengths::<S>(self.theta.len(), &lens);
+        let len = self.theta.len();
+        let lens = [
+            ("the gradient", self.d_theta.len()),
+            ("the optimizer's state", self.statistic.len()),
+            ("the copy", self.copy.as_ref().map_or(len, |copy| copy.len())),
+        ];
+        check_lengths::<S>(len, &lens);
         let (dense, ranges) = self.d_theta.dense();
         for range in ranges {
             for i in range.step_by(S::LANES) {
@@ -257,6 +273,9 @@ impl<L: Lanes, T: Sink, U: Update> Updating<'_, L, T, U> {
             let (s, t) = self.rule.step(simd, d_theta, self.statistic.load(simd, i), self.theta.load(simd, i));
             self.statistic.store(simd, i, s);
             self.theta.store(simd, i, t);
+            if let Some(copy) = &mut self.copy {
+                copy.store(simd, i, t);
+            }
         }
     }
 
@@ -267,7 +286,12 @@ impl<L: Lanes, T: Sink, U: Update> Updating<'_, L, T, U> {
         // SAFETY: as the caller promises.
         unsafe {
             match self.rule.rest(simd, self.statistic.load(simd, i)) {
-                Some(s) => self.statistic.store(simd, i, s),
+                Some(s) => {
+                    self.statistic.store(simd, i, s);
+                    if let Some(copy) = &mut self.copy {
+                        copy.store(simd, i, self.theta.load(simd, i));
+                    }
+                }
                 None => self.step(simd, i, simd.splat(0.0)),
             }
         }

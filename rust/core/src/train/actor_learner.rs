@@ -125,8 +125,7 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         let shared = self.shared;
         let mut turn = shared.turns.take();
         let memory = turn.memory();
-        let pulled_at = shared.updates.load(Relaxed);
-        self.stats.timed(Stat::UpdateSecs, || shared.theta.read_into(self.isa, &mut memory.theta)); // theta' <- theta
+        let pulled_at = self.pull(memory); // theta' <- theta
         self.begin(memory)?; // get state s_t
         let (mut end, mut refresh_target) = (End::No, false);
         while end == End::No && self.actions.len() < self.config.t_max {
@@ -153,6 +152,16 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         self.started = end == End::No;
         self.s_t.copy(0, &memory.obs, self.actions.len());
         Ok(())
+    }
+
+    /// Makes theta' a copy of theta, unless the update before has just done so; returns the number of updates in it.
+    fn pull(&mut self, memory: &mut SegmentMemory) -> u64 {
+        if let Some(read_at) = memory.read_at.take() {
+            return read_at;
+        }
+        let updates = self.shared.updates.load(Relaxed);
+        self.stats.timed(Stat::UpdateSecs, || self.shared.theta.read_into(self.isa, &mut memory.theta));
+        updates
     }
 
     /// Puts s_t into slot 0: the state the last segment ended in, or the first of a new episode.
@@ -221,7 +230,7 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
 
     /// The segment's gradient, and the asynchronous update with it.
     fn learn(&mut self, pulled_at: u64, memory: &mut SegmentMemory) -> Result<(), TrainError> {
-        let SegmentMemory { theta, obs, tape, workspace, rewards, v_next, g, .. } = memory;
+        let SegmentMemory { theta, read_at, obs, tape, workspace, rewards, v_next, g, .. } = memory;
         let (n, config, stats, shared) = (self.actions.len(), self.config, self.stats, self.shared);
         let g = &mut g[..n];
         lambda_returns(rewards, &v_next[..n], config.gamma, self.algo.lambda(), g); // R <- r_i + gamma R
@@ -245,9 +254,11 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         let scale = clip_scale(norm, config.max_grad_norm);
         let lr = annealed_lr(config.lr, shared.clock.now(), config.total_steps);
         stats.timed(Stat::UpdateSecs, || {
-            shared.optimizer.apply(self.isa, &mut self.optimizer, &shared.theta, d_theta, scale, lr)
+            shared.optimizer.apply_and_read(self.isa, &mut self.optimizer, &shared.theta, d_theta, scale, lr, theta)
         });
-        let updates_by_others = shared.updates.fetch_add(1, Relaxed).saturating_sub(pulled_at);
+        let updates = shared.updates.fetch_add(1, Relaxed);
+        *read_at = Some(updates + 1);
+        let updates_by_others = updates.saturating_sub(pulled_at);
         stats.add(Stat::Steps, n as f64);
         stats.add(Stat::Entropy, sum.entropy);
         stats.add(Stat::PolicyLoss, sum.policy);

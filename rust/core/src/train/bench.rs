@@ -227,8 +227,7 @@ pub fn bench_network(setup: &Setup) -> NetworkCost {
         let start = Instant::now();
         let d_theta = net.backward(*isa, &theta, &obs, &tape, t_max, &mut workspace);
         let scale = clip_scale(d_theta.sum_of_squares(*isa).sqrt(), config.max_grad_norm);
-        shared.optimizer.apply(*isa, &mut local, &shared.theta, d_theta, scale, 1e-6);
-        shared.theta.read_into(*isa, &mut theta);
+        shared.optimizer.apply_and_read(*isa, &mut local, &shared.theta, d_theta, scale, 1e-6, &mut theta);
         update.push(start.elapsed().as_secs_f64() * 1e6);
     }
     NetworkCost { forward_us: median(forward), update_us: median(update) }

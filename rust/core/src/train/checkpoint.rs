@@ -167,7 +167,10 @@ fn read_group(file: &SafeTensors, group: &str, net: &Network) -> Result<Vec<f32>
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".checkpoint-").tempfile_in(dir)?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)] // as any other file: the umask decides, not a temporary file's privacy
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.prefix(".checkpoint-").tempfile_in(dir)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;

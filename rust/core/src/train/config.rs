@@ -103,11 +103,12 @@ impl TrainConfig {
 
     /// Refuses numbers with which nothing could run.
     pub fn check(&self, env: &EnvSpec) -> Result<(), TrainError> {
+        self.optimizer_config().validate().map_err(TrainError::Config)?;
         let wrong = [
             (self.actors == 0, "actors must be at least 1"),
             (self.t_max == 0, "t_max must be at least 1"),
             (self.target_interval_steps == 0, "target_interval_steps must be at least 1"),
-            (!(self.checkpoint_secs > 0.0), "checkpoint_secs must be positive"),
+            (self.checkpoint_secs.is_nan() || self.checkpoint_secs <= 0.0, "checkpoint_secs must be positive"),
             (env.num_actions < 1, "the environment has no actions"),
             (env.frames_per_step < 1, "frames_per_step must be at least 1"),
         ];

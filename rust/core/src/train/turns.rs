@@ -19,6 +19,8 @@ const SEGMENTS_PER_CORE: usize = 2;
 pub struct SegmentMemory {
     /// theta', fixed within a segment.
     pub theta: Buffer,
+    /// The number of updates when the last segment's update left the newest theta in `theta`; none if it did not.
+    pub read_at: Option<u64>,
     /// s_t, a slot a step and one for the state after the last.
     pub obs: Observations,
     /// The activations under theta'.
@@ -66,6 +68,7 @@ impl SegmentMemory {
         let target = || TargetMemory { theta: Buffer::zeros(len), refreshes: u64::MAX, tape: net.tape(1) };
         SegmentMemory {
             theta: Buffer::zeros(len),
+            read_at: None,
             obs: Observations::new(net.input(), t_max + 1),
             tape: net.tape(t_max + 1),
             workspace: net.workspace(t_max),
