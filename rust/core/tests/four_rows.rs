@@ -4,7 +4,7 @@ use a3crs_core::env::{Catch, Chain, Env, EnvError, EnvSpec, ObsMut, ObsSpec, Ste
 use a3crs_core::kernel::Isa;
 use a3crs_core::nn::Observations;
 use a3crs_core::train::evaluate::{Evaluation, evaluate};
-use a3crs_core::train::{Algo, Checkpoint, Setup, Summary, train};
+use a3crs_core::train::{Algo, Checkpoint, Setup, Summary, TrainConfig, train};
 use std::path::Path;
 use support::{Quiet, config};
 
@@ -78,6 +78,7 @@ fn a3c_catches_from_pixels() {
 
 /// Pays `reward` forever and never ends by itself: only the time limit cuts it.
 struct Forever {
+    reward: f32,
     steps: u64,
 }
 
@@ -93,19 +94,47 @@ impl Env<usize> for Forever {
         features.fill(1.0);
         self.steps += 1;
         let end = if self.steps == 7 { a3crs_core::env::End::Truncated } else { a3crs_core::env::End::No };
-        Ok(Step { reward: 1.0, end, episode: None })
+        Ok(Step { reward: self.reward, end, episode: None })
     }
+}
+
+/// The value learned of a world that pays `reward` at every step.
+fn value_of_forever(algo: Algo, reward: f32, change: impl FnOnce(&mut TrainConfig)) -> f32 {
+    let dir = tempfile::tempdir().unwrap();
+    let env = EnvSpec { obs: ObsSpec::Vector { len: 1 }, num_actions: 2, frames_per_step: 1 };
+    let mut config = config(algo, 60_000, 0.01);
+    change(&mut config);
+    let setup = Setup::new(config, env).unwrap();
+    let (_, theta) = run(&setup, dir.path(), || Forever { reward, steps: 0 });
+    values(&setup, &theta, 1)[0]
 }
 
 #[test]
 fn a_time_limit_is_not_death_the_value_of_an_endless_reward_is_its_geometric_sum() {
     for algo in [Algo::A3c, Algo::OneStepQ, Algo::OneStepSarsa, Algo::NStepQ] {
-        let dir = tempfile::tempdir().unwrap();
-        let env = EnvSpec { obs: ObsSpec::Vector { len: 1 }, num_actions: 2, frames_per_step: 1 };
-        let setup = Setup::new(config(algo, 60_000, 0.01), env).unwrap();
-        let (_, theta) = run(&setup, dir.path(), || Forever { steps: 0 });
-        let v = values(&setup, &theta, 1)[0];
+        let v = value_of_forever(algo, 1.0, |_| ());
         // 1 / (1 - 0.9) = 10; were truncation terminal, no state could be worth more than 1 + ... + 0.9^6 = 5.2
         assert!((v - 10.0).abs() < 1.0, "{algo:?}: {v}");
     }
+}
+
+#[test]
+fn rewards_are_clipped_for_learning_and_only_if_asked() {
+    let clipped = value_of_forever(Algo::A3c, 3.0, |config| config.reward_clip = 1.0);
+    assert!((clipped - 10.0).abs() < 1.0, "{clipped}");
+    let raw = value_of_forever(Algo::A3c, 3.0, |config| config.reward_clip = 0.0);
+    assert!((raw - 30.0).abs() < 3.0, "{raw}");
+}
+
+#[test]
+fn lambda_0_of_a3c_still_finds_the_geometric_sum() {
+    let v = value_of_forever(Algo::A3c, 1.0, |config| config.lambda = 0.0);
+    assert!((v - 10.0).abs() < 1.5, "{v}");
+}
+
+#[test]
+fn values_grow_by_one_look_ahead_for_each_refresh_of_the_target() {
+    let v = value_of_forever(Algo::OneStepQ, 1.0, |config| config.target_interval_steps = u64::MAX);
+    // theta_target never changes, so Q = 1 + 0.9 max Q(theta_target), and that is a fresh network's, near 0
+    assert!((v - 1.0).abs() < 0.9, "{v}");
 }

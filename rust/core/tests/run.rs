@@ -264,6 +264,30 @@ fn every_actor_has_its_own_random_stream_and_the_same_one_in_every_run() {
 }
 
 #[test]
+fn t_max_is_the_steps_between_updates_and_max_grad_norm_clips_them() {
+    let run = |t_max, max_grad_norm| {
+        let dir = tempfile::tempdir().unwrap();
+        let setup = setup(|c| (c.t_max, c.max_grad_norm, c.total_steps) = (t_max, max_grad_norm, 4_000));
+        let env = |_| Ok(Box::new(Faulty { steps: 1_000, panics: false, reward: 1.0 }) as Box<dyn Env<usize>>);
+        let summary = train(&setup, env, dir.path(), None, &Quiet).unwrap();
+        let rows = rows(&dir.path().join("progress.jsonl"));
+        (summary.steps as f64 / summary.updates as f64, rows.last().unwrap()["clipped_share"].as_f64().unwrap())
+    };
+    assert_eq!(run(5, 0.0), (5.0, 0.0));
+    assert_eq!(run(20, 1e-6), (20.0, 1.0));
+}
+
+#[test]
+fn checkpoints_are_written_while_the_run_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let setup = setup(|c| (c.checkpoint_secs, c.keep_checkpoints, c.total_steps) = (0.06, 1_000, u64::MAX / 8));
+    let _ = train(&setup, chain, dir.path(), None, &Impatient).unwrap_err();
+    let names = fs::read_dir(dir.path().join("checkpoints")).unwrap().map(|e| e.unwrap().file_name());
+    let numbered = names.filter(|name| name.to_str().unwrap().starts_with("step_")).count();
+    assert!(numbered >= 2, "{numbered} checkpoints in a quarter of a second");
+}
+
+#[test]
 fn one_segment_at_once_is_sequential_and_more_are_not() {
     let staleness = |segments_at_once| {
         let dir = tempfile::tempdir().unwrap();

@@ -168,3 +168,73 @@ impl Drop for Turn<'_> {
         self.turns.called[called as usize % self.turns.called.len()].notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::ObsSpec;
+    use crate::nn::{Head, Net};
+
+    fn turns(actors: usize, memories: usize) -> Turns {
+        let heads = [Head { name: "q", outputs: 2 }];
+        let net = Network::new(Net::Ff, &ObsSpec::Vector { len: 3 }, &heads).unwrap();
+        Turns::new(actors, (0..memories).map(|_| SegmentMemory::new(&net, 2, false)).collect())
+    }
+
+    #[test]
+    fn turns_go_to_whoever_has_waited_longest() {
+        const ACTORS: usize = 3;
+        let (turns, order) = (turns(ACTORS, 1), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for actor in 0..ACTORS {
+                let (turns, order) = (&turns, &order);
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        let _turn = turns.take();
+                        order.lock().unwrap().push(actor);
+                        // Give the turn away only when the others queue for it, or have had all of theirs.
+                        while order.lock().unwrap().len() <= 18 * ACTORS && {
+                            let queue = turns.queue();
+                            queue.next < queue.over + ACTORS as u64
+                        } {
+                            std::thread::yield_now();
+                        }
+                    }
+                });
+            }
+        });
+        let order = order.into_inner().unwrap();
+        assert_eq!(order.len(), 20 * ACTORS);
+        for window in order[..18 * ACTORS].windows(ACTORS) {
+            assert!((0..ACTORS).all(|actor| window.contains(&actor)), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_turns_are_out_than_there_are_memories() {
+        let turns = turns(4, 2);
+        let (first, _second) = (turns.take(), turns.take());
+        std::thread::scope(|scope| {
+            let third = scope.spawn(|| drop(turns.take()));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            assert!(!third.is_finished());
+            drop(first);
+            third.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_turn_that_ends_in_a_panic_is_over() {
+        let turns = turns(2, 1);
+        let panicked = std::thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    let _turn = turns.take();
+                    panic!("the wheels came off");
+                })
+                .join()
+        });
+        assert!(panicked.is_err());
+        drop(turns.take());
+    }
+}
