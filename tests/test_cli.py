@@ -139,3 +139,15 @@ def test_the_package_imports_in_well_under_half_a_second():
     code = "import time; start = time.process_time(); import a3crs; print(time.process_time() - start)"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert float(printed) < 0.3
+
+
+def test_a_reader_that_goes_away_is_no_error_to_talk_about():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "a3crs", "envs"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.close()  # as `| head` does when it has seen enough
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 1
+    process.stderr.close()

@@ -1,5 +1,6 @@
 """The command line: parse, build a config, call. No logic of its own."""
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -43,6 +44,9 @@ def run(arguments: list[str]) -> int:
         return _fail(str(e), *_notes(e), exit_code=2)
     except A3crsError as e:
         return _fail(str(e), *_notes(e), exit_code=1)
+    except BrokenPipeError:  # whoever read the output (`| head`) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor shall the flush at exit complain
+        return 1
     except KeyboardInterrupt as e:
         print("\na3crs: stopped.", *_notes(e), sep="\n", file=sys.stderr)  # below the terminal's ^C
         return 130

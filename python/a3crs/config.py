@@ -85,7 +85,9 @@ class TrainConfig:
     )
     rms_decay: float = _setting(0.99, "[P] section 8: RMSProp's alpha", in_range(0, 1))
     rms_eps: float = _setting(0.1, "[E] the number; [P] equation S3: inside the square root", above(0))
-    max_grad_norm: float = _setting(40.0, "[E] the L2 norm above which a gradient is scaled down", above(0))
+    max_grad_norm: float = _setting(
+        40.0, "[E] the L2 norm above which a gradient is scaled down; 0 leaves it as it is", in_range(0)
+    )
     reward_clip: float = _setting(1.0, "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw", in_range(0))
     target_interval_steps: int = _setting(
         10_000, "[P] section 8: the target network of the Q methods is renewed every 40,000 frames", in_range(1, 2**53)
