@@ -73,6 +73,15 @@ impl ObsSpec {
     }
 }
 
+impl std::fmt::Display for ObsSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ObsSpec::Image { channels, height, width } => write!(f, "images of {channels}x{height}x{width}"),
+            ObsSpec::Vector { len } => write!(f, "vectors of {len} features"),
+        }
+    }
+}
+
 /// What the network and the log have to know of an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

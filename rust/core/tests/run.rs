@@ -1,6 +1,7 @@
 //! The run around the actors: what it writes, how it stops, what it refuses, how it goes on.
 
 use a3crs_core::env::{Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Step};
+use a3crs_core::train::bench::bench;
 use a3crs_core::train::checkpoint::{CheckpointDir, read_meta};
 use a3crs_core::train::record::ProgressRow;
 use a3crs_core::train::{Algo, Checkpoint, Host, Setup, TrainConfig, TrainError, train};
@@ -117,10 +118,10 @@ fn a_checkpoint_of_another_method_or_environment_is_refused_by_name() {
     let summary = train(&setup(|config| config.total_steps = 100), chain, dir.path(), None, &Quiet).unwrap();
     let other = setup(|config| config.algo = Algo::NStepQ);
     let error = train(&other, chain, dir.path(), Some(&summary.checkpoint), &Quiet).unwrap_err();
-    assert!(error.to_string().contains("A3c") && error.to_string().contains("NStepQ"), "{error}");
+    assert!(error.to_string().contains("a3c") && error.to_string().contains("n-step-q"), "{error}");
     let other = Setup::new(config(Algo::A3c, 100, 1e-3), EnvSpec { num_actions: 3, ..SPEC }).unwrap();
     let error = train(&other, chain, dir.path(), Some(&summary.checkpoint), &Quiet).unwrap_err();
-    assert!(error.to_string().contains("2 actions"), "{error}");
+    assert!(error.to_string().contains("vectors of 5 features and 2 actions"), "{error}");
 }
 
 /// Fails at its 30th step, by error or by panic; pays NaN before.
@@ -307,4 +308,21 @@ fn a_run_directory_that_cannot_be_written_is_named() {
     fs::write(&file, "").unwrap();
     let error = train(&setup(|_| ()), chain, &file, None, &Quiet).unwrap_err();
     assert!(error.to_string().contains("a-file"), "{error}");
+}
+
+#[test]
+fn a_benchmark_of_no_time_is_refused_and_one_of_little_time_has_figures() {
+    let setup = setup(|_| ());
+    for secs in [0.0, -3.0, f64::NAN, f64::INFINITY] {
+        let error = bench(&setup, chain, secs, &Quiet).unwrap_err();
+        assert!(error.to_string().contains("secs is"), "{error}");
+    }
+    let row = bench(&setup, chain, 0.2, &Quiet).unwrap();
+    assert!(row.emulator_steps_per_sec > row.train_steps_per_sec && row.train_steps_per_sec > 0.0, "{row:?}");
+}
+
+#[test]
+fn a_benchmark_of_an_environment_that_fails_ends() {
+    let error = bench(&setup(|_| ()), faulty(false, 0.0), 0.2, &Quiet).unwrap_err();
+    assert!(matches!(&error, TrainError::Env { actor: 1, .. }), "{error}");
 }

@@ -37,7 +37,7 @@ pub enum NetError {
         net: Net,
     },
     /// An observation without elements.
-    #[error("the observation is empty: {0:?}")]
+    #[error("the observation is empty: {0}")]
     EmptyObservation(ObsSpec),
 }
 

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// The emulator and training take turns so many times; medians are reported.
 const ROUNDS: usize = 5;
 /// Before the first round, so that caches and clocks are warm.
-const WARM_UP_SECS: f64 = 0.5;
+const WARM_UP: Duration = Duration::from_millis(500);
 
 /// Steps a second with and without learning, and where the core-time of training went.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -57,6 +57,10 @@ pub fn bench<F>(setup: &Setup, make_env: F, secs: f64, host: &dyn Host) -> Resul
 where
     F: Fn(usize) -> Result<BoxEnv<usize>, EnvError> + Sync,
 {
+    let round = Duration::try_from_secs_f64(secs / (2 * ROUNDS) as f64).ok().filter(|round| !round.is_zero());
+    let Some(round_duration) = round else {
+        return Err(TrainError::Config(format!("secs is {secs}, but it must be a positive number of seconds")));
+    };
     let actors = setup.config.actors;
     let shared = setup.shared();
     let stats: Vec<ActorStats> = (0..actors).map(|_| ActorStats::default()).collect();
@@ -93,10 +97,10 @@ where
         }
         result.map(|_| ())
     };
-    let phase = |duration: f64| -> Reading {
+    let phase = |duration: Duration| -> Reading {
         barrier.wait();
         let mut meter = Meter::start(Totals::of(&stats));
-        let until = Instant::now() + Duration::from_secs_f64(duration);
+        let until = Instant::now() + duration;
         while Instant::now() < until && !failed.load(Relaxed) {
             std::thread::sleep(Duration::from_millis(20).min(until.saturating_duration_since(Instant::now())));
         }
@@ -111,7 +115,7 @@ where
         let mut rounds = Vec::new();
         let mut interrupted = Ok(());
         for round in 0..=ROUNDS {
-            let duration = if round == 0 { WARM_UP_SECS } else { secs / (2 * ROUNDS) as f64 };
+            let duration = if round == 0 { WARM_UP } else { round_duration };
             let before = emulated();
             let emulator = phase(duration);
             let emulator_rate = (emulated() - before) / emulator.wall.as_secs_f64();

@@ -228,13 +228,16 @@ impl CheckpointMeta {
     /// Refuses to continue a run of another method, network or environment.
     pub fn check(&self, config: &TrainConfig, env: &EnvSpec, path: &Path) -> Result<(), TrainError> {
         let differs = if self.algo != config.algo {
-            format!("it is of algo {:?}, this run has {:?}", self.algo, config.algo)
+            format!("it is of algo {}, this run has {}", self.algo.name(), config.algo.name())
         } else if self.net != config.net {
             format!("it is of net {:?}, this run has {:?}", self.net, config.net)
         } else if self.env_spec != *env {
+            let describe = |spec: &EnvSpec| format!("{} and {} actions", spec.obs, spec.num_actions);
             format!(
-                "it was trained on {} with {:?} and {} actions, this run has {:?} and {}",
-                self.env, self.env_spec.obs, self.env_spec.num_actions, env.obs, env.num_actions
+                "it was trained on {} with {}, this run's environment has {}",
+                self.env,
+                describe(&self.env_spec),
+                describe(env)
             )
         } else {
             return Ok(());

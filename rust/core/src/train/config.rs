@@ -21,6 +21,18 @@ pub enum Algo {
     NStepQ,
 }
 
+impl Algo {
+    /// As the configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algo::A3c => "a3c",
+            Algo::OneStepQ => "one-step-q",
+            Algo::OneStepSarsa => "one-step-sarsa",
+            Algo::NStepQ => "n-step-q",
+        }
+    }
+}
+
 /// Everything that defines a run, in the paper's symbols. `_steps` are agent decisions summed over the actors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

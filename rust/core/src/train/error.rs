@@ -37,7 +37,7 @@ pub enum TrainError {
     /// Update after update was NaN or infinite.
     #[error(
         "{refused} updates in a row had a gradient that is not finite (last by actor {actor}): the run has diverged, \
-         most likely because lr = {lr} is too high; the checkpoints written before are good"
+         most likely because lr = {lr:e} is too high; the checkpoints written before are good"
     )]
     Diverged {
         /// Which actor gave up.
@@ -58,7 +58,7 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// A checkpoint that is not one, or not of this network.
-    #[error("{} cannot be used: {reason}", path.display())]
+    #[error("the checkpoint {} cannot be used: {reason}", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
