@@ -20,7 +20,7 @@ def arguments(command):
 
 
 def test_every_block_is_run_here_or_by_ci():
-    assert {language for language, _ in BLOCKS} == {"sh", "python"}
+    assert {language for language, _ in BLOCKS} == {"sh", "python", "mermaid"}  # the last is the figure
     assert len(INSTALLATIONS) == 3
     assert UNLIMITED in COMMANDS
     assert all(command.startswith("a3crs ") for command in COMMANDS if command not in INSTALLATIONS)

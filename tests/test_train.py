@@ -99,6 +99,47 @@ def test_a_finished_run_is_not_resumed_without_more_frames(recall, recall_config
         resume_run(tmp_path / "run", quiet=True, family=recall)
 
 
+def test_frames_that_make_no_step_are_refused_by_name(recall, recall_config, tmp_path):
+    with pytest.raises(ConfigError, match="--frames is 0, but it must be at least 1"):
+        start_run(recall_config, frames=0, out=tmp_path / "run", quiet=True, family=recall)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "sentence"),
+    [
+        ("meta.json", "{", "meta.json is damaged"),
+        ("episodes.jsonl", "garbage\n", "Line 1 of .*episodes.jsonl is damaged"),
+        ("progress.jsonl", '{"frames": 1}\n', "Line 1 of .*progress.jsonl is damaged"),
+    ],
+)
+def test_a_damaged_file_of_the_run_is_named(recall, recall_config, tmp_path, file, text, sentence):
+    config = dataclasses.replace(recall_config, total_steps=100)
+    start_run(config, out=tmp_path / "run", quiet=True, family=recall)
+    (tmp_path / "run" / file).write_text(text)
+    with pytest.raises(RunError, match=sentence):
+        resume_run(tmp_path / "run", frames=200, quiet=True, family=recall)
+
+
+def test_a_checkpoint_of_another_method_leaves_the_run_untouched(recall, recall_config, tmp_path):
+    config = dataclasses.replace(recall_config, total_steps=100)
+    run = start_run(config, out=tmp_path / "run", quiet=True, family=recall).run
+    run.write_config(dataclasses.replace(config, algo="n-step-q"))
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointError, match=r"has algo a3c, but the run's is n-step-q"):
+        resume_run(run.path, frames=200, quiet=True, family=recall)
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_killed_before_its_first_checkpoint_says_how_to_start_again(recall, recall_config, tmp_path):
+    run = start_run(
+        dataclasses.replace(recall_config, total_steps=100), out=tmp_path / "run", quiet=True, family=recall
+    )
+    run.run.latest_checkpoint.unlink()
+    with pytest.raises(CheckpointError, match="a3crs train --config"):
+        resume_run(tmp_path / "run", quiet=True, family=recall)
+
+
 def test_a_directory_that_is_not_empty_is_refused(recall, recall_config, tmp_path):
     (tmp_path / "precious").touch()
     with pytest.raises(ConfigError, match="is not empty"):

@@ -30,7 +30,9 @@ def train(
     on_progress: Callable[[dict[str, Any]], None],
     resume_from: str | None,
 ) -> dict[str, Any]:
-    """Runs the configured method until `total_steps`, or until `on_progress` or a signal raises; both save a last checkpoint.
+    """Runs the configured method until `total_steps`, or until `on_progress` or a signal raises.
+
+    Either way it saves a last checkpoint.
 
     `on_progress(row)` is called about 4 times a second on the calling thread with a row of progress.jsonl. The core
     writes `run_dir`/episodes.jsonl, progress.jsonl and checkpoints/. Returns `{"steps", "frames", "secs", "episodes",
@@ -54,8 +56,8 @@ def bench(config: str, env_spec: str, make_env: Callable[[int], Any], secs: floa
     """Measures the environments alone and training, alternating, for `secs` in all.
 
     Returns `{"actors", "emulator_steps_per_sec", "train_steps_per_sec", "ratio", "share_env", "share_forward",
-    "share_backward", "share_update", "share_waiting"}`; the shares are of the machine's core-time while training, and add
-    up to 1: `share_waiting` is what this process left idle.
+    "share_backward", "share_update", "share_waiting"}`; the shares are of the machine's core-time while
+    training, and add up to 1: `share_waiting` is what this process left idle.
     """
 
 def bench_network(config: str, env_spec: str) -> dict[str, float]:

@@ -57,12 +57,16 @@ class RunDir:
         """The chosen checkpoint, or the newest one; CheckpointError where there is none."""
         path = chosen or self.latest_checkpoint
         if not path.is_file():
-            raise CheckpointError(f"There is no checkpoint {path}.")
+            again = "" if chosen else f"; start again with: a3crs train --config {self.config}"
+            raise CheckpointError(f"There is no checkpoint {path}{again}.")
         return path
 
     def add_session(self) -> None:
         """Notes in meta.json that the run is started or resumed now, on this machine."""
-        sessions = json.loads(self.meta.read_text(encoding="utf-8"))["sessions"] if self.meta.exists() else []
+        try:
+            sessions = json.loads(self.meta.read_text(encoding="utf-8"))["sessions"] if self.meta.exists() else []
+        except (ValueError, KeyError, TypeError) as e:
+            raise RunError(f"{self.meta} is damaged ({e}): remove it, and the run can go on.") from e
         _write(self.meta, json.dumps({"sessions": [*sessions, session()]}, indent=2) + "\n")
 
     def forget_after(self, steps: int) -> None:
@@ -71,7 +75,8 @@ class RunDir:
             if log.exists():
                 text = log.read_bytes()
                 rows = text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
-                _write(log, b"".join(row for row in rows if json.loads(row)["steps"] <= steps).decode())
+                kept = (row for number, row in enumerate(rows, 1) if _steps(log, number, row) <= steps)
+                _write(log, b"".join(kept).decode())
 
 
 def create(config: TrainConfig, env_name: str, out: Path | None) -> RunDir:
@@ -90,6 +95,14 @@ def create(config: TrainConfig, env_name: str, out: Path | None) -> RunDir:
     run.write_config(config)
     run.add_session()
     return run
+
+
+def _steps(log: Path, number: int, row: bytes) -> int:
+    try:
+        steps: int = json.loads(row)["steps"]
+    except (ValueError, KeyError, TypeError) as e:
+        raise RunError(f"Line {number} of {log} is damaged: remove that line, and the run can go on.") from e
+    return steps
 
 
 def session() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Starting and resuming runs."""
 
 import dataclasses
+import json
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ from a3crs import _core, rundir
 from a3crs.config import TrainConfig
 from a3crs.display import open_display
 from a3crs.envs import EnvFamily, Mode, resolve
-from a3crs.errors import ConfigError
+from a3crs.errors import CheckpointError, ConfigError
 from a3crs.rundir import RunDir
 
 
@@ -57,9 +58,14 @@ def resume_run(
     run = RunDir(path)
     config = run.read_config()
     checkpoint = run.checkpoint(None)
-    done = _core.read_checkpoint(str(checkpoint))["steps"]
+    meta = _core.read_checkpoint(str(checkpoint))
+    done = meta["steps"]
     family = family or resolve(config.env, config.protocol, Mode.TRAINING)
     config = with_frames(config, frames, family)
+    # Before anything of the run is touched: the core would refuse it too, but only after this.
+    for what, has in {"algo": config.algo, "net": config.net, "env_spec": json.loads(family.spec.to_json())}.items():
+        if meta[what] != has:
+            raise CheckpointError(f"The checkpoint {checkpoint} has {what} {meta[what]}, but the run's is {has}.")
     if done >= config.total_steps:
         done_frames = done * family.spec.frames_per_step
         raise ConfigError(f"{path} has finished its {done_frames:,} frames: give it more with --frames.")
@@ -73,6 +79,9 @@ def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> T
     """The config with `total_steps` set from a number of frames, if there is one."""
     if frames is None:
         return config
+    if frames < family.spec.frames_per_step:
+        least = family.spec.frames_per_step
+        raise ConfigError(f"--frames is {frames}, but it must be at least {least}: that is one agent step.")
     return dataclasses.replace(config, total_steps=frames // family.spec.frames_per_step)
 
 
