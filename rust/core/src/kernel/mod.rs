@@ -128,11 +128,11 @@ pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Out {
         kernel.run(unsafe { simd::Avx2::new_unchecked() })
     }
     match isa.0 {
+        #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Isa` of this kind exists only if the CPU reported AVX-512F, AVX2 and FMA.
-        #[cfg(target_arch = "x86_64")]
         Kind::Avx512 => unsafe { avx512(kernel) },
-        // SAFETY: an `Isa` of this kind exists only if the CPU reported AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
+        // SAFETY: an `Isa` of this kind exists only if the CPU reported AVX2 and FMA.
         Kind::Avx2 => unsafe { avx2(kernel) },
         #[cfg(target_arch = "aarch64")]
         Kind::Neon => kernel.run(simd::Neon),
