@@ -13,6 +13,7 @@ EPISODES = pl.Schema(
         "frames": pl.Int64,
         "secs": pl.Float64,
         "actor": pl.Int64,
+        "explore_eps": pl.Float64,  # its probability of a random action then; null for a3c
         "episode_return": pl.Float64,
         "length_steps": pl.Int64,
     }

@@ -40,7 +40,7 @@ fn allocations_of_a_hundred_segments(algo: Algo, obs: ObsSpec, num_actions: usiz
     let actor = Actor { actor: 0, env, algo, rng, stats: &stats };
     let mut learner = ActorLearner::new(&setup.config, &setup.net, setup.isa, &shared, actor);
     let mut episodes = 0;
-    let mut hear = |_, _| episodes += 1;
+    let mut hear = |_| episodes += 1;
     learner.segment(&mut hear).unwrap();
     let before = ALLOCATIONS.with(Cell::get);
     for _ in 0..100 {

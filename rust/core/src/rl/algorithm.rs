@@ -33,6 +33,10 @@ pub trait Algorithm<A>: Send {
     fn follows_policy(&self) -> bool {
         false
     }
+    /// The probability of a random action at global step `t`, where the method explores so.
+    fn explore_eps(&self, _t: u64) -> Option<f32> {
+        None
+    }
     /// The action for output `y` at global step `t` ("take action a_t according to ...").
     fn act(&self, y: &[f32], t: u64, rng: &mut ActorRng) -> A;
     /// `v` of a state with output `y`; `next` is the action taken there, given where [`Algorithm::follows_policy`].

@@ -53,6 +53,9 @@ impl Algorithm<usize> for ValueBased {
     fn follows_policy(&self) -> bool {
         self.backup == Backup::Taken
     }
+    fn explore_eps(&self, t: u64) -> Option<f32> {
+        Some(self.exploration.explore_eps(t))
+    }
     fn act(&self, q: &[f32], t: u64, rng: &mut ActorRng) -> usize {
         if rng.random::<f32>() < self.exploration.explore_eps(t) {
             rng.random_range(0..q.len())

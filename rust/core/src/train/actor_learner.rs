@@ -40,6 +40,19 @@ pub struct Shared {
     pub turns: Turns,
 }
 
+/// What an actor reports of a whole episode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpisodeReport {
+    /// T when it ended.
+    pub steps: u64,
+    /// Who played it.
+    pub actor: usize,
+    /// Its probability of a random action then, where the method explores so.
+    pub explore_eps: Option<f32>,
+    /// Return and length.
+    pub episode: Episode,
+}
+
 /// One actor-learner: its environment, and what it remembers from one segment to the next. `A` is the action.
 pub struct ActorLearner<'a, A, E> {
     config: &'a TrainConfig,
@@ -112,8 +125,8 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         &mut self.env
     }
 
-    /// Learns until T > T_max or the run is stopped. `on_episode` is told of every whole episode and the T it ended at.
-    pub fn run(&mut self, mut on_episode: impl FnMut(u64, Episode)) -> Result<(), TrainError> {
+    /// Learns until T > T_max or the run is stopped. `on_episode` is told of every whole episode.
+    pub fn run(&mut self, mut on_episode: impl FnMut(EpisodeReport)) -> Result<(), TrainError> {
         while self.shared.clock.now() < self.config.total_steps && !self.shared.stop.load(Relaxed) {
             self.segment(&mut on_episode)?; // until T > T_max
         }
@@ -121,7 +134,7 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
     }
 
     /// One turn of the outer loop of Algorithms S2 and S3: at most t_max steps and one update.
-    pub fn segment(&mut self, on_episode: &mut impl FnMut(u64, Episode)) -> Result<(), TrainError> {
+    pub fn segment(&mut self, on_episode: &mut impl FnMut(EpisodeReport)) -> Result<(), TrainError> {
         let shared = self.shared;
         let mut turn = shared.turns.take();
         let memory = turn.memory();
@@ -140,7 +153,8 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
             let ticket = shared.clock.tick(); // T <- T + 1
             refresh_target |= crossed(ticket, self.config.target_interval_steps);
             if let Some(episode) = step.episode {
-                on_episode(ticket, episode);
+                let explore_eps = self.algo.explore_eps(ticket);
+                on_episode(EpisodeReport { steps: ticket, actor: self.actor, explore_eps, episode });
             }
         }
         self.stats.timed(Stat::ForwardSecs, || self.bootstrap(end, memory)); // v <- 0 | max_a Q | Q(s, a') | V(s)

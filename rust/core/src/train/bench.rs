@@ -84,7 +84,7 @@ where
                     emulator_steps[actor].fetch_add(1, Relaxed);
                     learner.env_mut().random_step(setup.env.num_actions, &mut rng).map_err(fail)
                 } else {
-                    learner.segment(&mut |_, _| ())
+                    learner.segment(&mut |_| ())
                 };
                 if let Err(error) = step {
                     result = Err(error);

@@ -22,6 +22,8 @@ pub struct EpisodeRow {
     pub secs: f64,
     /// The actor that played it.
     pub actor: usize,
+    /// Its probability of a random action then; null where the method has none.
+    pub explore_eps: Option<f32>,
     /// Sum of raw rewards.
     pub episode_return: f64,
     /// Its length.
@@ -184,6 +186,7 @@ mod tests {
             frames: 4 * steps,
             secs: 1.5,
             actor: 0,
+            explore_eps: Some(0.5),
             episode_return: -21.0,
             length_steps: 800,
         };

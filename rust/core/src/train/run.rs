@@ -1,6 +1,6 @@
 //! One training run: its threads, and the supervisor that keeps its logs and checkpoints.
 
-use super::actor_learner::{Actor, ActorLearner, Shared};
+use super::actor_learner::{Actor, ActorLearner, EpisodeReport, Shared};
 use super::checkpoint::{Checkpoint, CheckpointDir, CheckpointMeta, FORMAT_VERSION};
 use super::config::TrainConfig;
 use super::error::TrainError;
@@ -146,25 +146,18 @@ where
     let start = shared.clock.now();
     let stats: Vec<ActorStats> = (0..setup.config.actors).map(|_| ActorStats::default()).collect();
     let mut supervisor = Supervisor::new(setup, &shared, &stats, run_dir, resumed.map(|c| c.meta))?;
-    let body = |actor: usize, reports: &std::sync::mpsc::SyncSender<Message<Report>>| {
+    let body = |actor: usize, reports: &std::sync::mpsc::SyncSender<Message<EpisodeReport>>| {
         let env = make_env(actor).map_err(|source| TrainError::Env { actor, step: 0, source })?;
         let mut rng = setup.actor_rng(start, actor);
         let algo = setup.config.algorithm(&mut rng);
         let actor_learner = Actor { actor, env, algo, rng, stats: &stats[actor] };
         let mut learner = ActorLearner::new(&setup.config, &setup.net, setup.isa, &shared, actor_learner);
-        learner.run(|steps, episode| {
+        learner.run(|report| {
             // The supervisor outlives the actors; should it be gone, the run is over anyway.
-            let _ = reports.send(Message::Report(Report { steps, actor, episode }));
+            let _ = reports.send(Message::Report(report));
         })
     };
     with_actors(setup.config.actors, host, &shared.stop, body, |messages| supervisor.watch(&messages, host))?
-}
-
-/// What an actor reports of an episode.
-struct Report {
-    steps: u64,
-    actor: usize,
-    episode: Episode,
 }
 
 struct Supervisor<'a> {
@@ -219,7 +212,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Logs, saves and polls until every actor has ended; the first thing that goes wrong stops them.
-    fn watch(&mut self, messages: &Receiver<Message<Report>>, host: &dyn Host) -> Result<Summary, TrainError> {
+    fn watch(&mut self, messages: &Receiver<Message<EpisodeReport>>, host: &dyn Host) -> Result<Summary, TrainError> {
         let mut outcome = Ok(());
         let mut actors = self.setup.config.actors;
         let (mut log_meter, mut poll_meter) = (Meter::start(self.totals()), Meter::start(self.totals()));
@@ -294,13 +287,14 @@ impl<'a> Supervisor<'a> {
         self.before.secs + self.started.elapsed().as_secs_f64()
     }
 
-    fn episode(&mut self, report: &Report) -> Result<(), TrainError> {
-        let Report { steps, actor, episode: Episode { episode_return, length_steps } } = *report;
+    fn episode(&mut self, report: &EpisodeReport) -> Result<(), TrainError> {
+        let EpisodeReport { steps, actor, explore_eps, episode: Episode { episode_return, length_steps } } = *report;
         self.episodes += 1;
         self.window.push(episode_return, length_steps);
         let frames = steps * self.setup.env.frames_per_step;
         let secs = self.secs();
-        self.episode_log.write(&EpisodeRow { steps, frames, secs, actor, episode_return, length_steps })
+        let row = EpisodeRow { steps, frames, secs, actor, explore_eps, episode_return, length_steps };
+        self.episode_log.write(&row)
     }
 
     /// The state of the run, with the averages of `reading`.
