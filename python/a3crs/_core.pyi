@@ -13,6 +13,9 @@ __version__: str
 build_profile: str
 """`release` or `debug`."""
 
+def catalogue() -> dict[str, list[dict[str, str]]]:
+    """What there is to choose from: `algos`, `nets` and `optimizers`, each a list of `{"name", "what", "paper"}`."""
+
 def isa() -> str:
     """The instruction set in use: `avx512`, `avx2`, `neon` or `scalar`. ConfigError where A3CRS_ISA is wrong."""
 

@@ -26,8 +26,9 @@
 //! | asynchronous update of theta using d_theta | [`shared::optimizer`] |
 //!
 //! Who may use whom: `kernel <- nn`, `kernel <- shared` (its vectors), and `nn`, `rl`, `shared`, `env` `<- train`; `nn` knows the
-//! shape of an observation from `env`. `tests/layers.rs` holds this.
+//! shape of an observation from `env`. `catalogue` is the word for a choice that a person can make. `tests/layers.rs` holds this.
 
+pub mod catalogue;
 pub mod env;
 pub mod kernel;
 pub mod nn;

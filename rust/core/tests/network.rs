@@ -1,7 +1,7 @@
 //! The whole network against its textbook twin in f64: forward, and gradients that are finite differences.
 
 use a3crs_core::env::{ObsMut, ObsRef, ObsSpec};
-use a3crs_core::kernel::activation::Activation::{Identity, Relu};
+use a3crs_core::kernel::activation::Activation::{self, Identity, Relu};
 use a3crs_core::kernel::conv2d::Conv2dShape;
 use a3crs_core::kernel::linear::LinearShape;
 use a3crs_core::kernel::{Isa, naive, pad};
@@ -12,6 +12,30 @@ use rand::{RngExt, SeedableRng};
 const STEPS: usize = 3;
 const OUTPUTS: usize = 4;
 const HEADS: &[Head] = &[Head { name: "policy", outputs: 3 }, Head { name: "value", outputs: 1 }];
+
+/// A network straight from sections 5.1, 8 and 9: filters (number, side, stride), units, LSTM cells.
+struct Twin {
+    filters: &'static [(usize, usize, usize)],
+    units: usize,
+    cells: usize,
+}
+
+fn twin_of(net: Net, input: &ObsSpec) -> Twin {
+    let filters: &[_] = match (net, input) {
+        (_, ObsSpec::Vector { .. }) => &[],
+        (Net::Ff | Net::Lstm, _) => &[(16, 8, 4), (32, 4, 2)],
+        (Net::Nature | Net::NatureLstm, _) => &[(32, 8, 4), (64, 4, 2), (64, 3, 1)],
+    };
+    let (units, cells) = match (net, input) {
+        (Net::Ff, ObsSpec::Vector { .. }) => (200, 0),
+        (_, ObsSpec::Vector { .. }) => (200, 128),
+        (Net::Ff, _) => (256, 0),
+        (Net::Lstm, _) => (256, 256),
+        (Net::Nature, _) => (512, 0),
+        (Net::NatureLstm, _) => (512, 256),
+    };
+    Twin { filters, units, cells }
+}
 
 /// theta cut into tensors by the naive twin's own count, so that a wrong offset shows.
 struct Cut<'a> {
@@ -26,48 +50,58 @@ impl<'a> Cut<'a> {
     }
 }
 
-/// `y` of an image in f64, straight from section 8.
-fn image_network(theta: &[f64], (channels, side): (usize, usize), bytes: &[u8]) -> Vec<f64> {
-    let mut cut = Cut { theta };
-    let conv1 = Conv2dShape { in_h: side, in_w: side, in_c: channels, out_c: 16, kernel: 8, stride: 4 };
-    let conv2 = Conv2dShape { in_h: conv1.out_h(), in_w: conv1.out_w(), in_c: 16, out_c: 32, kernel: 4, stride: 2 };
-    let mut image = vec![0.0; channels * side * side];
-    naive::images_to_f32(channels, bytes, &mut image);
-    let mut h1 = vec![0.0; conv1.output_len()];
-    naive::conv2d_forward(&conv1, 1, &image, cut.take(conv1.weight_len()), cut.take(16), Relu, &mut h1);
-    let mut h2 = vec![0.0; conv2.output_len()];
-    naive::conv2d_forward(&conv2, 1, &h1, cut.take(conv2.weight_len()), cut.take(32), Relu, &mut h2);
-    let fc = LinearShape { inputs: conv2.output_len(), outputs: 256 };
-    dense(&mut cut, fc, LinearShape { inputs: 256, outputs: 16 }, &h2)
-}
-
-fn vector_network(theta: &[f64], x: &[f64]) -> Vec<f64> {
-    let fc = LinearShape { inputs: x.len(), outputs: 208 };
-    dense(&mut Cut { theta }, fc, LinearShape { inputs: 208, outputs: 16 }, x)
-}
-
-fn dense(cut: &mut Cut, fc: LinearShape, heads: LinearShape, x: &[f64]) -> Vec<f64> {
-    let (mut h, mut y) = (vec![0.0; fc.outputs], vec![0.0; heads.outputs]);
-    let (w, b) = (cut.take(fc.inputs * fc.outputs), cut.take(fc.outputs));
-    naive::linear_forward(&fc, 1, x, w, b, Relu, &mut h);
-    let (w, b) = (cut.take(heads.inputs * heads.outputs), cut.take(heads.outputs));
-    naive::linear_forward(&heads, 1, &h, w, b, Identity, &mut y);
-    assert!(cut.theta.is_empty(), "theta has {} values too many", cut.theta.len());
-    y.truncate(OUTPUTS);
-    y
-}
-
-fn twin(spec: &ObsSpec, theta: &[f64], obs: ObsRef) -> Vec<f64> {
-    match (obs, spec) {
-        (ObsRef::Image(bytes), &ObsSpec::Image { channels, height, .. }) => {
-            image_network(theta, (channels, height), bytes)
+impl Twin {
+    /// `y` of one observation in f64; `state` is h and c before it and after it.
+    fn y(&self, theta: &[f64], input: &ObsSpec, obs: ObsRef, state: &mut [Vec<f64>; 2]) -> Vec<f64> {
+        let mut cut = Cut { theta };
+        let mut x = match (obs, input) {
+            (ObsRef::Vector(x), _) => x.iter().map(|x| f64::from(*x)).collect(),
+            (ObsRef::Image(bytes), &ObsSpec::Image { channels, height, width }) => {
+                let mut image = vec![0.0; channels * height * width];
+                naive::images_to_f32(channels, bytes, &mut image);
+                self.convolved(&mut cut, (height, width, channels), image)
+            }
+            _ => unreachable!(),
+        };
+        x = linear(&mut cut, &x, pad(self.units), Relu);
+        if self.cells > 0 {
+            let [h, c] = state;
+            let xh = [&x[..], h].concat();
+            let mut gates = linear(&mut cut, &xh, 4 * self.cells, Identity);
+            let c_prev = c.clone();
+            naive::lstm_forward(&mut gates, &c_prev, c, h);
+            x = h.clone();
         }
-        (ObsRef::Vector(x), _) => {
-            let x: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
-            vector_network(theta, &x)
-        }
-        _ => unreachable!(),
+        let mut y = linear(&mut cut, &x, 16, Identity);
+        assert!(cut.theta.is_empty(), "theta has {} values too many", cut.theta.len());
+        y.truncate(OUTPUTS);
+        y
     }
+
+    fn convolved(&self, cut: &mut Cut, (in_h, in_w, in_c): (usize, usize, usize), mut x: Vec<f64>) -> Vec<f64> {
+        let (mut in_h, mut in_w, mut in_c) = (in_h, in_w, in_c);
+        for &(out_c, kernel, stride) in self.filters {
+            let shape = Conv2dShape { in_h, in_w, in_c, out_c, kernel, stride };
+            let mut y = vec![0.0; shape.output_len()];
+            naive::conv2d_forward(&shape, 1, &x, cut.take(shape.weight_len()), cut.take(out_c), Relu, &mut y);
+            (x, in_h, in_w, in_c) = (y, shape.out_h(), shape.out_w(), out_c);
+        }
+        x
+    }
+
+    /// `y` of all steps, one after the other from `state`.
+    fn segment(&self, theta: &[f64], input: &ObsSpec, obs: &Observations, state: &[f32]) -> Vec<f64> {
+        let (h, c) = state.split_at(self.cells);
+        let mut state = [h, c].map(|part| part.iter().map(|x| f64::from(*x)).collect());
+        (0..STEPS).flat_map(|t| self.y(theta, input, obs.get(t), &mut state)).collect()
+    }
+}
+
+fn linear(cut: &mut Cut, x: &[f64], outputs: usize, activation: Activation) -> Vec<f64> {
+    let (shape, mut y) = (LinearShape { inputs: x.len(), outputs }, vec![0.0; outputs]);
+    let (weight, bias) = (cut.take(x.len() * outputs), cut.take(outputs));
+    naive::linear_forward(&shape, 1, x, weight, bias, activation, &mut y);
+    y
 }
 
 fn random_observations(spec: &ObsSpec, rng: &mut ActorRng) -> Observations {
@@ -81,57 +115,94 @@ fn random_observations(spec: &ObsSpec, rng: &mut ActorRng) -> Observations {
     obs
 }
 
-fn specs() -> [ObsSpec; 3] {
-    [
-        ObsSpec::Image { channels: 4, height: 36, width: 36 },
-        ObsSpec::Image { channels: 3, height: 28, width: 28 },
-        ObsSpec::Vector { len: 7 },
+/// Grey stacks, colours, and vectors, for every network that looks at them.
+fn networks() -> Vec<(Net, ObsSpec)> {
+    let image = |channels, side| ObsSpec::Image { channels, height: side, width: side };
+    let vector = ObsSpec::Vector { len: 7 };
+    vec![
+        (Net::Ff, image(4, 36)),
+        (Net::Ff, image(3, 28)),
+        (Net::Ff, vector.clone()),
+        (Net::Lstm, image(3, 36)),
+        (Net::Lstm, vector),
+        (Net::Nature, image(4, 44)),
+        (Net::NatureLstm, image(3, 36)),
     ]
+}
+
+fn random_state(net: &Network, rng: &mut ActorRng) -> Vec<f32> {
+    (0..net.state_len()).map(|_| rng.random_range(-1.0..1.0)).collect()
+}
+
+/// A loss over the outputs of all steps, `L = sum c y`: its gradient by y is c.
+struct Segment {
+    net: Network,
+    theta: Vec<f32>,
+    obs: Observations,
+    state: Vec<f32>,
+    c: Vec<f32>,
+}
+
+impl Segment {
+    fn random(net: Net, input: &ObsSpec, rng: &mut ActorRng) -> Self {
+        let net = Network::new(net, input, HEADS).unwrap();
+        let (theta, state) = (net.layout().init(rng), random_state(&net, rng));
+        let c = (0..STEPS * OUTPUTS).map(|_| rng.random_range(-1.0..1.0)).collect();
+        Segment { theta, obs: random_observations(input, rng), state, c, net }
+    }
+
+    /// y of all steps, and d_theta.
+    fn forward_and_backward(&self, isa: Isa) -> (Vec<f32>, Vec<f32>) {
+        let Segment { net, theta, obs, state, c } = self;
+        let (mut tape, mut workspace, mut ys) = (net.tape(STEPS), net.workspace(STEPS), Vec::new());
+        tape.set_state(0, state);
+        for t in 0..STEPS {
+            net.forward(isa, theta, obs.get(t), &mut tape, t, &mut workspace);
+            ys.extend_from_slice(tape.y(t));
+            workspace.dy(t).copy_from_slice(&c[t * OUTPUTS..][..OUTPUTS]);
+        }
+        (ys, net.backward(isa, theta, obs, &tape, STEPS, &mut workspace).to_dense())
+    }
 }
 
 #[test]
 fn forward_and_gradient_are_those_of_the_textbook_network() {
-    for (spec, isa) in specs().into_iter().flat_map(|spec| Isa::available().into_iter().map(move |i| (spec.clone(), i)))
-    {
+    for (net, input) in networks() {
         let mut rng = ActorRng::seed_from_u64(11);
-        let net = Network::new(Net::Ff, &spec, HEADS).unwrap();
-        let theta = net.layout().init(&mut rng);
-        let theta64: Vec<f64> = theta.iter().map(|w| f64::from(*w)).collect();
-        let obs = random_observations(&spec, &mut rng);
-        // L = sum over steps and outputs of c y: its gradient by y is c
-        let c: Vec<f64> = (0..STEPS * OUTPUTS).map(|_| f64::from(rng.random_range(-1.0f32..1.0))).collect();
+        let (twin, segment) = (twin_of(net, &input), Segment::random(net, &input, &mut rng));
+        let theta: Vec<f64> = segment.theta.iter().map(|w| f64::from(*w)).collect();
+        let expected = twin.segment(&theta, &input, &segment.obs, &segment.state);
         let loss = |theta: &[f64]| -> f64 {
-            (0..STEPS).flat_map(|t| twin(&spec, theta, obs.get(t))).zip(&c).map(|(y, c)| y * c).sum()
+            let y = twin.segment(theta, &input, &segment.obs, &segment.state);
+            y.iter().zip(&segment.c).map(|(y, c)| y * f64::from(*c)).sum()
         };
-
-        let (mut tape, mut workspace) = (net.tape(STEPS), net.workspace(STEPS));
-        for t in 0..STEPS {
-            net.forward(isa, &theta, obs.get(t), &mut tape, t, &mut workspace);
-            for (y, expected) in tape.y(t).iter().zip(twin(&spec, &theta64, obs.get(t))) {
-                assert!((f64::from(*y) - expected).abs() < 1e-5, "{spec:?} {}: y {y} {expected}", isa.name());
+        let results: Vec<_> =
+            Isa::available().into_iter().map(|isa| (isa.name(), segment.forward_and_backward(isa))).collect();
+        for (isa, (y, d_theta)) in &results {
+            for (y, expected) in y.iter().zip(&expected) {
+                assert!((f64::from(*y) - expected).abs() < 1e-5, "{net:?} {input:?} {isa}: y {y} {expected}");
             }
-            workspace.dy(t).iter_mut().zip(&c[t * OUTPUTS..]).for_each(|(dy, c)| *dy = *c as f32);
+            assert!(d_theta.iter().all(|d| d.is_finite()));
         }
-        let d_theta = net.backward(isa, &theta, &obs, &tape, STEPS, &mut workspace).to_dense();
-
-        let largest = d_theta.iter().fold(0.0f32, |m, d| m.max(d.abs()));
-        assert!(largest.is_finite() && largest > 0.0);
         let mut checked = 0;
-        for param in &net.layout().params {
-            let mut slots = vec![0.0; net.layout().len()];
+        for param in &segment.net.layout().params {
+            let mut slots = vec![0.0; theta.len()];
             let index: Vec<f32> = (0..param.len()).map(|i| i as f32 + 1.0).collect();
             param.import(&index, &mut slots);
             let slots: Vec<usize> = (0..slots.len()).filter(|s| slots[*s] != 0.0).collect();
             for _ in 0..6 {
                 let slot = slots[rng.random_range(0..slots.len())];
-                let (mut up, mut down, h) = (theta64.clone(), theta64.clone(), 1e-6);
+                let (mut up, mut down, h) = (theta.clone(), theta.clone(), 1e-6);
                 up[slot] += h;
                 down[slot] -= h;
                 let fd = (loss(&up) - loss(&down)) / (2.0 * h);
-                let d = f64::from(d_theta[slot]);
-                let tolerance = 1e-4 * fd.abs().max(1e-2 * f64::from(largest));
-                assert!((d - fd).abs() < tolerance, "{spec:?} {} {}: {d} against {fd}", isa.name(), param.name);
-                checked += usize::from(d != 0.0);
+                for (isa, (_, d_theta)) in &results {
+                    let largest = d_theta.iter().fold(0.0f32, |m, d| m.max(d.abs()));
+                    let d = f64::from(d_theta[slot]);
+                    let tolerance = 1e-4 * fd.abs().max(1e-2 * f64::from(largest));
+                    assert!((d - fd).abs() < tolerance, "{net:?} {isa} {}: {d} against {fd}", param.name);
+                    checked += usize::from(d != 0.0);
+                }
             }
         }
         assert!(checked > 10, "almost every gradient looked at was 0");
@@ -139,20 +210,57 @@ fn forward_and_gradient_are_those_of_the_textbook_network() {
 }
 
 #[test]
+fn the_state_before_a_segment_is_a_constant_and_every_step_of_it_counts() {
+    let (input, mut rng) = (ObsSpec::Vector { len: 7 }, ActorRng::seed_from_u64(5));
+    let isa = Isa::available()[0];
+    let mut segment = Segment::random(Net::Lstm, &input, &mut rng);
+    // Only the last step has a loss: what arrives at the first step's input came back through time.
+    segment.c[..(STEPS - 1) * OUTPUTS].fill(0.0);
+    let whole = segment.forward_and_backward(isa).1;
+    // The same last step alone, from the state the two before it lead to.
+    let (mut tape, mut workspace) = (segment.net.tape(STEPS), segment.net.workspace(STEPS));
+    tape.set_state(0, &segment.state);
+    for t in 0..STEPS - 1 {
+        segment.net.forward(isa, &segment.theta, segment.obs.get(t), &mut tape, t, &mut workspace);
+    }
+    let mut state = segment.state.clone();
+    tape.state_into(STEPS - 1, &mut state);
+    let mut last = Observations::new(&input, 1);
+    last.copy(0, &segment.obs, STEPS - 1);
+    tape.set_state(0, &state);
+    segment.net.forward(isa, &segment.theta, last.get(0), &mut tape, 0, &mut workspace);
+    workspace.dy(0).copy_from_slice(&segment.c[(STEPS - 1) * OUTPUTS..]);
+    let detached = segment.net.backward(isa, &segment.theta, &last, &tape, 1, &mut workspace).to_dense();
+    let weight = segment.net.layout().params.iter().find(|p| p.name == "lstm.weight_hh").unwrap();
+    let difference: f32 = weight.export(&whole).iter().zip(weight.export(&detached)).map(|(a, b)| (a - b).abs()).sum();
+    assert!(difference > 1e-3, "a gradient that is detached every step is the same: {difference}");
+}
+
+#[test]
+fn a_pass_over_a_later_slot_leaves_the_states_before_it() {
+    let (input, mut rng) = (ObsSpec::Vector { len: 7 }, ActorRng::seed_from_u64(6));
+    let segment = Segment::random(Net::Lstm, &input, &mut rng);
+    let (net, isa) = (&segment.net, Isa::available()[0]);
+    let (mut tape, mut workspace, mut before, mut after) =
+        (net.tape(2), net.workspace(2), segment.state.clone(), segment.state.clone());
+    tape.set_state(0, &segment.state);
+    net.forward(isa, &segment.theta, segment.obs.get(0), &mut tape, 0, &mut workspace);
+    tape.state_into(1, &mut before);
+    assert_ne!(before, segment.state);
+    net.forward(isa, &segment.theta, segment.obs.get(1), &mut tape, 1, &mut workspace); // the bootstrap
+    tape.state_into(1, &mut after);
+    assert_eq!(before, after);
+    tape.state_into(0, &mut after);
+    assert_eq!(segment.state, after);
+}
+
+#[test]
 fn the_padding_of_theta_stays_zero() {
-    for spec in specs() {
-        let mut rng = ActorRng::seed_from_u64(2);
-        let net = Network::new(Net::Ff, &spec, HEADS).unwrap();
-        let theta = net.layout().init(&mut rng);
-        let obs = random_observations(&spec, &mut rng);
-        let (mut tape, mut workspace) = (net.tape(STEPS), net.workspace(STEPS));
-        for t in 0..STEPS {
-            net.forward(Isa::available()[0], &theta, obs.get(t), &mut tape, t, &mut workspace);
-            workspace.dy(t).fill(1.0);
-        }
-        let d_theta = net.backward(Isa::available()[0], &theta, &obs, &tape, STEPS, &mut workspace).to_dense();
-        let mut real = vec![0.0; net.layout().len()];
-        net.layout().params.iter().for_each(|param| param.import(&vec![1.0; param.len()], &mut real));
+    for (net, input) in networks() {
+        let segment = Segment::random(net, &input, &mut ActorRng::seed_from_u64(2));
+        let d_theta = segment.forward_and_backward(Isa::available()[0]).1;
+        let mut real = vec![0.0; segment.net.layout().len()];
+        segment.net.layout().params.iter().for_each(|param| param.import(&vec![1.0; param.len()], &mut real));
         let padding = d_theta.iter().zip(&real).filter(|(_, real)| **real == 0.0);
         assert!(padding.clone().count() > 0 && padding.clone().all(|(d, _)| *d == 0.0));
     }
@@ -162,7 +270,17 @@ fn the_padding_of_theta_stays_zero() {
 fn the_atari_network_has_the_papers_number_of_parameters() {
     let obs = ObsSpec::Image { channels: 4, height: 84, width: 84 };
     let heads = [Head { name: "policy", outputs: 18 }, Head { name: "value", outputs: 1 }];
-    assert_eq!(Network::new(Net::Ff, &obs, &heads).unwrap().layout().num_params(), 681_027);
+    let num_params = |net| Network::new(net, &obs, &heads).unwrap().layout().num_params();
+    assert_eq!(num_params(Net::Ff), 681_027);
+    assert_eq!(num_params(Net::Lstm), 681_027 + 4 * 256 * (256 + 256 + 1));
+    // 32 8x8x4, 64 4x4x32, 64 3x3x64, 512 of 7x7x64, and the heads, each with its biases
+    assert_eq!(num_params(Net::Nature), 8_224 + 32_832 + 36_928 + 1_606_144 + 19 * 513);
+}
+
+#[test]
+fn a_network_for_images_refuses_vectors() {
+    let error = Network::new(Net::Nature, &ObsSpec::Vector { len: 4 }, HEADS).unwrap_err().to_string();
+    assert!(error.contains("nature") && error.contains("vectors of 4 features") && error.contains("lstm"), "{error}");
 }
 
 #[test]

@@ -3,12 +3,15 @@
 use crate::env::PyEnv;
 use crate::error::{config_error, to_py};
 use crate::host::{PyHost, to_dict};
+use a3crs_core::catalogue::Entry;
 use a3crs_core::env::{EnvError, EnvSpec};
 use a3crs_core::kernel::Isa;
+use a3crs_core::nn::Net;
+use a3crs_core::shared::optimizer::OptimizerKind;
 use a3crs_core::shared::tear;
 use a3crs_core::train as core;
 use a3crs_core::train::evaluate::Evaluation;
-use a3crs_core::train::{BoxEnv, Checkpoint, Setup, TrainConfig, TrainError};
+use a3crs_core::train::{Algo, BoxEnv, Checkpoint, Setup, TrainConfig, TrainError};
 use pyo3::prelude::*;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -27,6 +30,23 @@ fn setup(py: Python<'_>, config: &str, env_spec: &str) -> PyResult<Setup> {
 
 fn env_maker(make_env: &Py<PyAny>) -> impl Fn(usize) -> Result<BoxEnv<usize>, EnvError> + Sync {
     move |actor| Ok(Box::new(PyEnv::make(make_env, actor)?) as BoxEnv<usize>)
+}
+
+/// What there is to choose from; see `_core.pyi`.
+#[pyfunction]
+pub fn catalogue(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    #[derive(Serialize)]
+    struct Catalogue {
+        algos: [Entry; Algo::ALL.len()],
+        nets: [Entry; Net::ALL.len()],
+        optimizers: [Entry; OptimizerKind::ALL.len()],
+    }
+    let catalogue = Catalogue {
+        algos: Algo::ALL.map(Algo::entry),
+        nets: Net::ALL.map(Net::entry),
+        optimizers: OptimizerKind::ALL.map(OptimizerKind::entry),
+    };
+    to_dict(py, &catalogue)
 }
 
 /// The instruction set in use.

@@ -11,7 +11,9 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::functions::{available_isas, bench, bench_network, evaluate, isa, read_checkpoint, tear_test, train};
+    use crate::functions::{
+        available_isas, bench, bench_network, catalogue, evaluate, isa, read_checkpoint, tear_test, train,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,7 +1,7 @@
 //! A gradient by flat theta that is not written out where it is an outer product.
 //!
 //! The fully connected layer holds 97 % of the Atari network's parameters, and its gradient over a segment of `n` steps has
-//! rank `n`: `dW[i, j] = sum_t x[t, i] delta[t, j]`. Writing it, reading it for its norm and reading it again for the update
+//! rank `n`: `dW[i, j] = sum_t x[t, i] delta[t, j]`. So has an LSTM's, the other large layer. Writing it, reading it for its norm and reading it again for the update
 //! would cost as much memory traffic as the update itself.
 
 use super::activation::sum_of_squares;
@@ -12,11 +12,15 @@ use std::ops::Range;
 /// An outer product of more steps than this is written out.
 pub const MAX_RANK: usize = 32;
 
-/// d_theta. It is `dense`, except in the range of `outer`, where `dense` holds anything.
+/// A gradient has at most so many outer products.
+pub const MAX_OUTER: usize = 4;
+
+/// d_theta. It is `dense`, except in the ranges of `outer`, where `dense` holds anything.
 #[derive(Clone, Copy, Debug)]
 pub struct Gradient<'a> {
     dense: &'a [f32],
-    outer: Option<Outer<'a>>,
+    /// In the order of theta; none after the first none.
+    outer: [Option<Outer<'a>>; MAX_OUTER],
 }
 
 /// `d_theta[start + i cols + j] = sum_t x[t, i] delta[t, j]`, for `rank` terms.
@@ -78,16 +82,23 @@ impl Outer<'_> {
 }
 
 impl<'a> Gradient<'a> {
-    /// A gradient whose range `outer.range()` is not in `dense`, `(parameters)`.
+    /// The same gradient, but that its range `outer.range()` is not in `dense`.
     ///
     /// # Panics
-    /// If `outer` does not lie within `dense`, or its shapes do not fit each other.
-    pub fn with_outer(dense: &'a [f32], outer: Outer<'a>) -> Self {
+    /// If `outer` does not lie within `dense` and behind those added before, if its shapes do not fit each other, or if there
+    /// are [`MAX_OUTER`] already.
+    pub fn with_outer(mut self, outer: Outer<'a>) -> Self {
         let Outer { x, delta, rank, .. } = outer;
         assert!((1..=MAX_RANK).contains(&rank), "an outer product of rank {rank}, not 1 to {MAX_RANK}");
         assert!(x.len().is_multiple_of(rank) && delta.len().is_multiple_of(rank * super::LANE_PAD));
-        assert!(outer.start.is_multiple_of(super::LANE_PAD) && outer.range().end <= dense.len());
-        Gradient { dense, outer: Some(outer) }
+        let before = self.outers().last().map_or(0, |before| before.range().end);
+        assert!(before <= outer.start && outer.range().end <= self.dense.len(), "outer products out of order");
+        assert!(outer.start.is_multiple_of(super::LANE_PAD));
+        let Some(free) = self.outer.iter_mut().find(|outer| outer.is_none()) else {
+            panic!("more than {MAX_OUTER} outer products")
+        };
+        *free = Some(outer);
+        self
     }
 
     /// Number of parameters.
@@ -96,52 +107,48 @@ impl<'a> Gradient<'a> {
         self.dense.len()
     }
 
-    /// The outer product in it.
-    pub fn outer(&self) -> Option<&Outer<'a>> {
-        self.outer.as_ref()
+    /// The outer products in it, in the order of theta.
+    pub fn outers(&self) -> impl Iterator<Item = &Outer<'a>> {
+        self.outer.iter().map_while(Option::as_ref)
     }
 
-    /// What is written out, and the ranges in which it counts.
-    pub(crate) fn dense(&self) -> (&'a [f32], [Range<usize>; 2]) {
-        let hole = self.outer.as_ref().map_or(self.dense.len()..self.dense.len(), Outer::range);
-        (self.dense, [0..hole.start, hole.end..self.dense.len()])
+    /// What is written out, and the ranges in which it counts; some of them are empty.
+    pub(crate) fn dense(&self) -> (&'a [f32], [Range<usize>; MAX_OUTER + 1]) {
+        let mut ranges = [const { 0..0 }; MAX_OUTER + 1];
+        let mut start = 0;
+        for (range, outer) in ranges.iter_mut().zip(self.outers()) {
+            let hole = outer.range();
+            (*range, start) = (start..hole.start, hole.end);
+        }
+        ranges[MAX_OUTER] = start..self.dense.len();
+        (self.dense, ranges)
     }
 
     /// The square of its global L2 norm. Not finite where an element is not.
     pub fn sum_of_squares(&self, isa: Isa) -> f64 {
         let (dense, ranges) = self.dense();
         let written: f64 = ranges.into_iter().map(|range| sum_of_squares(isa, &dense[range])).sum();
-        written + self.outer.as_ref().map_or(0.0, |outer| outer.sum_of_squares(isa))
+        written + self.outers().map(|outer| outer.sum_of_squares(isa)).sum::<f64>()
     }
 
     /// Written out whole, slowly.
     pub fn to_dense(&self) -> Vec<f32> {
         let mut d_theta = self.dense.to_vec();
-        let Some(outer) = &self.outer else { return d_theta };
-        for (at, d) in d_theta[outer.range()].iter_mut().enumerate() {
-            let (i, j) = (at / outer.cols(), at % outer.cols());
-            let term = |t: usize| outer.x[t * outer.rows() + i] * outer.delta[t * outer.cols() + j];
-            *d = (0..outer.rank).map(term).sum();
+        for outer in self.outers() {
+            for (at, d) in d_theta[outer.range()].iter_mut().enumerate() {
+                let (i, j) = (at / outer.cols(), at % outer.cols());
+                let term = |t: usize| outer.x[t * outer.rows() + i] * outer.delta[t * outer.cols() + j];
+                *d = (0..outer.rank).map(term).sum();
+            }
         }
         d_theta
     }
 }
 
-impl<'a> From<&'a [f32]> for Gradient<'a> {
-    fn from(dense: &'a [f32]) -> Self {
-        Gradient { dense, outer: None }
-    }
-}
-
-impl<'a, const N: usize> From<&'a [f32; N]> for Gradient<'a> {
-    fn from(dense: &'a [f32; N]) -> Self {
-        Gradient { dense, outer: None }
-    }
-}
-
-impl<'a> From<&'a Vec<f32>> for Gradient<'a> {
-    fn from(dense: &'a Vec<f32>) -> Self {
-        Gradient { dense, outer: None }
+impl<'a, D: AsRef<[f32]> + ?Sized> From<&'a D> for Gradient<'a> {
+    /// `(parameters)`
+    fn from(dense: &'a D) -> Self {
+        Gradient { dense: dense.as_ref(), outer: [None; MAX_OUTER] }
     }
 }
 
@@ -175,15 +182,16 @@ fn dot(isa: Isa, a: &[f32], b: &[f32]) -> f64 {
 mod tests {
     use super::*;
 
-    /// 7 rows of 32 columns at 16, two of the rows without a term.
+    /// Twice 7 rows of 32 columns, two of the rows without a term; between, before and after them 16 written out.
     fn outer_of(x: &mut [f32; 21], delta: &mut [f32; 96]) -> Gradient<'static> {
         for (i, x) in x.iter_mut().enumerate() {
             *x = if i % 7 == 2 || i % 7 == 5 || i == 8 { 0.0 } else { i as f32 * 0.3 - 2.0 };
         }
         delta.iter_mut().enumerate().for_each(|(i, d)| *d = (i as f32 * 0.7).sin());
-        let dense: &'static [f32] = Box::leak(vec![0.5; 16 + 7 * 32 + 16].into());
+        let dense: &'static [f32] = Box::leak(vec![0.5; 16 + 2 * 7 * 32 + 16 + 16].into());
         let (x, delta) = (Box::leak(Box::new(*x)), Box::leak(Box::new(*delta)));
-        Gradient::with_outer(dense, Outer { start: 16, x, delta, rank: 3 })
+        let outer = Outer { start: 16, x, delta, rank: 3 };
+        Gradient::from(dense).with_outer(outer).with_outer(Outer { start: 16 + 7 * 32 + 16, ..outer })
     }
 
     #[test]
@@ -201,15 +209,34 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY] {
             let (x, delta) = ([bad, 1.0], [1.0f32; 16]);
             let dense = [0.0; 32];
-            let gradient = Gradient::with_outer(&dense, Outer { start: 0, x: &x, delta: &delta, rank: 1 });
+            let gradient = Gradient::from(&dense).with_outer(Outer { start: 0, x: &x, delta: &delta, rank: 1 });
             assert!(Isa::available().iter().all(|isa| !gradient.sum_of_squares(*isa).is_finite()));
         }
     }
 
     #[test]
+    fn what_is_written_out_is_what_no_outer_product_covers() {
+        let gradient = outer_of(&mut [0.0; 21], &mut [0.0; 96]);
+        let (dense, ranges) = gradient.dense();
+        let holes = gradient.outers().flat_map(Outer::range);
+        let mut covered: Vec<usize> = ranges.into_iter().flatten().chain(holes).collect();
+        covered.sort_unstable();
+        assert_eq!(covered, (0..dense.len()).collect::<Vec<_>>());
+        assert_eq!(gradient.to_dense().iter().filter(|d| **d == 0.5).count(), 3 * 16);
+    }
+
+    #[test]
+    #[should_panic(expected = "out of order")]
+    fn outer_products_that_overlap_are_refused() {
+        let (dense, x, delta) = ([0.0; 32], [1.0; 2], [1.0f32; 16]);
+        let outer = Outer { start: 0, x: &x, delta: &delta, rank: 1 };
+        let _ = Gradient::from(&dense).with_outer(outer).with_outer(outer);
+    }
+
+    #[test]
     fn the_terms_of_a_row_are_those_that_are_not_zero() {
         let gradient = outer_of(&mut [0.0; 21], &mut [0.0; 96]);
-        let (outer, mut terms) = (gradient.outer().unwrap(), [(0.0, 0); MAX_RANK]);
+        let (outer, mut terms) = (gradient.outers().next().unwrap(), [(0.0, 0); MAX_RANK]);
         assert_eq!(outer.terms(2, &mut terms), 0);
         assert_eq!(outer.terms(1, &mut terms), 2);
         assert_eq!([terms[0].1, terms[1].1], [0, 2 * 32]);

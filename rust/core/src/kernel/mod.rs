@@ -19,6 +19,7 @@ pub mod buffer;
 pub mod conv2d;
 pub mod gradient;
 pub mod linear;
+pub mod lstm;
 pub mod naive;
 pub mod simd;
 mod tile;

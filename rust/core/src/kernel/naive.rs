@@ -152,3 +152,41 @@ pub fn conv2d_backward_input<F: Float>(shape: &Conv2dShape, batch: usize, weight
     dx.fill(F::zero());
     for_each_product(shape, batch, |i, w, o| dx[i] = dx[i] + weight[w] * dy[o]);
 }
+
+fn sigmoid<F: Float>(z: F) -> F {
+    F::one() / (F::one() + (-z).exp())
+}
+
+/// `c = sigma(z_f) c_prev + sigma(z_i) tanh(z_g)`, `h = sigma(z_o) tanh(c)`; `gates` holds z on entry and what became of it on
+/// return, each in the order i, f, g, o.
+pub fn lstm_forward<F: Float>(gates: &mut [F], c_prev: &[F], c: &mut [F], h: &mut [F]) {
+    let cells = c.len();
+    for k in 0..cells {
+        let [i, f, g, o] = [0, 1, 2, 3].map(|gate| gate * cells + k);
+        gates[i] = sigmoid(gates[i]);
+        gates[f] = sigmoid(gates[f]);
+        gates[g] = gates[g].tanh();
+        gates[o] = sigmoid(gates[o]);
+        c[k] = gates[f] * c_prev[k] + gates[i] * gates[g];
+        h[k] = gates[o] * c[k].tanh();
+    }
+}
+
+/// The gradient of [`lstm_forward`] by z, and by `c_prev` (in `dc`, which holds the gradient by `c` from the next step).
+pub fn lstm_backward<F: Float>(gates: &[F], c_prev: &[F], c: &[F], dh: &[F], dc: &mut [F], d_gates: &mut [F]) {
+    let (cells, one) = (c.len(), F::one());
+    for k in 0..cells {
+        let at = [0, 1, 2, 3].map(|gate| gate * cells + k);
+        let [i, f, g, o] = at.map(|at| gates[at]);
+        let tanh_c = c[k].tanh();
+        let d_c = dc[k] + dh[k] * o * (one - tanh_c * tanh_c);
+        let d_z = [
+            d_c * g * i * (one - i),
+            d_c * c_prev[k] * f * (one - f),
+            d_c * i * (one - g * g),
+            dh[k] * tanh_c * o * (one - o),
+        ];
+        at.into_iter().zip(d_z).for_each(|(at, d)| d_gates[at] = d);
+        dc[k] = d_c * f;
+    }
+}

@@ -147,7 +147,25 @@ impl Layout {
         (weight, bias)
     }
 
-    /// A fresh theta by Torch's default: weights and biases from U(-1/sqrt(fan_in), 1/sqrt(fan_in)); padding is 0.
+    /// Adds LSTM cells, gates in the order i, f, g, o; returns the offsets of their weight (of x, then of h) and bias. `rows >=
+    /// inputs` counts the padding of the layer below.
+    pub fn lstm(&mut self, name: &str, inputs: usize, rows: usize, cells: usize) -> (usize, usize) {
+        let out_padded = 4 * cells;
+        let weight = self.reserve((rows + cells) * out_padded);
+        let bias = self.reserve(out_padded);
+        for (what, inputs, offset) in [("weight_ih", inputs, weight), ("weight_hh", cells, weight + rows * out_padded)]
+        {
+            let order = Order::Linear { inputs, channels: 1, out_padded, first_out: 0 };
+            let (name, shape) = (format!("{name}.{what}"), vec![out_padded, inputs]);
+            self.params.push(Param { name, shape, fan_in: cells, offset, order });
+        }
+        let (name, order) = (format!("{name}.bias"), Order::Bias { first_out: 0 });
+        self.params.push(Param { name, shape: vec![out_padded], fan_in: cells, offset: bias, order });
+        (weight, bias)
+    }
+
+    /// A fresh theta by Torch's default: weights and biases from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), where all of
+    /// an LSTM's count its cells as their fan_in; padding is 0.
     pub fn init(&self, rng: &mut impl Rng) -> Vec<f32> {
         let mut theta = vec![0.0; self.len];
         for param in &self.params {
@@ -174,6 +192,7 @@ mod tests {
             5,
             &[Columns { name: "policy", outputs: 3 }, Columns { name: "value", outputs: 1 }],
         );
+        layout.lstm("lstm", 5, 8, 16);
         layout
     }
 

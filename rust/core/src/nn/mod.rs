@@ -3,11 +3,14 @@
 //! A network reads observations and theta and writes `y`; given dL/dy it writes d_theta. It knows nothing of actions,
 //! rewards or threads.
 
+pub mod architecture;
 pub mod layer;
 pub mod layout;
+mod lstm;
 pub mod network;
 pub mod tape;
 
+pub use architecture::Net;
 pub use layout::{Layout, Param};
-pub use network::{Head, Net, NetError, Network};
+pub use network::{Head, NetError, Network};
 pub use tape::{Observations, Tape, Workspace};

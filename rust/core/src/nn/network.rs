@@ -1,24 +1,15 @@
-//! The networks of the paper, and the forward and backward pass over their layers.
+//! A network: the forward and backward pass over its layers.
 
+use super::architecture::{Architecture, Filters, Net};
 use super::layer::Layer;
 use super::layout::{Columns, Layout};
-use super::tape::{LayerTape, Observations, Tape, Workspace};
+use super::tape::{LayerTape, LayerWorkspace, Observations, Tape, Workspace};
 use crate::env::{ObsRef, ObsSpec};
 use crate::kernel::Isa;
 use crate::kernel::activation::{Activation, images_to_f32};
 use crate::kernel::buffer::Buffer;
 use crate::kernel::conv2d::Conv2dShape;
 use crate::kernel::gradient::{Gradient, MAX_RANK};
-use serde::{Deserialize, Serialize};
-
-/// The networks there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Net {
-    /// Section 8: images through 16 8x8 filters with stride 4, 32 4x4 filters with stride 2 and 256 units, each with ReLU
-    /// (the network of Mnih et al., 2013). Vectors through 200 units with ReLU (section 9, without its LSTM).
-    Ff,
-}
 
 /// A named group of outputs, for example the policy's logits.
 pub type Head<'a> = Columns<'a>;
@@ -27,12 +18,22 @@ pub type Head<'a> = Columns<'a>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetError {
     /// The image is smaller than a filter.
-    #[error("images of {height}x{width} are too small for the convolutions of net {net:?}; it needs at least 20x20")]
+    #[error("images of {height}x{width} are too small for net {}, which needs {least}x{least} at least", net.entry().name)]
     ImageTooSmall {
         /// Rows of the image.
         height: usize,
         /// Columns of the image.
         width: usize,
+        /// What it needs.
+        least: usize,
+        /// The network asked for.
+        net: Net,
+    },
+    /// The network has no form for such observations.
+    #[error("net {} looks at images, but the environment shows {input}; choose ff or lstm", net.entry().name)]
+    NeedsImages {
+        /// The observations.
+        input: ObsSpec,
         /// The network asked for.
         net: Net,
     },
@@ -56,24 +57,18 @@ impl Network {
         if input.is_empty() {
             return Err(NetError::EmptyObservation(input.clone()));
         }
-        let mut build = Builder { layout: Layout::default(), layers: Vec::new() };
-        match (net, input) {
-            (Net::Ff, &ObsSpec::Image { channels, height, width }) => {
-                if height < 20 || width < 20 {
-                    return Err(NetError::ImageTooSmall { height, width, net });
-                }
-                let (h, w) = build.conv2d("conv1", (height, width, channels), 16, 8, 4);
-                let (h, w) = build.conv2d("conv2", (h, w, 16), 32, 4, 2);
-                build.linear(h * w * 32, 32, &[Columns { name: "fc", outputs: 256 }], Activation::Relu);
-                build.linear(256, 1, heads, Activation::Identity);
-            }
-            (Net::Ff, &ObsSpec::Vector { len }) => {
-                build.linear(len, 1, &[Columns { name: "fc", outputs: 200 }], Activation::Relu);
-                build.linear(200, 1, heads, Activation::Identity);
-            }
+        let Some(architecture) = net.architecture(input) else {
+            return Err(NetError::NeedsImages { input: input.clone(), net });
+        };
+        let least = architecture.smallest_side();
+        if let &ObsSpec::Image { height, width, .. } = input
+            && height.min(width) < least
+        {
+            return Err(NetError::ImageTooSmall { height, width, least, net });
         }
+        let Builder { layout, layers } = Builder::build(&architecture, input, heads);
         let outputs = heads.iter().map(|head| head.outputs).sum();
-        Ok(Network { input: input.clone(), layers: build.layers, layout: build.layout, outputs })
+        Ok(Network { input: input.clone(), layers, layout, outputs })
     }
 
     /// Where the tensors lie in theta.
@@ -86,13 +81,14 @@ impl Network {
         &self.input
     }
 
+    /// Length of its recurrent state; 0 if it has none.
+    pub fn state_len(&self) -> usize {
+        self.layers.iter().map(Layer::state_len).sum()
+    }
+
     /// Memory for the activations of `slots` steps.
     pub fn tape(&self, slots: usize) -> Tape {
-        let layers = self.layers.iter().map(|layer| {
-            let len = layer.output_len();
-            LayerTape { len, y: Buffer::zeros(slots * len) }
-        });
-        Tape { layers: layers.collect(), outputs: self.outputs }
+        Tape { layers: self.layers.iter().map(|layer| layer.tape(slots)).collect(), outputs: self.outputs }
     }
 
     /// Working memory for passes over up to `slots` steps.
@@ -101,11 +97,10 @@ impl Network {
             ObsSpec::Image { .. } => (self.input.len(), self.first_params()),
             ObsSpec::Vector { .. } => (0, 0),
         };
-        let lens = self.layers.iter().map(Layer::output_len);
         Workspace {
             image: Buffer::zeros(image),
-            dy: lens.map(|len| Buffer::zeros(slots * len)).collect(),
-            heads: (self.layers[self.layers.len() - 1].output_len(), self.outputs),
+            layers: self.layers.iter().map(|layer| layer.workspace(slots)).collect(),
+            outputs: self.outputs,
             scratch: Buffer::zeros(self.layers.iter().map(Layer::scratch_len).max().unwrap_or(0)),
             d_first: Buffer::zeros(d_first),
             d_theta: Buffer::zeros(self.layout.len()),
@@ -117,7 +112,8 @@ impl Network {
         self.layers[0].param_ranges()[1].end
     }
 
-    /// `y <- network(obs; theta)`, its activations kept in `slot` of the tape.
+    /// `y <- network(obs; theta)`, its activations kept in `slot` of the tape. A recurrent network reads the state before `slot`
+    /// and leaves that before the next.
     pub fn forward(
         &self,
         isa: Isa,
@@ -128,17 +124,15 @@ impl Network {
         workspace: &mut Workspace,
     ) {
         let x = self.input_of(isa, obs, &mut workspace.image);
-        let range = tape.layers[0].slot(slot);
-        self.layers[0].forward(isa, theta, x, &mut tape.layers[0].y[range]);
+        self.layers[0].forward(isa, theta, x, &mut tape.layers[0], slot);
         for (i, layer) in self.layers.iter().enumerate().skip(1) {
             let [below, above] = neighbours(&mut tape.layers, i);
-            let (x, y) = (below.slot(slot), above.slot(slot));
-            layer.forward(isa, theta, &below.y[x], &mut above.y[y]);
+            layer.forward(isa, theta, below.slot(slot), above, slot);
         }
     }
 
     /// The gradient of the first `n` steps' summed loss, given their dL/dy ([`Workspace::dy`]). `theta`, `obs` and `tape` are
-    /// those of the forward passes.
+    /// those of the forward passes. What came before slot 0 is a constant: backpropagation through time stops there.
     pub fn backward<'a>(
         &self,
         isa: Isa,
@@ -148,30 +142,29 @@ impl Network {
         n: usize,
         workspace: &'a mut Workspace,
     ) -> Gradient<'a> {
-        let Workspace { image, dy, scratch, d_first, d_theta, .. } = workspace;
-        // The one large linear layer's gradient is not written out.
-        let outer = self.layers.iter().position(Layer::has_outer_gradient).filter(|i| *i > 0 && n <= MAX_RANK);
+        let Workspace { image, layers: gradients, scratch, d_first, d_theta, .. } = workspace;
+        // The gradients of the large linear layers are not written out.
+        let is_outer = |i: usize| i > 0 && n <= MAX_RANK && self.layers[i].has_outer_gradient();
         for i in (1..self.layers.len()).rev() {
-            let (layer, below) = (&self.layers[i], &self.layers[i - 1]);
-            let [dx, dy] = neighbours(dy, i);
-            let (x, dy) = (&tape.layers[i - 1].y[..n * below.output_len()], &dy[..n * layer.output_len()]);
-            if outer == Some(i) {
+            let layer = &self.layers[i];
+            layer.backward_state(isa, theta, n, &tape.layers[i], &mut gradients[i]);
+            let [below, above] = neighbours(gradients, i);
+            let (x, dy) = factors(&tape.layers[i - 1], &tape.layers[i], above, n);
+            if is_outer(i) {
                 layer.backward_bias(dy, d_theta);
             } else {
                 layer.backward_params(isa, n, x, dy, d_theta);
             }
-            let dx = &mut dx[..n * below.output_len()];
-            layer.backward_input(isa, theta, n, dy, x, below.activation, scratch, dx);
+            let (x, dx) = (tape.layers[i - 1].first(n), below.first_mut(n));
+            layer.backward_input(isa, theta, n, dy, x, self.layers[i - 1].activation, scratch, dx);
         }
-        self.backward_first(isa, obs, n, &dy[0], (image, d_first), d_theta);
-        match outer {
-            None => Gradient::from(&d_theta[..]),
-            Some(i) => {
-                let (layer, below) = (&self.layers[i], &self.layers[i - 1]);
-                let (x, dy) = (&tape.layers[i - 1].y[..n * below.output_len()], &dy[i][..n * layer.output_len()]);
-                Gradient::with_outer(d_theta, layer.outer(n, x, dy))
-            }
+        self.backward_first(isa, obs, gradients[0].first(n), (image, d_first), d_theta);
+        let (tape, mut gradient) = (&tape.layers, Gradient::from(&d_theta[..]));
+        for i in (0..self.layers.len()).filter(|i| is_outer(*i)) {
+            let (x, dy) = factors(&tape[i - 1], &tape[i], &gradients[i], n);
+            gradient = gradient.with_outer(self.layers[i].outer(n, x, dy));
         }
+        gradient
     }
 
     /// The gradient by the first layer's parameters, whose input are the observations.
@@ -179,19 +172,19 @@ impl Network {
         &self,
         isa: Isa,
         obs: &Observations,
-        n: usize,
         dy: &[f32],
         (image, d_first): (&mut Buffer, &mut Buffer),
         d_theta: &mut [f32],
     ) {
         let first = &self.layers[0];
+        let n = dy.len() / first.output_len();
         if let Some(x) = obs.vectors(n) {
-            return first.backward_params(isa, n, x, &dy[..n * first.output_len()], d_theta);
+            return first.backward_params(isa, n, x, dy, d_theta);
         }
         // Images are kept as bytes, a quarter of the memory, and converted once more here, one at a time.
         let len = self.first_params();
         d_theta[..len].fill(0.0);
-        for (slot, dy) in dy.chunks_exact(first.output_len()).take(n).enumerate() {
+        for (slot, dy) in dy.chunks_exact(first.output_len()).enumerate() {
             let x = self.input_of(isa, obs.get(slot), image);
             first.backward_params(isa, 1, x, dy, d_first);
             d_theta[..len].iter_mut().zip(d_first.iter()).for_each(|(sum, d)| *sum += d);
@@ -217,31 +210,73 @@ fn neighbours<T>(layers: &mut [T], i: usize) -> [&mut T; 2] {
     [&mut below[i - 1], &mut above[0]]
 }
 
+/// What a layer's gradient is the product of over `n` slots: its input, and the gradient by its `W x + b`.
+fn factors<'a>(
+    below: &'a LayerTape,
+    tape: &'a LayerTape,
+    gradients: &'a LayerWorkspace,
+    n: usize,
+) -> (&'a [f32], &'a [f32]) {
+    match (&tape.lstm, &gradients.lstm) {
+        (Some(tape), Some(gradients)) => (tape.xh(n), gradients.d_gates(n)),
+        _ => (below.first(n), gradients.first(n)),
+    }
+}
+
 struct Builder {
     layout: Layout,
     layers: Vec<Layer>,
 }
 
 impl Builder {
-    /// Adds a convolution with ReLU over an image of `(height, width, channels)`; returns the new height and width.
+    fn build(architecture: &Architecture, input: &ObsSpec, heads: &[Head]) -> Self {
+        let mut build = Builder { layout: Layout::default(), layers: Vec::new() };
+        let Architecture { convolutions, units, cells } = *architecture;
+        // (height, width, channel); a vector is an image of one pixel
+        let mut shape = match *input {
+            ObsSpec::Image { channels, height, width } => (height, width, channels),
+            ObsSpec::Vector { len } => (1, 1, len),
+        };
+        for (i, filters) in convolutions.iter().enumerate() {
+            shape = build.conv2d(&format!("conv{}", i + 1), shape, *filters);
+        }
+        let (height, width, channels) = shape;
+        build.linear(height * width * channels, channels, &[Columns { name: "fc", outputs: units }], Activation::Relu);
+        if let Some(cells) = cells {
+            build.lstm("lstm", units, cells);
+        }
+        build.linear(cells.unwrap_or(units), 1, heads, Activation::Identity);
+        build
+    }
+
+    /// Adds a convolution with ReLU over an image of `(height, width, channels)`; returns the new shape.
     fn conv2d(
         &mut self,
         name: &str,
         (in_h, in_w, in_c): (usize, usize, usize),
-        out_c: usize,
-        kernel: usize,
-        stride: usize,
-    ) -> (usize, usize) {
+        Filters { out_c, kernel, stride }: Filters,
+    ) -> (usize, usize, usize) {
         let offsets = self.layout.conv2d(name, kernel, in_c, out_c);
         let shape = Conv2dShape { in_h, in_w, in_c, out_c, kernel, stride };
         self.layers.push(Layer::conv2d(shape, offsets, Activation::Relu));
-        (shape.out_h(), shape.out_w())
+        (shape.out_h(), shape.out_w(), out_c)
     }
 
     fn linear(&mut self, inputs: usize, channels: usize, columns: &[Columns], activation: Activation) {
-        let rows = self.layers.last().map_or(inputs, Layer::output_len);
+        let rows = self.rows_below(inputs);
         let offsets = self.layout.linear(inputs, rows, channels, columns);
         let outputs = columns.iter().map(|c| c.outputs).sum();
         self.layers.push(Layer::linear(rows, outputs, offsets, activation));
+    }
+
+    fn lstm(&mut self, name: &str, inputs: usize, cells: usize) {
+        let rows = self.rows_below(inputs);
+        let offsets = self.layout.lstm(name, inputs, rows, cells);
+        self.layers.push(Layer::lstm(rows, cells, offsets));
+    }
+
+    /// The outputs of the layer below, padding included.
+    fn rows_below(&self, inputs: usize) -> usize {
+        self.layers.last().map_or(inputs, Layer::output_len)
     }
 }

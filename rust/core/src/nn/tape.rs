@@ -1,8 +1,8 @@
 //! One actor's memory of a segment: observations and activations, a slot a step, allocated once.
 
+use super::lstm::{LstmTape, LstmWorkspace};
 use crate::env::{ObsMut, ObsRef, ObsSpec};
 use crate::kernel::buffer::Buffer;
-use std::ops::Range;
 
 /// The observations `s_t .. s_{t_max}` of a segment.
 #[derive(Debug)]
@@ -77,21 +77,62 @@ pub struct Tape {
 /// One layer's outputs, `(slots, len)`.
 #[derive(Debug)]
 pub(super) struct LayerTape {
-    pub(super) len: usize,
-    pub(super) y: Buffer,
+    len: usize,
+    y: Buffer,
+    pub(super) lstm: Option<LstmTape>,
 }
 
 impl LayerTape {
-    pub(super) fn slot(&self, slot: usize) -> Range<usize> {
-        slot * self.len..(slot + 1) * self.len
+    pub(super) fn new(len: usize, slots: usize, lstm: Option<LstmTape>) -> Self {
+        LayerTape { len, y: Buffer::zeros(slots * len), lstm }
+    }
+
+    /// y of one slot.
+    pub(super) fn slot(&self, slot: usize) -> &[f32] {
+        &self.y[slot * self.len..][..self.len]
+    }
+
+    pub(super) fn slot_mut(&mut self, slot: usize) -> (&mut [f32], Option<&mut LstmTape>) {
+        (&mut self.y[slot * self.len..][..self.len], self.lstm.as_mut())
+    }
+
+    /// y of the first `n` slots.
+    pub(super) fn first(&self, n: usize) -> &[f32] {
+        &self.y[..n * self.len]
     }
 }
 
 impl Tape {
     /// The network's output `y` in `slot`, without padding.
     pub fn y(&self, slot: usize) -> &[f32] {
-        let head = &self.layers[self.layers.len() - 1];
-        &head.y[head.slot(slot)][..self.outputs]
+        &self.layers[self.layers.len() - 1].slot(slot)[..self.outputs]
+    }
+
+    /// The recurrent state before `slot` <- `state`: h and c of each layer that has them, `(state_len)`; nothing for a network
+    /// without.
+    ///
+    /// # Panics
+    /// If `state` is shorter than the network's [`super::Network::state_len`].
+    pub fn set_state(&mut self, slot: usize, state: &[f32]) {
+        let mut rest = state;
+        for part in self.layers.iter_mut().filter_map(|layer| layer.lstm.as_mut()).flat_map(|l| l.state_mut(slot)) {
+            let (own, others) = rest.split_at(part.len());
+            part.copy_from_slice(own);
+            rest = others;
+        }
+    }
+
+    /// `state` <- the recurrent state before `slot`, which the pass over the slot before has left, `(state_len)`.
+    ///
+    /// # Panics
+    /// If `state` is shorter than the network's [`super::Network::state_len`].
+    pub fn state_into(&self, slot: usize, state: &mut [f32]) {
+        let mut rest = state;
+        for part in self.layers.iter().filter_map(|layer| layer.lstm.as_ref()).flat_map(|l| l.state(slot)) {
+            let (own, others) = rest.split_at_mut(part.len());
+            own.copy_from_slice(part);
+            rest = others;
+        }
     }
 }
 
@@ -101,10 +142,10 @@ impl Tape {
 pub struct Workspace {
     /// The image being looked at, as f32.
     pub(super) image: Buffer,
-    /// dL/dy of each layer, `(slots, output_len)`.
-    pub(super) dy: Vec<Buffer>,
-    /// Length of a slot of the last layer's dL/dy, and how much of it is not padding.
-    pub(super) heads: (usize, usize),
+    /// Each layer's gradients.
+    pub(super) layers: Vec<LayerWorkspace>,
+    /// Number of outputs of the network.
+    pub(super) outputs: usize,
     /// Working memory of the widest layer.
     pub(super) scratch: Buffer,
     /// The gradient of the first layer's parameters for one image of the batch.
@@ -113,10 +154,34 @@ pub struct Workspace {
     pub(super) d_theta: Buffer,
 }
 
+/// The gradient by one layer's y, `(slots, len)`.
+#[derive(Debug)]
+pub(super) struct LayerWorkspace {
+    len: usize,
+    pub(super) dy: Buffer,
+    pub(super) lstm: Option<LstmWorkspace>,
+}
+
+impl LayerWorkspace {
+    pub(super) fn new(len: usize, slots: usize, lstm: Option<LstmWorkspace>) -> Self {
+        LayerWorkspace { len, dy: Buffer::zeros(slots * len), lstm }
+    }
+
+    /// Of the first `n` slots.
+    pub(super) fn first(&self, n: usize) -> &[f32] {
+        &self.dy[..n * self.len]
+    }
+
+    pub(super) fn first_mut(&mut self, n: usize) -> &mut [f32] {
+        &mut self.dy[..n * self.len]
+    }
+}
+
 impl Workspace {
     /// Where dL/dy of `slot` goes before a backward pass.
     pub fn dy(&mut self, slot: usize) -> &mut [f32] {
-        let (last, (len, outputs)) = (self.dy.len() - 1, self.heads);
-        &mut self.dy[last][slot * len..][..outputs]
+        let last = self.layers.len() - 1;
+        let LayerWorkspace { len, dy, .. } = &mut self.layers[last];
+        &mut dy[slot * *len..][..self.outputs]
     }
 }

@@ -9,6 +9,6 @@ pub mod store;
 pub mod tear;
 
 pub use clock::Clock;
-pub use optimizer::{LocalState, OptimizerConfig, OptimizerKind, SharedOptimizer, clip_scale};
+pub use optimizer::{OptimizerConfig, OptimizerKind, SharedOptimizer, clip_scale};
 pub use store::Store;
 pub use tear::{TearReport, tear_test};

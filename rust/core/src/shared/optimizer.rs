@@ -3,7 +3,8 @@
 //! Every rule is written with separate multiplications and additions, all correctly rounded, so that it gives the same bits
 //! on every instruction set.
 
-use super::store::{Lanes, Native, Slab, Statistic, Update};
+use super::store::{Lanes, Native, Slab, Update};
+use crate::catalogue::Entry;
 use crate::kernel::Isa;
 use crate::kernel::gradient::Gradient;
 use crate::kernel::simd::Simd;
@@ -26,13 +27,30 @@ impl OptimizerKind {
     /// All three.
     pub const ALL: [OptimizerKind; 3] = [Self::MomentumSgd, Self::RmsProp, Self::SharedRmsProp];
 
+    /// As a configuration and a person call it, and where the paper has it.
+    pub const fn entry(self) -> Entry {
+        match self {
+            Self::MomentumSgd => Entry {
+                name: "momentum-sgd",
+                what: "stochastic gradient descent, each actor with its own momentum",
+                paper: "section 7",
+            },
+            Self::RmsProp => Entry {
+                name: "rmsprop",
+                what: "RMSProp, each actor with its own mean squares g",
+                paper: "section 7; equation 1",
+            },
+            Self::SharedRmsProp => Entry {
+                name: "shared-rmsprop",
+                what: "RMSProp, one row of mean squares g for all actors",
+                paper: "section 7; equation 1",
+            },
+        }
+    }
+
     /// `momentum-sgd`, `rmsprop` or `shared-rmsprop`.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::MomentumSgd => "momentum-sgd",
-            Self::RmsProp => "rmsprop",
-            Self::SharedRmsProp => "shared-rmsprop",
-        }
+        self.entry().name
     }
 }
 
@@ -88,94 +106,82 @@ impl OptimizerConfig {
 /// The optimizer that a run's actor-learners share, touching shared memory as this build prefers.
 pub type SharedOptimizer = AsyncOptimizer<Native>;
 
-/// What all actor-learners share of the optimizer: its coefficients and, for shared RMSProp, `g`.
+/// The optimizer of a run: its coefficients, and its statistics (momentum `m` or mean squares `g`), `(parameters)` each.
+///
+/// Every statistic lies in a store, also those that only one actor-learner touches: a checkpoint reads them while it goes on.
 #[derive(Debug)]
 pub struct AsyncOptimizer<L: Lanes> {
     config: OptimizerConfig,
-    len: usize,
-    g: Option<Slab<L>>,
-}
-
-/// What one actor-learner keeps to itself of the optimizer: its momentum `m` or its mean squares `g`, `(parameters)`;
-/// nothing for shared RMSProp.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LocalState(Vec<f32>);
-
-impl LocalState {
-    /// The state that a checkpoint kept.
-    pub fn from_slice(values: &[f32]) -> LocalState {
-        LocalState(values.to_vec())
-    }
-
-    /// `m` or `g`, for a checkpoint; empty for shared RMSProp.
-    pub fn as_slice(&self) -> &[f32] {
-        &self.0
-    }
+    /// One for each actor-learner, or one for all of them.
+    statistics: Vec<Slab<L>>,
 }
 
 impl<L: Lanes> AsyncOptimizer<L> {
-    /// An optimizer of `len` parameters whose statistics are zero.
+    /// An optimizer of `len` parameters for `actors` actor-learners whose statistics are zero.
     ///
     /// # Panics
     /// If the config does not pass [`OptimizerConfig::validate`], or as [`Slab::zeros`].
-    pub fn new(config: OptimizerConfig, len: usize) -> Self {
+    pub fn new(config: OptimizerConfig, len: usize, actors: usize) -> Self {
         config.validate().unwrap_or_else(|problem| panic!("{problem}"));
-        let g = (config.kind == OptimizerKind::SharedRmsProp).then(|| Slab::zeros(len));
-        AsyncOptimizer { config, len, g }
+        let rows = if config.kind == OptimizerKind::SharedRmsProp { 1 } else { actors };
+        AsyncOptimizer { config, statistics: (0..rows).map(|_| Slab::zeros(len)).collect() }
     }
 
-    /// The state a new actor-learner begins with.
-    pub fn local_state(&self) -> LocalState {
-        LocalState(vec![0.0; if self.g.is_some() { 0 } else { self.len }])
-    }
-
-    /// The shared mean squares, `(parameters)`; `None` unless this is shared RMSProp.
-    pub fn g(&self) -> Option<&Slab<L>> {
-        self.g.as_ref()
+    /// The statistics and their names: `g` for shared RMSProp, `g.actor<i>` for RMSProp, `m.actor<i>` for momentum SGD.
+    pub fn statistics(&self) -> impl Iterator<Item = (String, &Slab<L>)> {
+        let kind = self.config.kind;
+        self.statistics.iter().enumerate().map(move |(actor, statistic)| {
+            let name = match kind {
+                OptimizerKind::SharedRmsProp => "g".into(),
+                OptimizerKind::RmsProp => format!("g.actor{actor}"),
+                OptimizerKind::MomentumSgd => format!("m.actor{actor}"),
+            };
+            (name, statistic)
+        })
     }
 
     /// "Perform asynchronous update of theta using d_theta" (Algorithms 1, S2 and S3), without locks.
     ///
-    /// `local`: the calling thread's own state; `theta`, `d_theta`: `(parameters)`; `scale` multiplies the gradient first
+    /// `actor`: who calls; `theta`, `d_theta`: `(parameters)`; `scale` multiplies the gradient first
     /// (see [`clip_scale`]); `lr` is eta.
     ///
     /// # Panics
-    /// If the lengths differ.
+    /// If the lengths differ, or `actor` is none of the actor-learners.
     pub fn apply<'a>(
         &self,
         isa: Isa,
-        local: &mut LocalState,
+        actor: usize,
         theta: &Slab<L>,
         d_theta: impl Into<Gradient<'a>>,
         scale: f32,
         lr: f32,
     ) {
-        self.pass(isa, local, theta, d_theta.into(), scale, lr, None);
+        self.pass(isa, actor, theta, d_theta.into(), scale, lr, None);
     }
 
     /// As [`AsyncOptimizer::apply`], and `theta' <- theta` in the same pass over memory. `theta_local`: `(parameters)`
     ///
     /// # Panics
-    /// If the lengths differ.
+    /// As [`AsyncOptimizer::apply`].
     #[allow(clippy::too_many_arguments, reason = "apply and where theta' is")]
     pub fn apply_and_read(
         &self,
         isa: Isa,
-        local: &mut LocalState,
+        actor: usize,
         theta: &Slab<L>,
         d_theta: Gradient<'_>,
         scale: f32,
         lr: f32,
         theta_local: &mut [f32],
     ) {
-        self.pass(isa, local, theta, d_theta, scale, lr, Some(theta_local));
+        self.pass(isa, actor, theta, d_theta, scale, lr, Some(theta_local));
     }
 
     #[allow(clippy::too_many_arguments, reason = "the two functions above")]
     fn pass(
         &self,
         isa: Isa,
-        local: &mut LocalState,
+        actor: usize,
         theta: &Slab<L>,
         d_theta: Gradient<'_>,
         scale: f32,
@@ -183,9 +189,9 @@ impl<L: Lanes> AsyncOptimizer<L> {
         copy: Option<&mut [f32]>,
     ) {
         let OptimizerConfig { kind, decay: alpha, eps } = self.config;
-        let statistic = match &self.g {
-            Some(g) => Statistic::Shared(g),
-            None => Statistic::Private(&mut local.0),
+        let statistic = match kind {
+            OptimizerKind::SharedRmsProp => &self.statistics[0],
+            OptimizerKind::RmsProp | OptimizerKind::MomentumSgd => &self.statistics[actor],
         };
         match kind {
             OptimizerKind::MomentumSgd => {

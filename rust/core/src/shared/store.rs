@@ -40,14 +40,6 @@ pub trait Update: Copy {
     }
 }
 
-/// Where the optimizer's statistic lives; as long as theta.
-pub enum Statistic<'a, L: Lanes> {
-    /// With one actor-learner.
-    Private(&'a mut [f32]),
-    /// With all of them, updated without locks like theta itself.
-    Shared(&'a Slab<L>),
-}
-
 impl<L: Lanes> Slab<L> {
     /// `len` zeros.
     ///
@@ -110,19 +102,12 @@ impl<L: Lanes> Slab<L> {
     pub fn update<U: Update>(
         &self,
         isa: Isa,
-        statistic: Statistic<'_, L>,
+        statistic: &Self,
         d_theta: Gradient<'_>,
         rule: U,
         copy: Option<&mut [f32]>,
     ) {
-        match statistic {
-            Statistic::Private(statistic) => {
-                dispatch(isa, Updating { theta: self.view(), statistic, d_theta, rule, copy })
-            }
-            Statistic::Shared(statistic) => {
-                dispatch(isa, Updating { theta: self.view(), statistic: statistic.view(), d_theta, rule, copy })
-            }
-        }
+        dispatch(isa, Updating { theta: self.view(), statistic: statistic.view(), d_theta, rule, copy });
     }
 
     fn view(&self) -> View<'_, L> {
@@ -231,15 +216,15 @@ impl<F: Source, T: Sink> Kernel for Copying<F, T> {
     }
 }
 
-struct Updating<'a, L: Lanes, T, U> {
+struct Updating<'a, L: Lanes, U> {
     theta: View<'a, L>,
-    statistic: T,
+    statistic: View<'a, L>,
     d_theta: Gradient<'a>,
     rule: U,
     copy: Option<&'a mut [f32]>,
 }
 
-impl<L: Lanes, T: Sink, U: Update> Kernel for Updating<'_, L, T, U> {
+impl<L: Lanes, U: Update> Kernel for Updating<'_, L, U> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
@@ -257,13 +242,12 @@ impl<L: Lanes, T: Sink, U: Update> Kernel for Updating<'_, L, T, U> {
                 unsafe { self.step(simd, i, dense.load(simd, i)) };
             }
         }
-        if let Some(outer) = self.d_theta.outer().copied() {
-            self.outer(simd, &outer);
-        }
+        let d_theta = self.d_theta;
+        d_theta.outers().for_each(|outer| self.outer(simd, outer));
     }
 }
 
-impl<L: Lanes, T: Sink, U: Update> Updating<'_, L, T, U> {
+impl<L: Lanes, U: Update> Updating<'_, L, U> {
     /// # Safety
     /// The vector that starts at `i` lies in all rows.
     #[inline(always)]

@@ -11,7 +11,7 @@ use crate::nn::{Network, Observations};
 use crate::rl::returns::lambda_returns;
 use crate::rl::{ActorRng, Algorithm, Bootstrap, Loss};
 use crate::shared::clock::{Clock, crossed};
-use crate::shared::optimizer::{LocalState, SharedOptimizer, clip_scale};
+use crate::shared::optimizer::{SharedOptimizer, clip_scale};
 use crate::shared::store::Store;
 use rand::RngExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -26,7 +26,7 @@ pub struct Shared {
     pub theta: Store,
     /// theta_target, where the method bootstraps from it.
     pub theta_target: Option<Store>,
-    /// The optimizer, with g if that is shared.
+    /// The optimizer, with its statistics.
     pub optimizer: SharedOptimizer,
     /// T
     pub clock: Clock,
@@ -64,11 +64,12 @@ pub struct ActorLearner<'a, A, E> {
     algo: Box<dyn Algorithm<A>>,
     env: E,
     rng: ActorRng,
-    optimizer: LocalState,
     /// a_t of the segment.
     actions: Vec<A>,
-    /// The last observation of a segment is the first of the next.
+    /// The last observation of a segment is the first of the next ...
     s_t: Observations,
+    /// ... and so is the recurrent state before it; 0 where an episode begins.
+    state: Vec<f32>,
     /// Sarsa's a': chosen for the bootstrap of one segment, taken first in the next.
     carried: Option<A>,
     /// Whether `s_t` is in an episode.
@@ -110,9 +111,9 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
             algo: actor.algo,
             env: actor.env,
             rng: actor.rng,
-            optimizer: shared.optimizer.local_state(),
             actions: Vec::with_capacity(config.t_max),
             s_t: Observations::new(net.input(), 1),
+            state: vec![0.0; net.state_len()],
             carried: None,
             started: false,
             steps: 0,
@@ -165,6 +166,7 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         }
         self.started = end == End::No;
         self.s_t.copy(0, &memory.obs, self.actions.len());
+        memory.tape.state_into(self.actions.len(), &mut self.state);
         Ok(())
     }
 
@@ -178,14 +180,18 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         updates
     }
 
-    /// Puts s_t into slot 0: the state the last segment ended in, or the first of a new episode.
+    /// Puts s_t and the recurrent state into slot 0: where the last segment ended, or a new episode begins. That a lost life ends
+    /// the episode for learning holds here too: the network forgets.
     fn begin(&mut self, memory: &mut SegmentMemory) -> Result<(), TrainError> {
         self.actions.clear();
         memory.rewards.clear();
         if self.started {
             memory.obs.copy(0, &self.s_t, 0);
+            memory.tape.set_state(0, &self.state);
             return Ok(());
         }
+        self.state.fill(0.0);
+        memory.tape.set_state(0, &self.state);
         // The environment is seeded once, by the actor's own stream; later episodes continue it.
         let seed = (self.steps == 0).then(|| u64::from(self.rng.random::<u32>() >> 1));
         self.carried = None;
@@ -235,7 +241,8 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
             let next = self.actions.get(t + 1).copied().or(self.carried);
             v_next[t] = match (target.as_mut(), self.algo.bootstrap()) {
                 (Some(target), Bootstrap::Target) => {
-                    self.algo.value(target.y(isa, net, obs.get(t + 1), workspace), next)
+                    tape.state_into(t + 1, &mut self.state);
+                    self.algo.value(target.y(isa, net, obs.get(t + 1), &self.state, workspace), next)
                 }
                 _ => self.algo.value(tape.y(t + 1), next),
             };
@@ -268,7 +275,7 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         let scale = clip_scale(norm, config.max_grad_norm);
         let lr = annealed_lr(config.lr, shared.clock.now(), config.total_steps);
         stats.timed(Stat::UpdateSecs, || {
-            shared.optimizer.apply_and_read(self.isa, &mut self.optimizer, &shared.theta, d_theta, scale, lr, theta)
+            shared.optimizer.apply_and_read(self.isa, self.actor, &shared.theta, d_theta, scale, lr, theta)
         });
         let updates = shared.updates.fetch_add(1, Relaxed);
         *read_at = Some(updates + 1);

@@ -212,7 +212,6 @@ pub fn bench_network(setup: &Setup) -> NetworkCost {
     let mut theta = Buffer::zeros(shared.theta.len());
     let mut workspace = net.workspace(t_max);
     let (mut obs, mut tape) = (Observations::new(net.input(), t_max), net.tape(t_max));
-    let mut local = shared.optimizer.local_state();
     for t in 0..t_max {
         match obs.get_mut(t) {
             ObsMut::Image(bytes) => rng.fill(bytes),
@@ -231,7 +230,7 @@ pub fn bench_network(setup: &Setup) -> NetworkCost {
         let start = Instant::now();
         let d_theta = net.backward(*isa, &theta, &obs, &tape, t_max, &mut workspace);
         let scale = clip_scale(d_theta.sum_of_squares(*isa).sqrt(), config.max_grad_norm);
-        shared.optimizer.apply_and_read(*isa, &mut local, &shared.theta, d_theta, scale, 1e-6, &mut theta);
+        shared.optimizer.apply_and_read(*isa, 0, &shared.theta, d_theta, scale, 1e-6, &mut theta);
         update.push(start.elapsed().as_secs_f64() * 1e6);
     }
     NetworkCost { forward_us: median(forward), update_us: median(update) }

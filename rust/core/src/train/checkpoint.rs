@@ -1,7 +1,8 @@
 //! Checkpoints: safetensors files that survive a power cut, readable by anything and executed by nothing.
 //!
-//! `theta.<layer>.weight` and so on in canonical order, `g.<layer>.weight` for RMSProp's shared g, `theta_target.<...>` where
-//! there is one; scalars as string metadata.
+//! `theta.<layer>.weight` and so on in canonical order, `theta_target.<...>` where there is one, and the optimizer's statistics under
+//! their names: `g.<...>` for shared RMSProp, `g.actor0.<...>` or `m.actor0.<...>` where each actor has its own. Scalars are string
+//! metadata.
 
 use super::config::{Algo, TrainConfig};
 use super::error::TrainError;
@@ -54,25 +55,24 @@ pub struct Checkpoint {
     pub meta: CheckpointMeta,
     /// theta
     pub theta: Vec<f32>,
-    /// Shared RMSProp's g.
-    pub g: Option<Vec<f32>>,
     /// theta_target
     pub theta_target: Option<Vec<f32>>,
+    /// The optimizer's statistics, each under its name.
+    pub statistics: Vec<(String, Vec<f32>)>,
 }
 
-/// The groups of tensors, each laid out as theta.
+/// The groups of tensors, each laid out as theta; the others are the optimizer's.
 const THETA: &str = "theta";
-const G: &str = "g";
 const THETA_TARGET: &str = "theta_target";
 
 impl Checkpoint {
     /// The file's bytes.
     fn to_bytes(&self, net: &Network) -> Result<Vec<u8>, String> {
-        let groups = [(THETA, Some(&self.theta)), (G, self.g.as_ref()), (THETA_TARGET, self.theta_target.as_ref())];
+        let target = self.theta_target.iter().map(|values| (THETA_TARGET, values));
+        let statistics = self.statistics.iter().map(|(name, values)| (name.as_str(), values));
         let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-        for (group, values) in groups {
-            for (param, values) in net.layout().params.iter().zip(std::iter::repeat(values)) {
-                let Some(values) = values else { continue };
+        for (group, values) in [(THETA, &self.theta)].into_iter().chain(target).chain(statistics) {
+            for param in &net.layout().params {
                 let bytes = param.export(values).iter().flat_map(|x| x.to_le_bytes()).collect();
                 tensors.push((format!("{group}.{}", param.name), param.shape.clone(), bytes));
             }
@@ -89,9 +89,10 @@ impl Checkpoint {
 
     /// Writes the checkpoint to each of `paths` in turn: a temporary file, fsync, rename, fsync of the folder.
     pub fn save(&self, net: &Network, paths: &[PathBuf]) -> Result<(), TrainError> {
+        let Some(first) = paths.first() else { return Ok(()) };
+        let unusable = |reason| TrainError::Checkpoint { path: first.clone(), reason };
+        let bytes = self.to_bytes(net).map_err(unusable)?;
         for path in paths {
-            let unusable = |reason| TrainError::Checkpoint { path: path.clone(), reason };
-            let bytes = self.to_bytes(net).map_err(unusable)?;
             write_atomically(path, &bytes).map_err(TrainError::io("write", path))?;
         }
         Ok(())
@@ -103,14 +104,18 @@ impl Checkpoint {
         let bytes = std::fs::read(path).map_err(|e| unusable(format!("it cannot be read ({e})")))?;
         let meta = parse_meta(&bytes).map_err(unusable)?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| unusable(damaged(e)))?;
-        let has = |group: &str| file.names().iter().any(|name| name.starts_with(&format!("{group}.")));
-        let group = |group: &str| read_group(&file, group, net).map_err(unusable);
-        Ok(Checkpoint {
-            meta,
-            theta: group(THETA)?,
-            g: has(G).then(|| group(G)).transpose()?,
-            theta_target: has(THETA_TARGET).then(|| group(THETA_TARGET)).transpose()?,
-        })
+        let (mut theta_target, mut statistics) = (None, Vec::new());
+        let first_param = net.layout().params.first().map_or("", |param| &param.name);
+        for name in file.names() {
+            let Some(group) = name.strip_suffix(first_param).and_then(|name| name.strip_suffix('.')) else { continue };
+            match group {
+                THETA => (),
+                THETA_TARGET => theta_target = Some(read_group(&file, group, net).map_err(unusable)?),
+                _ => statistics.push((group.to_owned(), read_group(&file, group, net).map_err(unusable)?)),
+            }
+        }
+        let theta = read_group(&file, THETA, net).map_err(unusable)?;
+        Ok(Checkpoint { meta, theta, theta_target, statistics })
     }
 }
 
@@ -230,7 +235,7 @@ impl CheckpointMeta {
         let differs = if self.algo != config.algo {
             format!("it is of algo {}, this run has {}", self.algo.name(), config.algo.name())
         } else if self.net != config.net {
-            format!("it is of net {:?}, this run has {:?}", self.net, config.net)
+            format!("it is of net {}, this run has {}", self.net.entry().name, config.net.entry().name)
         } else if self.env_spec != *env {
             let describe = |spec: &EnvSpec| format!("{} and {} actions", spec.obs, spec.num_actions);
             format!(

@@ -1,6 +1,7 @@
 //! A complete description of a run. There are no defaults here: they live in `python/a3crs/config.py` alone.
 
 use super::error::TrainError;
+use crate::catalogue::Entry;
 use crate::env::EnvSpec;
 use crate::nn::{Head, Net, Network};
 use crate::rl::{A3c, ActorRng, Algorithm, Exploration, ValueBased};
@@ -22,14 +23,37 @@ pub enum Algo {
 }
 
 impl Algo {
-    /// As the configuration spells it.
-    pub fn name(self) -> &'static str {
+    /// All of them.
+    pub const ALL: [Algo; 4] = [Algo::A3c, Algo::OneStepQ, Algo::OneStepSarsa, Algo::NStepQ];
+
+    /// As a configuration and a person call it, and where the paper has it.
+    pub const fn entry(self) -> Entry {
         match self {
-            Algo::A3c => "a3c",
-            Algo::OneStepQ => "one-step-q",
-            Algo::OneStepSarsa => "one-step-sarsa",
-            Algo::NStepQ => "n-step-q",
+            Algo::A3c => {
+                Entry { name: "a3c", what: "asynchronous advantage actor-critic", paper: "section 4, Algorithm S3" }
+            }
+            Algo::OneStepQ => {
+                Entry { name: "one-step-q", what: "asynchronous one-step Q-learning", paper: "section 4, Algorithm 1" }
+            }
+            Algo::OneStepSarsa => Entry {
+                name: "one-step-sarsa",
+                what: "asynchronous one-step Sarsa, on the action really taken next",
+                paper: "section 4",
+            },
+            Algo::NStepQ => {
+                Entry { name: "n-step-q", what: "asynchronous n-step Q-learning", paper: "section 4, Algorithm S2" }
+            }
         }
+    }
+
+    /// Whether y holds a policy, and not only values of actions.
+    pub const fn has_policy(self) -> bool {
+        matches!(self, Algo::A3c)
+    }
+
+    /// As the configuration spells it.
+    pub const fn name(self) -> &'static str {
+        self.entry().name
     }
 }
 
@@ -65,7 +89,9 @@ pub struct TrainConfig {
     pub value_coef: f32,
     /// eta at T = 0; falls linearly to 0 at T_max.
     pub lr: f32,
-    /// alpha of RMSProp, or of momentum SGD.
+    /// alpha of momentum SGD.
+    pub momentum: f32,
+    /// alpha of RMSProp.
     pub rms_decay: f32,
     /// RMSProp's epsilon, inside the square root.
     pub rms_eps: f32,
@@ -110,7 +136,11 @@ impl TrainConfig {
 
     /// The optimizer's part.
     pub fn optimizer_config(&self) -> OptimizerConfig {
-        OptimizerConfig { kind: self.optimizer, decay: self.rms_decay, eps: self.rms_eps }
+        let decay = match self.optimizer {
+            OptimizerKind::MomentumSgd => self.momentum,
+            OptimizerKind::RmsProp | OptimizerKind::SharedRmsProp => self.rms_decay,
+        };
+        OptimizerConfig { kind: self.optimizer, decay, eps: self.rms_eps }
     }
 
     /// Refuses numbers with which nothing could run.

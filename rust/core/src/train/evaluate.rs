@@ -103,13 +103,16 @@ struct Player<'a> {
     env: BoxEnv<usize>,
     obs: Observations,
     tape: Tape,
+    /// The recurrent state: the evaluation's own, 0 at the start of an episode.
+    state: Vec<f32>,
     workspace: Workspace,
 }
 
 impl<'a> Player<'a> {
     fn new(setup: &'a Setup, theta: &'a [f32], env: BoxEnv<usize>) -> Self {
         let (obs, tape) = (Observations::new(setup.net.input(), 1), setup.net.tape(1));
-        Player { setup, theta, env, obs, tape, workspace: setup.net.workspace(1) }
+        let (state, workspace) = (vec![0.0; setup.net.state_len()], setup.net.workspace(1));
+        Player { setup, theta, env, obs, tape, state, workspace }
     }
 
     /// One whole episode; none if it was stopped.
@@ -118,7 +121,9 @@ impl<'a> Player<'a> {
         let mut rng = ActorRng::seed_from_u64(seed);
         let algo = config.algorithm(&mut rng);
         self.env.reset(Some(seed & 0x7fff_ffff), self.obs.get_mut(0))?;
+        self.state.fill(0.0);
         while !stop.load(Relaxed) {
+            self.tape.set_state(0, &self.state);
             net.forward(*isa, self.theta, self.obs.get(0), &mut self.tape, 0, &mut self.workspace);
             let y = self.tape.y(0);
             // Evaluated at the end of training: exploration is annealed.
@@ -127,8 +132,10 @@ impl<'a> Player<'a> {
             if let Some(episode) = step.episode {
                 return Ok(Some(episode));
             }
+            self.tape.state_into(1, &mut self.state);
             if step.end != End::No {
                 self.env.reset(None, self.obs.get_mut(0))?;
+                self.state.fill(0.0);
             }
         }
         Ok(None)

@@ -52,7 +52,7 @@ pub struct ProgressRow {
     pub return_best_100: Option<f64>,
     /// Mean length of the last 100 episodes, in steps.
     pub length_mean_100: Option<f64>,
-    /// Mean entropy of pi, in nats.
+    /// Mean entropy of pi, in nats; null where the method has no policy.
     pub entropy: Option<f64>,
     /// Mean value loss of a step.
     pub value_loss: Option<f64>,
@@ -83,15 +83,17 @@ pub struct ProgressRow {
 }
 
 impl ProgressRow {
-    /// Fills in what a meter read.
-    pub fn measure(&mut self, reading: &Reading) {
+    /// Fills in what a meter read; a method without a policy has no entropy and no policy loss.
+    pub fn measure(&mut self, reading: &Reading, has_policy: bool) {
         let ratio = |stat, by| match reading.totals.get(by) {
             0.0 => None,
             n => Some(reading.totals.get(stat) / n),
         };
-        self.entropy = ratio(Stat::Entropy, Stat::Steps);
+        if has_policy {
+            self.entropy = ratio(Stat::Entropy, Stat::Steps);
+            self.policy_loss = ratio(Stat::PolicyLoss, Stat::Steps);
+        }
         self.value_loss = ratio(Stat::ValueLoss, Stat::Steps);
-        self.policy_loss = ratio(Stat::PolicyLoss, Stat::Steps);
         self.grad_norm = ratio(Stat::GradNorm, Stat::Updates);
         self.clipped_share = ratio(Stat::ClippedUpdates, Stat::Updates);
         self.staleness = ratio(Stat::Staleness, Stat::Updates);

@@ -94,7 +94,7 @@ impl Setup {
         Shared {
             theta_target: with_target.then(|| Store::from_slice(&theta)),
             theta: Store::from_slice(&theta),
-            optimizer: SharedOptimizer::new(self.config.optimizer_config(), theta.len()),
+            optimizer: SharedOptimizer::new(self.config.optimizer_config(), theta.len(), self.config.actors),
             clock: Clock::at(0),
             updates: AtomicU64::new(0),
             target_refreshes: AtomicU64::new(0),
@@ -107,10 +107,11 @@ impl Setup {
     pub fn restored(&self, checkpoint: &Checkpoint) -> Shared {
         let shared = self.shared();
         shared.theta.write_from(self.isa, &checkpoint.theta);
-        for (store, values) in
-            [(shared.optimizer.g(), &checkpoint.g), (shared.theta_target.as_ref(), &checkpoint.theta_target)]
-        {
-            if let (Some(store), Some(values)) = (store, values) {
+        if let (Some(store), Some(values)) = (&shared.theta_target, &checkpoint.theta_target) {
+            store.write_from(self.isa, values);
+        }
+        for (name, store) in shared.optimizer.statistics() {
+            if let Some((_, values)) = checkpoint.statistics.iter().find(|(kept, _)| *kept == name) {
                 store.write_from(self.isa, values);
             }
         }
@@ -326,7 +327,7 @@ impl<'a> Supervisor<'a> {
             share_waiting: 0.0,
             rss_mb: rss_mb(),
         };
-        row.measure(&reading);
+        row.measure(&reading, config.algo.has_policy());
         row
     }
 
@@ -359,8 +360,9 @@ impl<'a> Supervisor<'a> {
             best_return_mean_100: self.best_return_mean_100,
             ..self.before.clone()
         };
-        let (g, theta_target) = (self.shared.optimizer.g().map(read), self.shared.theta_target.as_ref().map(read));
-        let checkpoint = Checkpoint { meta, theta, g, theta_target };
+        let theta_target = self.shared.theta_target.as_ref().map(read);
+        let statistics = self.shared.optimizer.statistics().map(|(name, store)| (name, read(store))).collect();
+        let checkpoint = Checkpoint { meta, theta, theta_target, statistics };
         self.checkpoints.save(&checkpoint, &self.setup.net, is_best, self.setup.config.keep_checkpoints)?;
         self.episode_log.sync()?;
         self.progress_log.sync()

@@ -54,8 +54,10 @@ impl TargetMemory {
         }
     }
 
-    /// `y` of `obs` under theta_target.
-    pub fn y(&mut self, isa: Isa, net: &Network, obs: ObsRef<'_>, workspace: &mut Workspace) -> &[f32] {
+    /// `y` of `obs` under theta_target. The recurrent `state` before it is the one theta' has come to: theta_target has not seen
+    /// the episode.
+    pub fn y(&mut self, isa: Isa, net: &Network, obs: ObsRef<'_>, state: &[f32], workspace: &mut Workspace) -> &[f32] {
+        self.tape.set_state(0, state);
         net.forward(isa, &self.theta, obs, &mut self.tape, 0, workspace);
         self.tape.y(0)
     }

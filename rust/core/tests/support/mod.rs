@@ -37,6 +37,7 @@ pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
         entropy_beta: 0.01,
         value_coef: 0.5,
         lr,
+        momentum: 0.9,
         rms_decay: 0.99,
         rms_eps: 0.1,
         max_grad_norm: 40.0,

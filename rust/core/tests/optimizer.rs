@@ -1,0 +1,184 @@
+//! The three optimizers against their formulas, one thread at a time.
+
+use a3crs_core::kernel::Isa;
+use a3crs_core::kernel::gradient::{Gradient, Outer};
+use a3crs_core::shared::store::Native;
+use a3crs_core::shared::{OptimizerConfig, OptimizerKind, SharedOptimizer, Store, clip_scale};
+use support::store::{LEN, config, noise, statistic_of, ten_updates, values};
+
+mod support {
+    pub mod store;
+}
+
+#[test]
+fn each_optimizer_follows_the_papers_formula() {
+    let (alpha, eps, scale) = (f64::from(0.99_f32), f64::from(0.1_f32), 0.5);
+    for kind in OptimizerKind::ALL {
+        let (mut theta, mut statistic): (Vec<f64>, _) = (noise(99).iter().map(|&x| x.into()).collect(), vec![0.0; LEN]);
+        for step in 1..=10 {
+            let eta = 1e-2 / step as f64;
+            for ((theta, s), d_theta) in theta.iter_mut().zip(&mut statistic).zip(noise(step)) {
+                let d = scale * f64::from(d_theta);
+                if kind == OptimizerKind::MomentumSgd {
+                    *s = alpha * *s + (1.0 - alpha) * d;
+                    *theta -= eta * *s;
+                } else {
+                    *s = alpha * *s + (1.0 - alpha) * d * d;
+                    *theta -= eta * d / (*s + eps).sqrt();
+                }
+            }
+        }
+        let (theta_32, statistic_32) = ten_updates::<Native>(kind, Isa::available()[0]);
+        for (got, want) in theta_32.iter().zip(&theta).chain(statistic_32.iter().zip(&statistic)) {
+            assert!((f64::from(*got) - want).abs() < 1e-6, "{}: {got} instead of {want}", kind.name());
+        }
+    }
+}
+
+#[test]
+fn eps_is_added_inside_the_square_root() {
+    let optimizer = SharedOptimizer::new(config(OptimizerKind::SharedRmsProp), 16, 1);
+    let theta = Store::zeros(16);
+    optimizer.apply(Isa::available()[0], 0, &theta, &[0.01; 16], 1.0, 1.0);
+    // Inside: 0.01 / sqrt(1e-6 + 0.1) = 0.0316; outside it would be 0.01 / (sqrt(1e-6) + 0.1) = 0.099.
+    let step = -values(&theta)[0];
+    assert!((step - 0.031_622_62).abs() < 1e-6, "the step was {step}");
+}
+
+#[test]
+fn with_one_thread_shared_rmsprop_is_rmsprop() {
+    let isa = Isa::available()[0];
+    let (shared, own) = (OptimizerKind::SharedRmsProp, OptimizerKind::RmsProp);
+    assert_eq!(ten_updates::<Native>(shared, isa), ten_updates::<Native>(own, isa));
+}
+
+#[test]
+fn a_second_thread_continues_the_shared_mean_squares_but_begins_its_own() {
+    let isa = Isa::available()[0];
+    let g_of_the_second = |kind| {
+        let (optimizer, theta) = (SharedOptimizer::new(config(kind), 16, 2), Store::zeros(16));
+        optimizer.apply(isa, 0, &theta, &[1.0; 16], 1.0, 0.0);
+        optimizer.apply(isa, 1, &theta, &[0.0; 16], 1.0, 0.0);
+        values(optimizer.statistics().last().unwrap().1)[0]
+    };
+    assert!((g_of_the_second(OptimizerKind::SharedRmsProp) - 0.99 * 0.01).abs() < 1e-7);
+    assert_eq!(g_of_the_second(OptimizerKind::RmsProp), 0.0);
+}
+
+#[test]
+fn each_momentum_is_touched_by_its_own_actor_alone() {
+    let (optimizer, theta) = (SharedOptimizer::new(config(OptimizerKind::MomentumSgd), LEN, 3), Store::zeros(LEN));
+    optimizer.apply(Isa::available()[0], 1, &theta, &noise(1), 1.0, 0.1);
+    let touched = |actor| statistic_of(&optimizer, actor).iter().any(|&m| m != 0.0);
+    assert_eq!([0, 1, 2].map(touched), [false, true, false]);
+    let names: Vec<String> = optimizer.statistics().map(|(name, _)| name).collect();
+    assert_eq!(names, ["m.actor0", "m.actor1", "m.actor2"]);
+}
+
+#[test]
+fn gradients_are_scaled_down_to_the_norm_and_never_up() {
+    assert_eq!(clip_scale(80.0, 40.0), 0.5);
+    assert_eq!(clip_scale(39.0, 40.0), 1.0);
+    assert_eq!(clip_scale(0.0, 40.0), 1.0);
+    assert_eq!(clip_scale(1e9, 0.0), 1.0, "0 means no clipping");
+}
+
+#[test]
+#[should_panic(expected = "the gradient has 32 values, but the parameters are 16")]
+fn a_gradient_of_another_length_is_refused() {
+    let optimizer = SharedOptimizer::new(config(OptimizerKind::SharedRmsProp), 16, 1);
+    optimizer.apply(Isa::available()[0], 0, &Store::zeros(16), &[0.0; 32], 1.0, 0.1);
+}
+
+#[test]
+#[should_panic(expected = "the optimizer's state has 32 values, but the parameters are 16")]
+fn an_optimizer_of_another_network_is_refused() {
+    let optimizer = SharedOptimizer::new(config(OptimizerKind::RmsProp), 32, 1);
+    optimizer.apply(Isa::available()[0], 0, &Store::zeros(16), &[0.0; 16], 1.0, 0.1);
+}
+
+#[test]
+fn optimizers_and_their_configs_are_read_by_name() {
+    for kind in OptimizerKind::ALL {
+        assert_eq!(kind.name().parse(), Ok(kind));
+        let text = serde_json::to_string(&config(kind)).unwrap();
+        assert!(text.contains(&format!("\"{}\"", kind.name())), "{text}");
+        assert_eq!(serde_json::from_str::<OptimizerConfig>(&text).unwrap(), config(kind));
+    }
+    let message = "adam".parse::<OptimizerKind>().unwrap_err();
+    assert!(message.contains("adam") && message.contains("shared-rmsprop"), "{message}");
+}
+
+#[test]
+fn coefficients_outside_their_range_are_refused() {
+    let good = config(OptimizerKind::RmsProp);
+    assert_eq!(good.validate(), Ok(()));
+    for (decay, eps) in [(1.0, 0.1), (-0.1, 0.1), (f32::NAN, 0.1), (0.99, 0.0), (0.99, f32::NAN)] {
+        assert!(OptimizerConfig { decay, eps, ..good }.validate().is_err(), "decay {decay}, eps {eps}");
+    }
+    assert_eq!(OptimizerConfig { eps: 0.0, ..config(OptimizerKind::MomentumSgd) }.validate(), Ok(()));
+}
+
+/// A gradient over 16 + 6 x 32 + 16 parameters whose middle is an outer product of rank 2; rows 1 and 4 have no term.
+fn with_outer<'a>(dense: &'a [f32], x: &'a [f32; 12], delta: &'a [f32]) -> Gradient<'a> {
+    Gradient::from(dense).with_outer(Outer { start: 16, x, delta, rank: 2 })
+}
+
+#[test]
+fn an_outer_product_updates_as_if_it_were_written_out_with_the_same_bits_on_every_instruction_set() {
+    const LEN: usize = 16 + 6 * 32 + 16;
+    let x = [1.0, 0.0, -0.5, 2.0, 0.0, 0.25, 0.0, 0.0, 3.0, 0.0, 0.0, -1.0];
+    let delta: Vec<f32> = (0..64).map(|i| (i as f32).cos()).collect();
+    let dense: Vec<f32> = (0..LEN).map(|i| (i as f32).sin()).collect();
+    let start: Vec<f32> = (0..LEN).map(|i| i as f32 * 0.01 - 1.0).collect();
+    for kind in OptimizerKind::ALL {
+        let run = |isa: Isa, written_out: bool| {
+            let optimizer = SharedOptimizer::new(OptimizerConfig { kind, decay: 0.9, eps: 0.1 }, LEN, 1);
+            let theta = Store::from_slice(&start);
+            let (gradient, mut copy) = (with_outer(&dense, &x, &delta), vec![f32::NAN; LEN]);
+            let whole = gradient.to_dense();
+            for _ in 0..3 {
+                let d_theta = if written_out { Gradient::from(&whole) } else { gradient };
+                optimizer.apply_and_read(isa, 0, &theta, d_theta, 0.5, 0.1, &mut copy);
+            }
+            let mut values = vec![0.0; LEN];
+            theta.read_into(isa, &mut values);
+            assert_eq!(copy, values, "theta' is theta after the update");
+            values
+        };
+        let reference = run(Isa::available()[0], false);
+        for isa in Isa::available() {
+            let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&run(isa, false)), bits(&reference), "{} {}", kind.name(), isa.name());
+            for (a, b) in run(isa, true).iter().zip(&reference) {
+                assert!((a - b).abs() < 1e-5, "{} {}: {a} {b}", kind.name(), isa.name());
+            }
+        }
+        assert_ne!(reference[16], start[16]);
+        assert_eq!(reference[16 + 32], start[16 + 32], "row 1 has no gradient and has never had one");
+    }
+}
+
+#[test]
+fn without_a_gradient_mean_squares_decay_and_a_momentum_carries_theta_on() {
+    let (dense, delta) = ([0.0; 32], [1.0; 16]);
+    let gradient =
+        |x: &'static [f32; 1]| Gradient::from(&dense).with_outer(Outer { start: 0, x, delta: &delta, rank: 1 });
+    for kind in OptimizerKind::ALL {
+        let isa = Isa::available()[0];
+        let optimizer = SharedOptimizer::new(OptimizerConfig { kind, decay: 0.5, eps: 0.1 }, 32, 1);
+        let theta = Store::zeros(32);
+        optimizer.apply(isa, 0, &theta, gradient(&[2.0]), 1.0, 1.0);
+        let mut before = [0.0; 32];
+        theta.read_into(isa, &mut before);
+        optimizer.apply(isa, 0, &theta, gradient(&[0.0]), 1.0, 1.0);
+        let mut after = [0.0; 32];
+        theta.read_into(isa, &mut after);
+        if kind == OptimizerKind::MomentumSgd {
+            assert_eq!(after[0], before[0] - 0.5, "m = 0.5 * 1");
+        } else {
+            assert_eq!(after, before);
+            assert_eq!(statistic_of(&optimizer, 0)[0], 1.0, "0.5 (0.5 * 2^2)");
+        }
+    }
+}
