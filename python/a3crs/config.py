@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from a3crs import _core
 from a3crs.errors import ConfigError, did_you_mean
 
 Check = Callable[[Any], str | None]  # None where the value is right, else what it must be
@@ -23,6 +24,11 @@ def one_of(*names: str) -> Check:
     """The value is one of these names."""
     words = names[0] if len(names) == 1 else f"one of {', '.join(names)}"
     return lambda value: None if value in names else words
+
+
+def in_catalogue(kind: str) -> Check:
+    """The value is a name in the core's catalogue of `algos`, `nets` or `optimizers`."""
+    return one_of(*(entry["name"] for entry in _core.catalogue()[kind]))
 
 
 def in_range(low: float, high: float = math.inf) -> Check:
@@ -55,13 +61,13 @@ class TrainConfig:
     algo: str = _setting(
         "a3c",
         "[P] a3c is Algorithm S3, n-step-q S2, one-step-q Algorithm 1, one-step-sarsa section 4",
-        one_of("a3c", "n-step-q", "one-step-q", "one-step-sarsa"),
+        in_catalogue("algos"),
     )
-    net: str = _setting("ff", "[P] section 8: 16@8x8/4, 32@4x4/2, 256, policy and value heads", one_of("ff"))
+    net: str = _setting("ff", "[P] section 8: 16@8x8/4, 32@4x4/2, 256, policy and value heads", in_catalogue("nets"))
     optimizer: str = _setting(
         "shared-rmsprop",
         "[P] section 7: one g shared by all threads",
-        one_of("shared-rmsprop", "rmsprop", "momentum-sgd"),
+        in_catalogue("optimizers"),
     )
     actors: int = _setting(16, "[P] section 8: 16 actor-learner threads", in_range(1, 1024))
     segments_at_once: int = _setting(
@@ -82,6 +88,9 @@ class TrainConfig:
     value_coef: float = _setting(0.5, "[E] multiplies the gradient of (R - V)^2", in_range(0))
     lr: float = _setting(
         7e-4, "[E] initial learning rate; annealed to 0 over the run ([P] section 8), linearly", above(0)
+    )
+    momentum: float = _setting(
+        0.9, "alpha of momentum SGD; the paper gives no number", in_range(0, 1)
     )
     rms_decay: float = _setting(0.99, "[P] section 8: RMSProp's alpha", in_range(0, 1))
     rms_eps: float = _setting(0.1, "[E] the number; [P] equation S3: inside the square root", above(0))

@@ -1,21 +1,189 @@
-//! LSTM cells.
+//! LSTM cells: what comes after the matrix product, in one pass.
+//!
+//! ```text
+//! c = sigma(z_f) c_prev + sigma(z_i) tanh(z_g),   h = sigma(z_o) tanh(c)
+//! ```
+//!
+//! The pre-activations `z = W_ih x + W_hh h_prev + b` (one bias) of a step lie gate by gate, in the order i, f, g, o.
 
-use super::{Isa, naive};
+use super::simd::Simd;
+use super::{Isa, Kernel, LANE_PAD, dispatch};
 
-/// One step; placeholder body until the vector kernel is in.
-pub fn lstm_forward(_isa: Isa, gates: &mut [f32], c_prev: &[f32], c: &mut [f32], h: &mut [f32]) {
-    naive::lstm_forward(gates, c_prev, c, h);
+/// One step. `gates` holds z on entry, and sigma(z_i), sigma(z_f), tanh(z_g), sigma(z_o) on return: the backward pass
+/// needs them. The number of cells is a multiple of [`LANE_PAD`].
+pub fn lstm_forward(
+    isa: Isa,
+    gates: &mut [f32], // (4, cells)
+    c_prev: &[f32],    // (cells)
+    c: &mut [f32],     // (cells)
+    h: &mut [f32],     // (cells)
+) {
+    check(c.len(), gates.len(), &[c_prev.len(), h.len()]);
+    dispatch(isa, Forward { gates, c_prev, c, h });
 }
 
-/// Its gradient.
+/// The gradient of one step by z, which overwrites `d_gates`. `dc` holds the gradient by `c` that the following step has
+/// left (0 after the last), and on return that by `c_prev`.
+#[expect(clippy::too_many_arguments, reason = "the operands of the formula, each a slice of its own")]
 pub fn lstm_backward(
-    _isa: Isa,
-    gates: &[f32],
-    c_prev: &[f32],
-    c: &[f32],
-    dh: &[f32],
-    dc: &mut [f32],
-    d_gates: &mut [f32],
+    isa: Isa,
+    gates: &[f32],       // (4, cells), as the forward pass left them
+    c_prev: &[f32],      // (cells)
+    c: &[f32],           // (cells)
+    dh: &[f32],          // (cells)
+    dc: &mut [f32],      // (cells)
+    d_gates: &mut [f32], // (4, cells)
 ) {
-    naive::lstm_backward(gates, c_prev, c, dh, dc, d_gates);
+    check(c.len(), gates.len(), &[c_prev.len(), dh.len(), dc.len()]);
+    assert_eq!(d_gates.len(), gates.len(), "length of d_gates");
+    dispatch(isa, Backward { gates, c_prev, c, dh, dc, d_gates });
+}
+
+fn check(cells: usize, gates: usize, others: &[usize]) {
+    assert!(cells.is_multiple_of(LANE_PAD), "{cells} cells are no multiple of {LANE_PAD}");
+    assert_eq!(gates, 4 * cells, "length of the gates");
+    assert!(others.iter().all(|len| *len == cells), "{others:?}, where {cells} cells have as many values each");
+}
+
+struct Forward<'a> {
+    gates: &'a mut [f32],
+    c_prev: &'a [f32],
+    c: &'a mut [f32],
+    h: &'a mut [f32],
+}
+
+impl Kernel for Forward<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let cells = self.c.len();
+        let gates = self.gates.as_mut_ptr();
+        for k in (0..cells).step_by(S::LANES) {
+            // SAFETY: `check` has compared all lengths with `cells`, a multiple of `LANES`: from `k` on there is a vector in
+            // each row, and in each of the four gates.
+            unsafe {
+                let [i, f, g, o] = [0, 1, 2, 3].map(|gate| gates.add(gate * cells + k));
+                let (sigma_i, sigma_f) = (sigmoid(s, s.load(i)), sigmoid(s, s.load(f)));
+                let (tanh_g, sigma_o) = (tanh(s, s.load(g)), sigmoid(s, s.load(o)));
+                let c = s.mul_add(sigma_f, s.load(self.c_prev.as_ptr().add(k)), s.mul(sigma_i, tanh_g));
+                s.store(i, sigma_i);
+                s.store(f, sigma_f);
+                s.store(g, tanh_g);
+                s.store(o, sigma_o);
+                s.store(self.c.as_mut_ptr().add(k), c);
+                s.store(self.h.as_mut_ptr().add(k), s.mul(sigma_o, tanh(s, c)));
+            }
+        }
+    }
+}
+
+struct Backward<'a> {
+    gates: &'a [f32],
+    c_prev: &'a [f32],
+    c: &'a [f32],
+    dh: &'a [f32],
+    dc: &'a mut [f32],
+    d_gates: &'a mut [f32],
+}
+
+impl Kernel for Backward<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (cells, one) = (self.c.len(), s.splat(1.0));
+        let (gates, d_gates, dc) = (self.gates.as_ptr(), self.d_gates.as_mut_ptr(), self.dc.as_mut_ptr());
+        // sigma' = sigma (1 - sigma), tanh' = 1 - tanh^2
+        let through_sigmoid = |d, y| s.mul(d, s.mul(y, s.sub(one, y)));
+        let through_tanh = |d, y| s.mul(d, s.sub(one, s.mul(y, y)));
+        for k in (0..cells).step_by(S::LANES) {
+            // SAFETY: as in `Forward::run`.
+            unsafe {
+                let [i, f, g, o] = [0, 1, 2, 3].map(|gate| s.load(gates.add(gate * cells + k)));
+                let (c_prev, c) = (s.load(self.c_prev.as_ptr().add(k)), tanh(s, s.load(self.c.as_ptr().add(k))));
+                let dh = s.load(self.dh.as_ptr().add(k));
+                let d_c = s.add(s.load(dc.add(k)), through_tanh(s.mul(dh, o), c));
+                s.store(d_gates.add(k), through_sigmoid(s.mul(d_c, g), i));
+                s.store(d_gates.add(cells + k), through_sigmoid(s.mul(d_c, c_prev), f));
+                s.store(d_gates.add(2 * cells + k), through_tanh(s.mul(d_c, i), g));
+                s.store(d_gates.add(3 * cells + k), through_sigmoid(s.mul(dh, c), o));
+                s.store(dc.add(k), s.mul(d_c, f));
+            }
+        }
+    }
+}
+
+/// Lambert's continued fraction `tanh x = x / (1 + x^2 / (3 + x^2 / (5 + ...)))`, cut after 17: numerator and denominator. Every term is
+/// positive, so nothing cancels; for `|x| <= 4.5` it is exact to f32.
+#[inline(always)]
+fn tanh_fraction<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
+    let u = s.mul(x, x);
+    let polynomial = |coefficients: [f32; 5]| {
+        let [first, rest @ ..] = coefficients;
+        rest.into_iter().fold(s.splat(first), |sum, c| s.mul_add(sum, u, s.splat(c)))
+    };
+    let numerator = polynomial([1.0, 990.0, 135_135.0, 4_729_725.0, 34_459_425.0]);
+    (s.mul(x, numerator), polynomial([45.0, 13_860.0, 945_945.0, 16_216_200.0, 34_459_425.0]))
+}
+
+/// `x` within `[-limit, limit]`; NaN stays NaN.
+#[inline(always)]
+fn clamp<S: Simd>(s: S, x: S::V, limit: f32) -> S::V {
+    // `max` returns its second operand when one is NaN.
+    let (low, zero) = (s.splat(-limit), s.splat(0.0));
+    s.sub(zero, s.max(low, s.sub(zero, s.max(low, x))))
+}
+
+/// `tanh x = 2 n d / (d^2 + n^2)`, where `n / d = tanh(x / 2)`. From 9 on it is 1 to f32.
+#[inline(always)]
+fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
+    let (n, d) = tanh_fraction(s, s.mul(s.splat(0.5), clamp(s, x, 9.0)));
+    let product = s.mul(n, d);
+    s.div(s.add(product, product), s.mul_add(n, n, s.mul(d, d)))
+}
+
+/// `sigma(x) = (1 + tanh(x / 2)) / 2 = (d + n)^2 / 2 (d^2 + n^2)`, where `n / d = tanh(x / 4)`.
+#[inline(always)]
+fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
+    let (n, d) = tanh_fraction(s, s.mul(s.splat(0.25), clamp(s, x, 18.0)));
+    let (sum, squares) = (s.add(n, d), s.mul_add(n, n, s.mul(d, d)));
+    s.div(s.mul(sum, sum), s.add(squares, squares))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// sigma and tanh of `z`, by way of a step: gate i, and gate g.
+    fn sigma_and_tanh(isa: Isa, z: f32) -> (f32, f32) {
+        let (mut gates, mut c, mut h) = ([z; 64], [f32::NAN; 16], [f32::NAN; 16]);
+        lstm_forward(isa, &mut gates, &[0.0; 16], &mut c, &mut h);
+        (gates[0], gates[32])
+    }
+
+    #[test]
+    fn sigma_and_tanh_are_exact_to_f32() {
+        for isa in Isa::available() {
+            for z in (-200_000..=200_000).map(|i| i as f32 * 1e-4).chain([-1e30, -100.0, 100.0, 1e30]) {
+                let (sigma, tanh) = sigma_and_tanh(isa, z);
+                let exact = f64::from(z);
+                let (error, relative) =
+                    ((f64::from(sigma) - 1.0 / (1.0 + (-exact).exp())).abs(), (f64::from(tanh) - exact.tanh()).abs());
+                assert!(error < 3e-7 && relative < 3e-7, "{}: {z}: {sigma} {tanh}", isa.name());
+            }
+        }
+    }
+
+    #[test]
+    fn infinity_saturates_and_nan_stays() {
+        for isa in Isa::available() {
+            for (z, ends) in [(f32::INFINITY, (1.0, 1.0)), (f32::NEG_INFINITY, (0.0, -1.0))] {
+                let (sigma, tanh) = sigma_and_tanh(isa, z);
+                assert!((sigma - ends.0).abs() < 3e-7 && (tanh - ends.1).abs() < 3e-7, "{}: {z}", isa.name());
+            }
+            let (sigma, tanh) = sigma_and_tanh(isa, f32::NAN);
+            assert!(sigma.is_nan() && tanh.is_nan(), "{}", isa.name());
+        }
+    }
 }

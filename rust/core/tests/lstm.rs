@@ -1,0 +1,103 @@
+//! The LSTM kernels on every instruction set of this CPU against their naive twins, and the twins against finite differences.
+
+use a3crs_core::kernel::lstm::{lstm_backward, lstm_forward};
+use a3crs_core::kernel::{Isa, naive};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// sigma and tanh are exact to 3e-7; a cell combines a few of them with values up to 3.
+const TOLERANCE: f64 = 5e-6;
+
+fn values(rng: &mut Xoshiro256PlusPlus, n: usize) -> Vec<f64> {
+    (0..n).map(|_| f64::from(rng.random_range(-3.0f32..3.0))).collect()
+}
+
+fn to_f32(x: &[f64]) -> Vec<f32> {
+    x.iter().map(|x| *x as f32).collect()
+}
+
+fn assert_close(isa: Isa, what: &str, fast: &[f32], exact: &[f64]) {
+    for (k, (fast, exact)) in fast.iter().zip(exact).enumerate() {
+        // Not `error > bound`: a NaN has to fail.
+        assert!((f64::from(*fast) - exact).abs() <= TOLERANCE, "{}: {what}[{k}] {fast}, not {exact}", isa.name());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_step_and_its_gradient_are_those_of_the_naive_twin(vectors in 1..20_usize, seed: u64) {
+        let (rng, cells) = (&mut Xoshiro256PlusPlus::seed_from_u64(seed), 16 * vectors);
+        let (z, c_prev) = (values(rng, 4 * cells), values(rng, cells));
+        let (dh, dc_next) = (values(rng, cells), values(rng, cells));
+        let (mut gates, mut c, mut h) = (z.clone(), vec![f64::NAN; cells], vec![f64::NAN; cells]);
+        naive::lstm_forward(&mut gates, &c_prev, &mut c, &mut h);
+        let (mut dc, mut d_gates) = (dc_next.clone(), vec![f64::NAN; 4 * cells]);
+        naive::lstm_backward(&gates, &c_prev, &c, &dh, &mut dc, &mut d_gates);
+        for isa in Isa::available() {
+            let (mut fast_gates, mut fast_c, mut fast_h) = (to_f32(&z), vec![f32::NAN; cells], vec![f32::NAN; cells]);
+            lstm_forward(isa, &mut fast_gates, &to_f32(&c_prev), &mut fast_c, &mut fast_h);
+            for (what, fast, exact) in [("gates", &fast_gates, &gates), ("c", &fast_c, &c), ("h", &fast_h, &h)] {
+                assert_close(isa, what, fast, exact);
+            }
+            let (mut fast_dc, mut fast_d_gates) = (to_f32(&dc_next), vec![f32::NAN; 4 * cells]);
+            let (c_prev, dh) = (to_f32(&c_prev), to_f32(&dh));
+            lstm_backward(isa, &fast_gates, &c_prev, &fast_c, &dh, &mut fast_dc, &mut fast_d_gates);
+            assert_close(isa, "d_gates", &fast_d_gates, &d_gates);
+            assert_close(isa, "dc", &fast_dc, &dc);
+        }
+    }
+}
+
+const STEPS: usize = 3;
+const CELLS: usize = 2;
+
+/// `L = sum over the steps of dh . h`, each step's c going into the next.
+fn loss(z: &[f64], c_first: &[f64], dh: &[f64]) -> f64 {
+    let (mut c_prev, mut sum) = (c_first.to_vec(), 0.0);
+    for (z, dh) in z.chunks_exact(4 * CELLS).zip(dh.chunks_exact(CELLS)) {
+        let (mut gates, mut c, mut h) = (z.to_vec(), vec![0.0; CELLS], vec![0.0; CELLS]);
+        naive::lstm_forward(&mut gates, &c_prev, &mut c, &mut h);
+        sum += h.iter().zip(dh).map(|(h, dh)| h * dh).sum::<f64>();
+        c_prev = c;
+    }
+    sum
+}
+
+#[test]
+fn the_naive_gradient_is_the_finite_difference_through_several_steps() {
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(4);
+    let (z, c_first, dh) = (values(rng, STEPS * 4 * CELLS), values(rng, CELLS), values(rng, STEPS * CELLS));
+    let (mut gates, mut c) = (z.clone(), [&c_first[..], &[0.0; STEPS * CELLS]].concat());
+    for (t, gates) in gates.chunks_exact_mut(4 * CELLS).enumerate() {
+        let (c_prev, c) = c[t * CELLS..].split_at_mut(CELLS);
+        naive::lstm_forward(gates, c_prev, &mut c[..CELLS], &mut [0.0; CELLS]);
+    }
+    let (mut d_z, mut dc) = (vec![f64::NAN; z.len()], vec![0.0; CELLS]);
+    for t in (0..STEPS).rev() {
+        let (step, cells) = (t * 4 * CELLS..(t + 1) * 4 * CELLS, t * CELLS..(t + 1) * CELLS);
+        let (c_prev, c) = c[t * CELLS..][..2 * CELLS].split_at(CELLS);
+        naive::lstm_backward(&gates[step.clone()], c_prev, c, &dh[cells], &mut dc, &mut d_z[step]);
+    }
+    let difference = |at: usize, first: bool| {
+        let h = 1e-6;
+        let moved = |by: f64| {
+            let (mut z, mut c_first) = (z.clone(), c_first.clone());
+            if first {
+                c_first[at] += by
+            } else {
+                z[at] += by
+            }
+            loss(&z, &c_first, &dh)
+        };
+        (moved(h) - moved(-h)) / (2.0 * h)
+    };
+    for (first, gradient) in [(false, d_z), (true, dc)] {
+        for (at, d) in gradient.iter().enumerate() {
+            let fd = difference(at, first);
+            assert!((d - fd).abs() < 1e-5 * fd.abs().max(1e-3), "{at}, c_prev {first}: {d} against {fd}");
+        }
+    }
+}
