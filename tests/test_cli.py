@@ -16,7 +16,7 @@ def test_version_and_help(a3crs):
         assert "train" in out
 
 
-@pytest.mark.parametrize("command", ["train", "resume", "eval", "bench", "doctor", "envs"])
+@pytest.mark.parametrize("command", ["train", "resume", "eval", "bench", "doctor", "list"])
 def test_every_command_has_help(a3crs, command):
     code, out, _ = a3crs(command, "--help")
     assert (code, "Usage" in out) == (0, True)
@@ -47,6 +47,23 @@ def test_help_loads_no_heavy_module():
         (["eval", "gone", "--episodes", "0"], "episodes is 0, but it must be at least 1."),
         (["bench", "--actors", "1,x"], "--actors is 'x', but it must be a whole number"),
         (["dance"], "No such command 'dance'."),
+        (["train", "Pong"], "(Pong): an environment is named with --env, perhaps --env Pong."),
+        (["train", "--env", "Pong", "--net", "resnet"], "net is 'resnet', but it must be one of ff, lstm, nature"),
+        (["train", "--env", "Pong", "--optimizer", "adam"], "optimizer is 'adam', but it must be one of momentum-sgd"),
+        (
+            ["train", "--env", "Pong", "--algo", "one-step-q", "--set", "entropy_beta=0.1"],
+            "entropy_beta is 0.1, but algo one-step-q does not use it, only a3c: leave it out.",
+        ),
+        (["train", "--env", "Pong", "--set", "target_interval_steps=5"], "algo a3c does not use it, only n-step-q and"),
+        (
+            ["train", "--env", "Pong", "--optimizer", "momentum-sgd", "--set", "rms_eps=1"],
+            "optimizer momentum-sgd does not use it, only rmsprop and shared-rmsprop: leave it out.",
+        ),
+        (["train", "--env", "CartPole-v1", "--net", "nature"], "Net nature looks at images, but the environment shows"),
+        (["bench", "--secs", "0"], "Secs is 0, but it must be a positive number of seconds"),
+        (["bench", "--actors", "1,0"], "actors is 0, but it must be between 1 and 1024."),
+        (["list"], "Say what to list: algos, nets, optimizers, envs."),
+        (["list", "net"], "There is no list of 'net' (did you mean nets?): algos, nets, optimizers, envs."),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(a3crs, arguments, sentence):
@@ -82,6 +99,33 @@ def test_train_eval_resume_on_a_real_game(a3crs, tmp_path):
     code, text, err = a3crs("resume", out, "--frames", "16k", "--quiet")
     assert (code, text) == (0, ""), err
     assert load.progress(out).collect()["frames"][-1] >= 16_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [
+        ("algos", ["a3c ", "n-step-q ", "Algorithm S2", "section 4"]),
+        ("nets", ["nature-lstm ", "256 LSTM cells", "section 5.1"]),
+        ("optimizers", ["momentum-sgd ", "section 7"]),
+        ("envs", ["* Pong", "* MontezumaRevenge", "CartPole-v1"]),
+    ],
+)
+def test_list_tells_what_there_is(a3crs, kind, rows):
+    code, out, err = a3crs("list", kind)
+    assert (code, err) == (0, "")
+    assert all(row in out for row in rows), out
+
+
+@pytest.mark.parametrize("net", ["ff", "lstm"])
+@pytest.mark.parametrize("algo", ["a3c", "n-step-q", "one-step-q", "one-step-sarsa"])
+def test_every_method_trains_every_network_and_plays_it(a3crs, tmp_path, algo, net):
+    flags = ["--env", "CartPole-v1", "--algo", algo, "--net", net, "--optimizer", "rmsprop"]
+    code, _, err = a3crs("train", *flags, "--actors", 2, "--steps", "1k", "--out", tmp_path / "run", "--quiet")
+    assert code == 0, err
+    code, out, err = a3crs("eval", tmp_path / "run", "--episodes", 1)
+    assert (code, "1 episode at" in out) == (0, True), err
+    row = load.episodes(tmp_path / "run").collect().row(0, named=True)
+    assert (row["explore_eps"] is None) == (algo == "a3c")
 
 
 def test_file_then_set_then_flags_the_later_wins(a3crs, tmp_path):
@@ -125,8 +169,8 @@ def test_an_environments_exception_shows_its_traceback_then_one_sentence(a3crs, 
     assert "a3crs: error: ArithmeticError: the pole fell" in err
 
 
-def test_envs_lists_the_games_with_a_star_for_the_57(a3crs):
-    code, out, _ = a3crs("envs")
+def test_list_envs_has_all_games_and_a_star_for_the_57(a3crs):
+    code, out, _ = a3crs("list", "envs")
     lines = out.splitlines()
     assert code == 0
     assert "* MontezumaRevenge" in lines
@@ -143,7 +187,7 @@ def test_the_package_imports_in_well_under_half_a_second():
 
 def test_a_reader_that_goes_away_is_no_error_to_talk_about():
     process = subprocess.Popen(
-        [sys.executable, "-m", "a3crs", "envs"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "a3crs", "list", "envs"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     process.stdout.close()  # as `| head` does when it has seen enough

@@ -18,7 +18,7 @@ def test_each_failure_comes_with_its_cure():
     process = subprocess.run([sys.executable, "-m", "a3crs", "doctor"], env=environment, capture_output=True, text=True)
     assert process.returncode == 1
     assert "FAIL  processor" in process.stdout
-    assert "mmx" in process.stdout
+    assert process.stdout.count("mmx") == 1
     assert "ok    games" in process.stdout  # the other examinations go on
 
 

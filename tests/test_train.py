@@ -10,7 +10,7 @@ import pytest
 
 from a3crs import _core
 from a3crs.config import TrainConfig
-from a3crs.errors import CheckpointError, ConfigError, RunError
+from a3crs.errors import CheckpointError, ConfigError, DivergedError, RunError
 from a3crs.evaluate import Evaluation, evaluate_run
 from a3crs.runlog import load
 from a3crs.runlog.schema import EPISODES, PROGRESS
@@ -27,7 +27,7 @@ def test_a_toy_environment_is_learned_through_the_whole_stack(recall, recall_con
 @pytest.mark.parametrize("algo", ["a3c", "n-step-q", "one-step-q", "one-step-sarsa"])
 @pytest.mark.parametrize("optimizer", ["shared-rmsprop", "rmsprop", "momentum-sgd"])
 def test_the_core_knows_every_method_and_optimizer_the_config_allows(recall, recall_config, tmp_path, algo, optimizer):
-    config = dataclasses.replace(recall_config, algo=algo, optimizer=optimizer, total_steps=500)
+    config = TrainConfig(env="Recall", actors=2, algo=algo, optimizer=optimizer, total_steps=500)
     summary = start_run(config, out=tmp_path / "run", quiet=True, family=recall).summary
     assert summary["steps"] >= 500
     assert summary["updates"] > 0
@@ -122,7 +122,7 @@ def test_a_damaged_file_of_the_run_is_named(recall, recall_config, tmp_path, fil
 
 
 def test_a_checkpoint_of_another_method_leaves_the_run_untouched(recall, recall_config, tmp_path):
-    config = dataclasses.replace(recall_config, total_steps=100)
+    config = TrainConfig(env="Recall", actors=2, total_steps=100)
     run = start_run(config, out=tmp_path / "run", quiet=True, family=recall).run
     run.write_config(dataclasses.replace(config, algo="n-step-q"))
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
@@ -230,8 +230,19 @@ def test_what_is_no_run_is_refused(tmp_path):
 
 def test_gradients_that_are_not_numbers_end_the_run_in_a_sentence(recall, recall_config, tmp_path):
     config = dataclasses.replace(recall_config, reward_clip=0, max_grad_norm=1e30, lr=1e30)
-    with pytest.raises(RunError, match="lr"):
+    with pytest.raises(DivergedError, match="lr") as failure:
         start_run(config, out=tmp_path / "run", quiet=True, family=recall)
+    (advice,) = failure.value.__notes__
+    assert "--lr 3.3e+29" in advice
+    assert "resume" not in advice
+
+
+def test_two_trainings_of_one_run_at_once_are_refused(recall, recall_config, tmp_path):
+    config = dataclasses.replace(recall_config, total_steps=100)
+    run = start_run(config, out=tmp_path / "run", quiet=True, family=recall).run
+    with run.locked(), pytest.raises(ConfigError, match="is in use by another a3crs"):
+        resume_run(run.path, frames=200, quiet=True, family=recall)
+    resume_run(run.path, frames=200, quiet=True, family=recall)
 
 
 def _context(value):

@@ -25,6 +25,9 @@ def available_isas() -> list[str]:
 def tear_test(secs: float) -> dict[str, int]:
     """Writes and reads the shared parameters from several threads: `{"reads", "torn"}`; `torn` must be 0."""
 
+def check(config: str, env_spec: str) -> None:
+    """ConfigError where such settings could not be trained on such an environment; nothing is started."""
+
 def train(
     config: str,
     env_spec: str,

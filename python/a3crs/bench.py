@@ -25,11 +25,12 @@ def bench_actors(
     `emulator_steps_per_sec` (same environments, random actions, no network), `train_steps_per_sec`, their `ratio`, and
     the shares of time of environment, forward, backward, update and waiting. `on_row` hears of each row.
     """
+    configs = [dataclasses.replace(config, actors=count) for count in actors]
     family = resolve(config.env, config.protocol, Mode.TRAINING)
     network = _core.bench_network(config.to_json(), family.spec.to_json())
     rows = []
-    for count in actors:
-        row = _core.bench(dataclasses.replace(config, actors=count).to_json(), family.spec.to_json(), family.make, secs)
+    for config in configs:
+        row = _core.bench(config.to_json(), family.spec.to_json(), family.make, secs)
         rows.append(row)
         on_row(row)
     return {"env": family.spec.name, "isa": _core.isa(), "cores": os.cpu_count(), "rows": rows, "network": network}

@@ -1,6 +1,7 @@
 """The command line: parse, build a config, call. No logic of its own."""
 
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -10,11 +11,14 @@ import typer
 
 import a3crs
 from a3crs.config import TrainConfig, parse_assignment, parse_count, read_settings
-from a3crs.errors import A3crsError, ConfigError
+from a3crs.errors import A3crsError, ConfigError, did_you_mean
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-Env = Annotated[str | None, typer.Option(help="Atari game in any spelling (see `a3crs envs`), or a Gymnasium id.")]
+Env = Annotated[str | None, typer.Option(help="Atari game in any spelling (`a3crs list envs`), or a Gymnasium id.")]
+Algo = Annotated[str | None, typer.Option(help="Method; `a3crs list algos` names them, and so on.")]
+Net = Annotated[str | None, typer.Option(help="Network.")]
+Optimizer = Annotated[str | None, typer.Option(help="Optimizer.")]
 Run = Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)]
 Frames = Annotated[str | None, typer.Option(help="Length of the run in emulator frames: 320M, 4k, 1e6.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random.")]
@@ -39,7 +43,7 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as e:
         return e.exit_code
     except typer.TyperException as e:  # wrong flags and arguments
-        return _fail(e.format_message(), exit_code=2)
+        return _fail(_usage(e.format_message(), arguments), exit_code=2)
     except ConfigError as e:
         return _fail(str(e), *_notes(e), exit_code=2)
     except A3crsError as e:
@@ -53,6 +57,14 @@ def run(arguments: list[str]) -> int:
     except Exception as e:  # of the environment, most likely: its author needs the traceback
         traceback.print_exception(e)
         return _fail(f"{type(e).__name__}: {e}", exit_code=1)
+
+
+def _usage(message: str, arguments: list[str]) -> str:
+    """What typer says of a wrong command line, and of `a3crs train Pong` what was meant."""
+    extra = re.fullmatch(r"Got unexpected extra argument\S* \((\S+).*\)", message)
+    if extra and arguments[0] in ("train", "bench"):
+        return f"{message}: an environment is named with --env, perhaps --env {extra[1]}."
+    return message
 
 
 def _fail(*lines: str, exit_code: int) -> int:
@@ -81,7 +93,9 @@ def no_command(
 @app.command()
 def train(
     env: Env = None,
-    algo: Annotated[str | None, typer.Option(help="Method.")] = None,
+    algo: Algo = None,
+    net: Net = None,
+    optimizer: Optimizer = None,
     protocol: Annotated[str | None, typer.Option(help="Rules of Atari games: atari2016 or ale-v5.")] = None,
     actors: Annotated[int | None, typer.Option(help="Actor-learner threads.")] = None,
     frames: Frames = None,
@@ -98,7 +112,8 @@ def train(
     from a3crs.report import result_lines
     from a3crs.train import start_run
 
-    flags = {"env": env, "algo": algo, "protocol": protocol, "actors": actors, "t_max": t_max, "lr": lr, "seed": seed}
+    flags: dict[str, Any] = {"env": env, "algo": algo, "net": net, "optimizer": optimizer, "protocol": protocol}
+    flags |= {"actors": actors, "t_max": t_max, "lr": lr, "seed": seed}
     if frames is not None and steps is not None:
         raise ConfigError("--frames and --steps say the same thing: give one of them.")
     if steps is not None:
@@ -141,6 +156,9 @@ def evaluate(
 @app.command()
 def bench(
     env: Env = "Pong",
+    algo: Algo = None,
+    net: Net = None,
+    optimizer: Optimizer = None,
     actors: Annotated[str, typer.Option(help="Numbers of actors, separated by commas.")] = "1,2,4,8,16",
     secs: Annotated[float, typer.Option(help="Seconds for each number of actors.")] = 10.0,
     config: Settings = None,
@@ -152,8 +170,14 @@ def bench(
     from a3crs.report import bench_footer, bench_header, bench_line
 
     counts = [parse_count(count, what="--actors") for count in actors.split(",")]
-    print(bench_header())
-    figures = bench_actors(_config(config, settings, {"env": env}), counts, secs, lambda row: print(bench_line(row)))
+    chosen = _config(config, settings, {"env": env, "algo": algo, "net": net, "optimizer": optimizer})
+    header = [bench_header()]
+
+    def show(row: dict[str, Any]) -> None:
+        print(*header, bench_line(row), sep="\n")
+        header.clear()
+
+    figures = bench_actors(chosen, counts, secs, show)
     print(bench_footer(figures))
     if json is not None:
         write_figures(json, figures)
@@ -173,14 +197,23 @@ def doctor() -> None:
     raise typer.Exit(1 if sick else 0)
 
 
-@app.command()
-def envs() -> None:
-    """List the Atari games; a star marks the 57 of the benchmark."""
-    from a3crs.atari57 import references
-    from a3crs.envs.atari import display_name, games
+@app.command(name="list")
+def list_choices(
+    kind: Annotated[str | None, typer.Argument(help="algos, nets, optimizers or envs.", show_default=False)] = None,
+) -> None:
+    """List the methods, networks, optimizers or environments there are, with the paper's section."""
+    from a3crs import _core
+    from a3crs.report import catalogue_lines, game_lines
 
-    for game in games():
-        print(f"{'*' if game in references() else ' '} {display_name(game)}")
+    catalogue = _core.catalogue()
+    if kind in catalogue:
+        print(*catalogue_lines(catalogue[kind]), sep="\n")
+    elif kind == "envs":
+        print(*game_lines(), sep="\n")
+    else:
+        kinds = [*catalogue, "envs"]
+        nothing = "Say what to list" if kind is None else f"There is no list of {kind!r}{did_you_mean(kind, kinds)}"
+        raise ConfigError(f"{nothing}: {', '.join(kinds)}.")
 
 
 def _config(file: Path | None, assignments: list[str], flags: dict[str, Any]) -> TrainConfig:

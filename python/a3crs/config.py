@@ -42,8 +42,22 @@ def above(low: float) -> Check:
     return lambda value: None if value > low and math.isfinite(value) else f"above {low:g}"
 
 
-def _setting(default: Any, source: str, check: Check) -> Any:
-    return field(default=default, metadata={"source": source, "check": check})
+@dataclass(frozen=True)
+class Only:
+    """A setting counts for these methods or optimizers alone: `what` is the setting that chooses among them."""
+
+    what: str
+    names: frozenset[str]
+
+
+ACTOR_CRITIC = Only("algo", frozenset({"a3c"}))
+VALUE_BASED = Only("algo", frozenset({"one-step-q", "one-step-sarsa", "n-step-q"}))
+MOMENTUM = Only("optimizer", frozenset({"momentum-sgd"}))
+RMSPROP = Only("optimizer", frozenset({"rmsprop", "shared-rmsprop"}))
+
+
+def _setting(default: Any, source: str, check: Check, only: Only | None = None) -> Any:
+    return field(default=default, metadata={"source": source, "check": check, "only": only})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +65,11 @@ class TrainConfig:
     """Everything that decides how a run learns. Immutable; a wrong value raises ConfigError."""
 
     env: str = field(
-        metadata={"source": "the name of the environment", "check": lambda name: None if name else "a name"}
+        metadata={
+            "source": "the name of the environment",
+            "check": lambda name: None if name else "a name",
+            "only": None,
+        }
     )
     protocol: str = _setting(
         "atari2016",
@@ -82,27 +100,35 @@ class TrainConfig:
     t_max: int = _setting(5, "[P] section 8: an update after every 5 actions", in_range(1, 1000))
     gamma: float = _setting(0.99, "[P] section 8: discount", in_range(0, 1))
     lambda_: float = _setting(
-        1.0, "[P] 1 is the n-step return of Algorithm S3; below 1, lambda-returns", in_range(0, 1)
+        1.0, "[P] 1 is the n-step return of Algorithm S3; below 1, lambda-returns", in_range(0, 1), ACTOR_CRITIC
     )
-    entropy_beta: float = _setting(0.01, "[P] section 8: weight of the entropy, for Atari and TORCS", in_range(0))
-    value_coef: float = _setting(0.5, "[E] multiplies the gradient of (R - V)^2", in_range(0))
+    entropy_beta: float = _setting(
+        0.01, "[P] section 8: weight of the entropy, for Atari and TORCS", in_range(0), ACTOR_CRITIC
+    )
+    value_coef: float = _setting(0.5, "[E] multiplies the gradient of (R - V)^2", in_range(0), ACTOR_CRITIC)
     lr: float = _setting(
         7e-4, "[E] initial learning rate; annealed to 0 over the run ([P] section 8), linearly", above(0)
     )
     momentum: float = _setting(
-        0.9, "alpha of momentum SGD; the paper gives no number", in_range(0, 1)
+        0.9, "[P] section 7: alpha of momentum SGD, for which there is no number", in_range(0, 1), MOMENTUM
     )
-    rms_decay: float = _setting(0.99, "[P] section 8: RMSProp's alpha", in_range(0, 1))
-    rms_eps: float = _setting(0.1, "[E] the number; [P] equation S3: inside the square root", above(0))
+    rms_decay: float = _setting(0.99, "[P] section 8: RMSProp's alpha", in_range(0, 1), RMSPROP)
+    rms_eps: float = _setting(0.1, "[E] the number; [P] equation S3: inside the square root", above(0), RMSPROP)
     max_grad_norm: float = _setting(
         40.0, "[E] the L2 norm above which a gradient is scaled down; 0 leaves it as it is", in_range(0)
     )
     reward_clip: float = _setting(1.0, "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw", in_range(0))
     target_interval_steps: int = _setting(
-        10_000, "[P] section 8: the target network of the Q methods is renewed every 40,000 frames", in_range(1, 2**53)
+        10_000,
+        "[P] section 8: the target network of the Q methods is renewed every 40,000 frames",
+        in_range(1, 2**53),
+        VALUE_BASED,
     )
     explore_anneal_steps: int = _setting(
-        1_000_000, "[P] section 8: the Q methods anneal their exploration over 4M frames", in_range(0, 2**53)
+        1_000_000,
+        "[P] section 8: the Q methods anneal their exploration over 4M frames",
+        in_range(0, 2**53),
+        VALUE_BASED,
     )
     seed: int = _setting(0, "of the initial parameters, the policies and the games", in_range(0, 2**63 - 1))
     checkpoint_secs: float = _setting(300.0, "seconds between checkpoints", in_range(0.001, 1e9))
@@ -115,6 +141,17 @@ class TrainConfig:
             if wanted is not None:
                 raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {wanted}.")
             object.__setattr__(self, f.name, value)
+        for f in dataclasses.fields(self):
+            self._refuse_what_does_not_count(f)
+
+    def _refuse_what_does_not_count(self, f: "dataclasses.Field[Any]") -> None:
+        only: Only | None = f.metadata["only"]
+        if only is None or getattr(self, only.what) in only.names or getattr(self, f.name) == f.default:
+            return
+        raise ConfigError(
+            f"{public_name(f)} is {getattr(self, f.name)!r}, but {only.what} {getattr(self, only.what)} does not use "
+            f"it, only {' and '.join(sorted(only.names))}: leave it out."
+        )
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> "TrainConfig":

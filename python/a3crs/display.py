@@ -77,7 +77,7 @@ class Live:
 def figures(row: Row) -> list[tuple[str, str]]:
     """The figures worth watching, with their names."""
     frames_per_step = row["frames"] / row["steps"] if row["steps"] else 1.0
-    return [
+    shown = [
         ("frames/s", f"{row['steps_per_sec'] * frames_per_step:,.0f}"),
         ("return (100)", f"{number(row['return_mean_100'], '.1f')} (best {number(row['return_best_100'], '.1f')})"),
         ("episodes", f"{row['episodes']:,}"),
@@ -87,6 +87,7 @@ def figures(row: Row) -> list[tuple[str, str]]:
         ("staleness", number(row["staleness"], ".1f")),
         ("refused updates", f"{row['refused_updates']:,}"),
     ]
+    return [figure for figure in shown if row["entropy"] is not None or figure[0] != "entropy"]  # a Q method has none
 
 
 @contextmanager

@@ -28,6 +28,10 @@ class RunError(A3crsError, RuntimeError):
     """A run could not go on (gradients that are not numbers, a dead actor, a full disk)."""
 
 
+class DivergedError(RunError):
+    """The gradients are no longer numbers: the run cannot learn any more as it was set up."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` (did you mean Pong or Pooyan?)`, ready to follow the wrong word in a sentence; empty where nothing is near."""
     by_lower = {name.lower(): name for name in known}

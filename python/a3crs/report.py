@@ -1,5 +1,6 @@
 """The lines that commands print when they are done."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,30 @@ def episode_line(episode: dict[str, Any]) -> str:
 
 def evaluation_lines(row: dict[str, Any]) -> list[str]:
     """An evaluation, as `a3crs eval` prints it."""
+    games = "1 episode" if row["episodes"] == 1 else f"{row['episodes']} episodes"
     lines = [
-        f"{row['episodes']} episodes at {row['frames']:,} frames, {row['policy']} policy",
+        f"{games} at {row['frames']:,} frames, {row['policy']} policy",
         f"mean {row['mean']:.1f} (standard error {number(row['stderr'], '.1f')}), median {row['median']:.1f}",
     ]
     if row["human_normalised"] is not None:
         lines.append(f"human-normalised {row['human_normalised']:.1f} %")
     return lines
+
+
+def catalogue_lines(entries: Sequence[dict[str, str]]) -> list[str]:
+    """The core's catalogue of one kind, as `a3crs list` prints it: name, what it is, the paper's section."""
+    columns = [[entry[key] for entry in entries] for key in ("name", "what", "paper")]
+    widths = [max(map(len, column)) for column in columns]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)]
+
+
+def game_lines() -> list[str]:
+    """The Atari games, and what else `--env` takes."""
+    from a3crs.atari57 import references
+    from a3crs.envs.atari import display_name, games
+
+    lines = [f"{'*' if game in references() else ' '} {display_name(game)}" for game in games()]
+    return [*lines, "", "A star marks the paper's 57; any Gymnasium id with discrete actions works too: CartPole-v1"]
 
 
 def bench_header() -> str:

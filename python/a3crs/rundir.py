@@ -4,11 +4,14 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from a3crs import _core
 from a3crs.config import TrainConfig, read_settings
@@ -61,6 +64,16 @@ class RunDir:
             raise CheckpointError(f"There is no checkpoint {path}{again}.")
         return path
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """While this lasts, no other process trains here; the system lets go of it should this process be killed."""
+        with (self.path / "lock").open("a") as file:
+            try:
+                _lock(file)
+            except OSError as e:
+                raise ConfigError(f"{self.path} is in use by another a3crs: wait until it ends, or stop it.") from e
+            yield
+
     def add_session(self) -> None:
         """Notes in meta.json that the run is started or resumed now, on this machine."""
         try:
@@ -97,6 +110,21 @@ def create(config: TrainConfig, env_name: str, out: Path | None) -> RunDir:
     return run
 
 
+if sys.platform == "win32":
+
+    def _lock(file: IO[str]) -> None:
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+
+    def _lock(file: IO[str]) -> None:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _steps(log: Path, number: int, row: bytes) -> int:
     try:
         steps: int = json.loads(row)["steps"]
@@ -109,7 +137,7 @@ def session() -> dict[str, Any]:
     """Versions, machine and commit; no environment variables, no names of users or hosts."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "versions": versions(),
         "build_profile": _core.build_profile,
         "isa": _core.isa(),
         "cpu": cpu_name(),
@@ -117,6 +145,11 @@ def session() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "commit": _commit(),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Of Python and the packages that matter; None for one that is missing."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
 
 
 def cpu_name() -> str:

@@ -16,7 +16,7 @@ from a3crs import _core, rundir
 from a3crs.config import TrainConfig
 from a3crs.display import open_display
 from a3crs.envs import EnvFamily, Mode, resolve
-from a3crs.errors import CheckpointError, ConfigError
+from a3crs.errors import CheckpointError, ConfigError, DivergedError
 from a3crs.rundir import RunDir
 
 
@@ -43,8 +43,10 @@ def start_run(
     """
     family = family or resolve(config.env, config.protocol, Mode.TRAINING)
     config = with_frames(config, frames, family)
+    _core.check(config.to_json(), family.spec.to_json())  # before there is a directory
     run = rundir.create(config, family.spec.name, out)
-    return _train(run, config, family, resume_from=None, quiet=quiet)
+    with run.locked():
+        return _train(run, config, family, resume_from=None, quiet=quiet)
 
 
 def resume_run(
@@ -69,10 +71,11 @@ def resume_run(
     if done >= config.total_steps:
         done_frames = done * family.spec.frames_per_step
         raise ConfigError(f"{path} has finished its {done_frames:,} frames: give it more with --frames.")
-    run.write_config(config)
-    run.add_session()
-    run.forget_after(done)
-    return _train(run, config, family, resume_from=checkpoint, quiet=quiet)
+    with run.locked():
+        run.write_config(config)
+        run.add_session()
+        run.forget_after(done)
+        return _train(run, config, family, resume_from=checkpoint, quiet=quiet)
 
 
 def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> TrainConfig:
@@ -98,6 +101,10 @@ def _train(run: RunDir, config: TrainConfig, family: EnvFamily, *, resume_from: 
                 display.show,
                 None if resume_from is None else str(resume_from),
             )
+        except DivergedError as e:
+            lr = f"--lr {config.lr / 3:.2g}"
+            e.add_note(f"Try a lower learning rate, for instance: a3crs train --config {run.config} {lr}")
+            raise
         except BaseException as e:
             if run.latest_checkpoint.exists():
                 e.add_note(f"The run is saved; go on with: a3crs resume {run.path}")

@@ -34,8 +34,15 @@ def test_what_is_no_game_is_none(name):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("Brekout", "There is no environment 'Brekout' (did you mean Breakout?); `a3crs envs` lists the Atari games."),
-        ("Xyzzy-v0", "There is no environment 'Xyzzy-v0'; `a3crs envs` lists the Atari games."),
+        (  # Gymnasium's, not Atari's
+            "Blackjack-v1",
+            "Blackjack-v1 has the observation space Tuple(Discrete(32), Discrete(11), Discrete(2)); a3crs needs a Box.",
+        ),
+        (
+            "Brekout",
+            "There is no environment 'Brekout' (did you mean Breakout?); `a3crs list envs` lists the Atari games.",
+        ),
+        ("Xyzzy-v0", "There is no environment 'Xyzzy-v0'; `a3crs list envs` lists the Atari games."),
         ("combat", "Combat needs two players; a3crs plays one-player games only."),
         ("ALE/Joust-v5", "Joust needs two players; a3crs plays one-player games only."),
     ],

@@ -12,12 +12,12 @@ def resolve(name: str, protocol: str, mode: Mode) -> EnvFamily:
     from a3crs.envs import atari, gym  # here, so that `a3crs --help` does not load the emulator
 
     game = atari.game_of(name)
-    if game is not None:
+    if game is not None and name not in gym.gym_ids():  # Blackjack-v1 is Gymnasium's, Blackjack is Atari's
         return atari.atari_family(game, protocol, mode)
     family = gym.gym_id_family(name)
     if family is not None:
         return family
     known = [atari.display_name(game) for game in atari.games()] + gym.gym_ids()
     raise ConfigError(
-        f"There is no environment {name!r}{did_you_mean(name, known)}; `a3crs envs` lists the Atari games."
+        f"There is no environment {name!r}{did_you_mean(name, known)}; `a3crs list envs` lists the Atari games."
     )

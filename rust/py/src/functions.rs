@@ -77,6 +77,12 @@ pub fn tear_test<'py>(py: Python<'py>, secs: f64) -> PyResult<Bound<'py, PyAny>>
     to_dict(py, &Row { reads: report.reads, torn: report.torn })
 }
 
+/// Refuses what could not be trained; see `_core.pyi`.
+#[pyfunction]
+pub fn check(py: Python<'_>, config: &str, env_spec: &str) -> PyResult<()> {
+    setup(py, config, env_spec).map(|_| ())
+}
+
 /// Trains; see `_core.pyi`.
 #[pyfunction]
 pub fn train<'py>(

@@ -12,7 +12,7 @@ mod _core {
 
     #[pymodule_export]
     use crate::functions::{
-        available_isas, bench, bench_network, catalogue, evaluate, isa, read_checkpoint, tear_test, train,
+        available_isas, bench, bench_network, catalogue, check, evaluate, isa, read_checkpoint, tear_test, train,
     };
 
     #[pymodule_init]
