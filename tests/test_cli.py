@@ -1,9 +1,11 @@
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
+from a3crs import _core
 from a3crs.runlog import load
 
 
@@ -54,7 +56,10 @@ def test_help_loads_no_heavy_module():
             ["train", "--env", "Pong", "--algo", "one-step-q", "--set", "entropy_beta=0.1"],
             "entropy_beta is 0.1, but algo one-step-q does not use it, only a3c: leave it out.",
         ),
-        (["train", "--env", "Pong", "--set", "target_interval_steps=5"], "algo a3c does not use it, only n-step-q and"),
+        (
+            ["train", "--env", "Pong", "--set", "target_interval_steps=5"],
+            "algo a3c does not use it, only n-step-q, one-",
+        ),
         (
             ["train", "--env", "Pong", "--optimizer", "momentum-sgd", "--set", "rms_eps=1"],
             "optimizer momentum-sgd does not use it, only rmsprop and shared-rmsprop: leave it out.",
@@ -114,6 +119,13 @@ def test_list_tells_what_there_is(a3crs, kind, rows):
     code, out, err = a3crs("list", kind)
     assert (code, err) == (0, "")
     assert all(row in out for row in rows), out
+
+
+@pytest.mark.parametrize("command", ["train", "bench"])
+def test_help_names_every_method_network_and_optimizer(a3crs, command):
+    _, out, _ = a3crs(command, "--help")
+    shown = set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", out))
+    assert shown >= {entry["name"] for entries in _core.catalogue().values() for entry in entries}
 
 
 @pytest.mark.parametrize("net", ["ff", "lstm"])

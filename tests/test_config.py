@@ -3,7 +3,7 @@ from dataclasses import fields
 
 import pytest
 
-from a3crs.config import TrainConfig, parse_assignment, parse_count, public_name, read_settings
+from a3crs.config import TrainConfig, choices, parse_assignment, parse_count, public_name, read_settings
 from a3crs.errors import ConfigError
 
 
@@ -63,6 +63,13 @@ def test_every_setting_names_its_source():
             {"momentum": 0.5},
             "momentum is 0.5, but optimizer shared-rmsprop does not use it, only momentum-sgd: leave it out.",
         ),
+        (
+            {"target_interval_steps": 5},
+            "target_interval_steps is 5, but algo a3c does not use it, only n-step-q, one-step-q and one-step-sarsa: "
+            "leave it out.",
+        ),
+        ({"optimizer": "momentum-sgd", "momentum": 1}, "momentum is 1.0, but it must be at least 0 and below 1."),
+        ({"rms_decay": float("nan")}, "rms_decay is nan, but it must be at least 0 and below 1."),
         ({"algo": "a2c"}, "algo is 'a2c', but it must be one of a3c, one-step-q, one-step-sarsa, n-step-q."),
         ({"entropy": 0.01}, "There is no setting 'entropy' (did you mean entropy_beta?)."),
         ({"xyz": 1}, "There is no setting 'xyz'."),
@@ -73,6 +80,21 @@ def test_a_wrong_setting_is_refused_in_one_sentence(settings, sentence):
     with pytest.raises(ConfigError) as refusal:
         TrainConfig.from_mapping(complete)
     assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize("f", [f for f in fields(TrainConfig) if f.metadata["only"]], ids=public_name)
+def test_a_setting_counts_for_exactly_the_methods_or_optimizers_it_names(f):
+    only, other = f.metadata["only"], f.default / 2 if f.type is float else f.default - 1
+    everything = choices(f"{only.what}s")
+    assert only.names < set(everything)
+    for name in everything:
+        settings = {only.what: name, f.name: other}
+        if name in only.names:
+            assert getattr(TrainConfig(env="Pong", **settings), f.name) == other
+        else:
+            with pytest.raises(ConfigError, match=f"{public_name(f)} is .* does not use it"):
+                TrainConfig(env="Pong", **settings)
+        TrainConfig(env="Pong", **{only.what: name, f.name: f.default})  # as every config.json has it
 
 
 def test_a_whole_number_is_welcome_where_a_float_is_wanted():

@@ -12,6 +12,7 @@ from a3crs import _core
 from a3crs.config import TrainConfig
 from a3crs.errors import CheckpointError, ConfigError, DivergedError, RunError
 from a3crs.evaluate import Evaluation, evaluate_run
+from a3crs.rundir import RunDir
 from a3crs.runlog import load
 from a3crs.runlog.schema import EPISODES, PROGRESS
 from a3crs.train import resume_run, start_run
@@ -219,7 +220,7 @@ def test_a_checkpoint_of_another_game_is_refused(pong_run, tmp_path):
     run = _copy(pong_run, tmp_path)
     config = json.loads((run / "config.json").read_text()) | {"env": "Breakout"}
     (run / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match="is of Pong with other observations or actions than the run's Breakout"):
         resume_run(run, frames=20_000, quiet=True)
 
 
@@ -243,6 +244,37 @@ def test_two_trainings_of_one_run_at_once_are_refused(recall, recall_config, tmp
     with run.locked(), pytest.raises(ConfigError, match="is in use by another a3crs"):
         resume_run(run.path, frames=200, quiet=True, family=recall)
     resume_run(run.path, frames=200, quiet=True, family=recall)
+
+
+def test_two_new_runs_of_one_directory_at_the_same_moment_are_refused(recall, recall_config, tmp_path):
+    # Both have seen an empty directory; one has the lock.
+    with RunDir(tmp_path).locked(), pytest.raises(ConfigError, match="is in use by another a3crs"):
+        start_run(recall_config, out=tmp_path, quiet=True, family=recall)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    start_run(dataclasses.replace(recall_config, total_steps=100), out=tmp_path, quiet=True, family=recall)
+
+
+def test_another_process_that_trains_holds_the_run_until_it_is_killed(tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "a3crs", "train", "--env", "CartPole-v1", "--actors", "1", "--quiet"]
+    process = subprocess.Popen([*command, "--set", "checkpoint_secs=0.05", "--out", str(out)])
+    try:
+        deadline = time.monotonic() + 60
+        while not RunDir(out).latest_checkpoint.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with pytest.raises(ConfigError, match="is in use by another a3crs: wait until it ends, or stop it"):
+            resume_run(out, quiet=True)
+    finally:
+        process.kill()
+        process.wait()
+    done = _core.read_checkpoint(str(RunDir(out).latest_checkpoint))["steps"]
+    assert resume_run(out, frames=done + 100, quiet=True).summary["steps"] >= done + 100
+
+
+def test_what_is_no_run_gets_no_lock(tmp_path):
+    with pytest.raises(ConfigError, match="is not a run"):
+        resume_run(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def _context(value):

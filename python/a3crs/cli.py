@@ -10,15 +10,15 @@ from typing import Annotated, Any
 import typer
 
 import a3crs
-from a3crs.config import TrainConfig, parse_assignment, parse_count, read_settings
+from a3crs.config import TrainConfig, choices, parse_assignment, parse_count, read_settings
 from a3crs.errors import A3crsError, ConfigError, did_you_mean
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 Env = Annotated[str | None, typer.Option(help="Atari game in any spelling (`a3crs list envs`), or a Gymnasium id.")]
-Algo = Annotated[str | None, typer.Option(help="Method; `a3crs list algos` names them, and so on.")]
-Net = Annotated[str | None, typer.Option(help="Network.")]
-Optimizer = Annotated[str | None, typer.Option(help="Optimizer.")]
+Algo = Annotated[str | None, typer.Option(help=f"Method: {', '.join(choices('algos'))}.")]
+Net = Annotated[str | None, typer.Option(help=f"Network: {', '.join(choices('nets'))}.")]
+Optimizer = Annotated[str | None, typer.Option(help=f"Optimizer: {', '.join(choices('optimizers'))}.")]
 Run = Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)]
 Frames = Annotated[str | None, typer.Option(help="Length of the run in emulator frames: 320M, 4k, 1e6.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random.")]

@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from a3crs import _core
-from a3crs.errors import ConfigError, did_you_mean
+from a3crs.errors import ConfigError, did_you_mean, listed
 
 Check = Callable[[Any], str | None]  # None where the value is right, else what it must be
+
+
+def choices(kind: str) -> list[str]:
+    """The names in the core's catalogue of `algos`, `nets` or `optimizers`."""
+    return [entry["name"] for entry in _core.catalogue()[kind]]
 
 
 def one_of(*names: str) -> Check:
@@ -28,7 +33,7 @@ def one_of(*names: str) -> Check:
 
 def in_catalogue(kind: str) -> Check:
     """The value is a name in the core's catalogue of `algos`, `nets` or `optimizers`."""
-    return one_of(*(entry["name"] for entry in _core.catalogue()[kind]))
+    return one_of(*choices(kind))
 
 
 def in_range(low: float, high: float = math.inf) -> Check:
@@ -40,6 +45,11 @@ def in_range(low: float, high: float = math.inf) -> Check:
 def above(low: float) -> Check:
     """value > low, and finite."""
     return lambda value: None if value > low and math.isfinite(value) else f"above {low:g}"
+
+
+def decay(value: float) -> str | None:
+    """The share of a running mean that stays: with 1 it would never move."""
+    return None if 0 <= value < 1 else "at least 0 and below 1"
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class TrainConfig:
     )
     algo: str = _setting(
         "a3c",
-        "[P] a3c is Algorithm S3, n-step-q S2, one-step-q Algorithm 1, one-step-sarsa section 4",
+        "[P] sections 4 and 5: of the four methods, the one that did best",
         in_catalogue("algos"),
     )
     net: str = _setting("ff", "[P] section 8: 16@8x8/4, 32@4x4/2, 256, policy and value heads", in_catalogue("nets"))
@@ -110,9 +120,9 @@ class TrainConfig:
         7e-4, "[E] initial learning rate; annealed to 0 over the run ([P] section 8), linearly", above(0)
     )
     momentum: float = _setting(
-        0.9, "[P] section 7: alpha of momentum SGD, for which there is no number", in_range(0, 1), MOMENTUM
+        0.9, "not in the paper, which gives no number: alpha of momentum SGD (section 7)", decay, MOMENTUM
     )
-    rms_decay: float = _setting(0.99, "[P] section 8: RMSProp's alpha", in_range(0, 1), RMSPROP)
+    rms_decay: float = _setting(0.99, "[P] section 8: RMSProp's alpha", decay, RMSPROP)
     rms_eps: float = _setting(0.1, "[E] the number; [P] equation S3: inside the square root", above(0), RMSPROP)
     max_grad_norm: float = _setting(
         40.0, "[E] the L2 norm above which a gradient is scaled down; 0 leaves it as it is", in_range(0)
@@ -150,7 +160,7 @@ class TrainConfig:
             return
         raise ConfigError(
             f"{public_name(f)} is {getattr(self, f.name)!r}, but {only.what} {getattr(self, only.what)} does not use "
-            f"it, only {' and '.join(sorted(only.names))}: leave it out."
+            f"it, only {listed(only.names)}: leave it out."
         )
 
     @classmethod

@@ -5,7 +5,7 @@ raised by an environment is not wrapped: it reaches the caller as itself, with a
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class A3crsError(Exception):
@@ -30,6 +30,12 @@ class RunError(A3crsError, RuntimeError):
 
 class DivergedError(RunError):
     """The gradients are no longer numbers: the run cannot learn any more as it was set up."""
+
+
+def listed(names: Collection[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; sorted."""
+    *most, last = sorted(names)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

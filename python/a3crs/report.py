@@ -12,31 +12,35 @@ def number(value: float | None, spec: str) -> str:
     return "-" if value is None else format(value, spec)
 
 
+def counted(count: int, thing: str) -> str:
+    """`1 episode`, `2 episodes`, `1,000 episodes`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def result_lines(run: Path, summary: dict[str, Any]) -> list[str]:
     """How a run ended, and what to do next."""
     speed = summary["frames"] / summary["secs"] if summary["secs"] else 0.0
     lines = [
-        f"{summary['frames']:,} frames, {summary['episodes']:,} episodes, {summary['updates']:,} updates "
-        f"in {summary['secs']:,.0f} s ({speed:,.0f} frames/s)",
+        f"{counted(summary['frames'], 'frame')}, {counted(summary['episodes'], 'episode')}, "
+        f"{counted(summary['updates'], 'update')} in {summary['secs']:,.0f} s ({speed:,.0f} frames/s)",
         f"return of the last 100 episodes: mean {number(summary['return_mean_100'], '.1f')}, "
         f"best {number(summary['return_best_100'], '.1f')}",
         f"evaluate with: a3crs eval {run}",
     ]
     if summary["refused_updates"]:
-        lines.insert(1, f"{summary['refused_updates']:,} updates were refused: their gradients were not finite")
+        lines.insert(1, f"{counted(summary['refused_updates'], 'update')} refused: the gradients were not finite")
     return lines
 
 
 def episode_line(episode: dict[str, Any]) -> str:
     """One game of an evaluation, as it ends."""
-    return f"episode {episode['episode'] + 1}: {episode['return']:g} in {episode['length_steps']:,} steps"
+    return f"episode {episode['episode'] + 1}: {episode['return']:g} in {counted(episode['length_steps'], 'step')}"
 
 
 def evaluation_lines(row: dict[str, Any]) -> list[str]:
     """An evaluation, as `a3crs eval` prints it."""
-    games = "1 episode" if row["episodes"] == 1 else f"{row['episodes']} episodes"
     lines = [
-        f"{games} at {row['frames']:,} frames, {row['policy']} policy",
+        f"{counted(row['episodes'], 'episode')} at {counted(row['frames'], 'frame')}, {row['policy']} policy",
         f"mean {row['mean']:.1f} (standard error {number(row['stderr'], '.1f')}), median {row['median']:.1f}",
     ]
     if row["human_normalised"] is not None:

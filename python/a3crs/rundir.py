@@ -17,6 +17,7 @@ from a3crs import _core
 from a3crs.config import TrainConfig, read_settings
 from a3crs.errors import CheckpointError, ConfigError, RunError
 
+LOCK = "lock"
 PACKAGES = ("a3crs", "ale-py", "gymnasium", "numpy", "polars", "typer")
 
 
@@ -46,10 +47,14 @@ class RunDir:
         """The newest checkpoint."""
         return self.path / "checkpoints" / "latest.safetensors"
 
-    def read_config(self) -> TrainConfig:
-        """The settings the run was started with."""
+    def check(self) -> None:
+        """ConfigError where this directory is not a run's."""
         if not self.config.is_file():
             raise ConfigError(f"{self.path} is not a run: it has no config.json.")
+
+    def read_config(self) -> TrainConfig:
+        """The settings the run was started with."""
+        self.check()
         return TrainConfig.from_mapping(read_settings(self.config))
 
     def write_config(self, config: TrainConfig) -> None:
@@ -67,11 +72,17 @@ class RunDir:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """While this lasts, no other process trains here; the system lets go of it should this process be killed."""
-        with (self.path / "lock").open("a") as file:
+        try:
+            file = (self.path / LOCK).open("a")
+        except OSError as e:
+            raise _unusable(self.path, e) from e
+        with file:
             try:
                 _lock(file)
-            except OSError as e:
+            except (BlockingIOError, PermissionError) as e:  # POSIX, Windows
                 raise ConfigError(f"{self.path} is in use by another a3crs: wait until it ends, or stop it.") from e
+            except OSError as e:
+                raise _unusable(self.path, e) from e
             yield
 
     def add_session(self) -> None:
@@ -92,22 +103,33 @@ class RunDir:
                 _write(log, b"".join(kept).decode())
 
 
-def create(config: TrainConfig, env_name: str, out: Path | None) -> RunDir:
-    """Makes the directory of a new run, `runs/<env>__<algo>-<net>__s<seed>__<time>` unless `out` names another."""
+@contextmanager
+def created(config: TrainConfig, env_name: str, out: Path | None) -> Iterator[RunDir]:
+    """The locked directory of a new run, `runs/<env>__<algo>-<net>__s<seed>__<time>` unless `out` names another."""
     if out is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         safe = "".join(c if c.isalnum() or c in "-." else "-" for c in env_name)
         out = Path("runs") / f"{safe}__{config.algo}-{config.net}__s{config.seed}__{stamp}"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise ConfigError(f"{out} is not empty: name a new directory, or go on with `a3crs resume {out}`.")
+        _refuse_unless_empty(out)  # before a lock is put there
     except OSError as e:
-        raise ConfigError(f"{out} cannot be used for a run: {e.strerror}.") from e
+        raise _unusable(out, e) from e
     run = RunDir(out)
-    run.write_config(config)
-    run.add_session()
-    return run
+    with run.locked():
+        _refuse_unless_empty(out)  # another a3crs may have been a moment faster
+        run.write_config(config)
+        run.add_session()
+        yield run
+
+
+def _refuse_unless_empty(directory: Path) -> None:
+    if any(entry.name != LOCK for entry in directory.iterdir()):
+        raise ConfigError(f"{directory} is not empty: name a new directory, or go on with `a3crs resume {directory}`.")
+
+
+def _unusable(directory: Path, e: OSError) -> ConfigError:
+    return ConfigError(f"{directory} cannot be used for a run: {e.strerror}.")
 
 
 if sys.platform == "win32":

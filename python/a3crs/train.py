@@ -17,6 +17,7 @@ from a3crs.config import TrainConfig
 from a3crs.display import open_display
 from a3crs.envs import EnvFamily, Mode, resolve
 from a3crs.errors import CheckpointError, ConfigError, DivergedError
+from a3crs.report import counted
 from a3crs.rundir import RunDir
 
 
@@ -44,8 +45,7 @@ def start_run(
     family = family or resolve(config.env, config.protocol, Mode.TRAINING)
     config = with_frames(config, frames, family)
     _core.check(config.to_json(), family.spec.to_json())  # before there is a directory
-    run = rundir.create(config, family.spec.name, out)
-    with run.locked():
+    with rundir.created(config, family.spec.name, out) as run:
         return _train(run, config, family, resume_from=None, quiet=quiet)
 
 
@@ -58,24 +58,33 @@ def resume_run(
 ) -> Result:
     """Goes on where the newest checkpoint of a run left off, in the same directory; `frames` gives it a new total."""
     run = RunDir(path)
-    config = run.read_config()
-    checkpoint = run.checkpoint(None)
-    meta = _core.read_checkpoint(str(checkpoint))
-    done = meta["steps"]
-    family = family or resolve(config.env, config.protocol, Mode.TRAINING)
-    config = with_frames(config, frames, family)
-    # Before anything of the run is touched: the core would refuse it too, but only after this.
-    for what, has in {"algo": config.algo, "net": config.net, "env_spec": json.loads(family.spec.to_json())}.items():
-        if meta[what] != has:
-            raise CheckpointError(f"The checkpoint {checkpoint} has {what} {meta[what]}, but the run's is {has}.")
-    if done >= config.total_steps:
-        done_frames = done * family.spec.frames_per_step
-        raise ConfigError(f"{path} has finished its {done_frames:,} frames: give it more with --frames.")
+    run.check()  # before a lock is put there
     with run.locked():
+        config = run.read_config()
+        checkpoint = run.checkpoint(None)
+        meta = _core.read_checkpoint(str(checkpoint))
+        family = family or resolve(config.env, config.protocol, Mode.TRAINING)
+        config = with_frames(config, frames, family)
+        _refuse_another(meta, checkpoint, config, family)
+        if meta["steps"] >= config.total_steps:
+            done_frames = meta["steps"] * family.spec.frames_per_step
+            raise ConfigError(f"{path} has finished its {done_frames:,} frames: give it more with --frames.")
         run.write_config(config)
         run.add_session()
-        run.forget_after(done)
+        run.forget_after(meta["steps"])
         return _train(run, config, family, resume_from=checkpoint, quiet=quiet)
+
+
+def _refuse_another(meta: dict[str, Any], checkpoint: Path, config: TrainConfig, family: EnvFamily) -> None:
+    """Before anything of the run is touched: the core would refuse it too, but only after that."""
+    for what, has in {"algo": config.algo, "net": config.net}.items():
+        if meta[what] != has:
+            raise CheckpointError(f"The checkpoint {checkpoint} has {what} {meta[what]}, but the run's is {has}.")
+    if meta["env_spec"] != json.loads(family.spec.to_json()):
+        raise CheckpointError(
+            f"The checkpoint {checkpoint} is of {meta['env']} with other observations or actions than the run's "
+            f"{family.spec.name} has."
+        )
 
 
 def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> TrainConfig:
@@ -91,7 +100,7 @@ def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> T
 def _train(run: RunDir, config: TrainConfig, family: EnvFamily, *, resume_from: Path | None, quiet: bool) -> Result:
     with _terminate_like_ctrl_c(), open_display(config, quiet=quiet) as display:
         if not quiet:
-            print(f"{family.spec.name}: {config.actors} actors, {_core.isa()}, {run.path}", file=sys.stderr)
+            print(f"{family.spec.name}: {counted(config.actors, 'actor')}, {_core.isa()}, {run.path}", file=sys.stderr)
         try:
             summary = _core.train(
                 config.to_json(),

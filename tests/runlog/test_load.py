@@ -6,7 +6,8 @@ import pytest
 from a3crs.runlog import load
 from a3crs.runlog.schema import EPISODES, EVALS, PROGRESS
 
-ROW = {"steps": 5, "frames": 20, "secs": 0.5, "actor": 1, "episode_return": -21.0, "length_steps": 900}
+ROW = {"steps": 5, "frames": 20, "secs": 0.5, "actor": 1, "explore_eps": 0.25}
+ROW |= {"episode_return": -21.0, "length_steps": 900}
 
 
 def test_a_half_written_last_line_is_left_out(tmp_path):

@@ -2,7 +2,7 @@
 
 mod tiny;
 
-pub use tiny::{Catch, Chain};
+pub use tiny::{Catch, Chain, Recall};
 
 use serde::{Deserialize, Serialize};
 use std::error::Error;

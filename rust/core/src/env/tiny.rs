@@ -121,3 +121,61 @@ impl Env<usize> for Catch {
         Ok(Step { reward, end, episode: landed.then_some(episode) })
     }
 }
+
+/// One of two cues is shown first, then nothing for `delay_steps`, then a question: +1 for the action that names the cue, -1
+/// for the other. Whoever does not remember earns 0 on average.
+#[derive(Clone, Debug)]
+pub struct Recall {
+    delay_steps: u64,
+    rng: ActorRng,
+    cue: usize,
+    steps: u64,
+}
+
+impl Recall {
+    /// Episodes of `delay_steps + 2` steps.
+    pub fn new(delay_steps: u64) -> Self {
+        Recall { delay_steps, rng: ActorRng::seed_from_u64(0), cue: 0, steps: 0 }
+    }
+
+    /// The cue, one-hot, and the question.
+    pub fn obs_spec(&self) -> ObsSpec {
+        ObsSpec::Vector { len: 3 }
+    }
+
+    fn show(&self, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        let ObsMut::Vector(obs) = obs else { return Err("Recall shows vectors".into()) };
+        obs.fill(0.0);
+        if self.steps == 0 {
+            obs[self.cue] = 1.0;
+        }
+        if self.steps == self.delay_steps + 1 {
+            obs[2] = 1.0;
+        }
+        Ok(())
+    }
+}
+
+impl Env<usize> for Recall {
+    fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.rng = ActorRng::seed_from_u64(seed);
+        }
+        self.cue = self.rng.random_range(0..2);
+        self.steps = 0;
+        self.show(obs)
+    }
+
+    fn step(&mut self, action: usize, obs: ObsMut<'_>) -> Result<Step, EnvError> {
+        self.steps += 1;
+        let asked = self.steps == self.delay_steps + 2;
+        let reward = match (asked, action == self.cue) {
+            (false, _) => 0.0,
+            (true, true) => 1.0,
+            (true, false) => -1.0,
+        };
+        self.show(obs)?;
+        let episode = Episode { episode_return: f64::from(reward), length_steps: self.steps };
+        Ok(Step { reward, end: if asked { End::Terminal } else { End::No }, episode: asked.then_some(episode) })
+    }
+}

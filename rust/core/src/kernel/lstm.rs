@@ -63,7 +63,8 @@ impl Kernel for Forward<'_> {
             // SAFETY: `check` has compared all lengths with `cells`, a multiple of `LANES`: from `k` on there is a vector in
             // each row, and in each of the four gates.
             unsafe {
-                let [i, f, g, o] = [0, 1, 2, 3].map(|gate| gates.add(gate * cells + k));
+                let i = gates.add(k);
+                let (f, g, o) = (i.add(cells), i.add(2 * cells), i.add(3 * cells));
                 let (sigma_i, sigma_f) = (sigmoid(s, s.load(i)), sigmoid(s, s.load(f)));
                 let (tanh_g, sigma_o) = (tanh(s, s.load(g)), sigmoid(s, s.load(o)));
                 let c = s.mul_add(sigma_f, s.load(self.c_prev.as_ptr().add(k)), s.mul(sigma_i, tanh_g));
@@ -92,26 +93,46 @@ impl Kernel for Backward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (cells, one) = (self.c.len(), s.splat(1.0));
+        let cells = self.c.len();
         let (gates, d_gates, dc) = (self.gates.as_ptr(), self.d_gates.as_mut_ptr(), self.dc.as_mut_ptr());
-        // sigma' = sigma (1 - sigma), tanh' = 1 - tanh^2
-        let through_sigmoid = |d, y| s.mul(d, s.mul(y, s.sub(one, y)));
-        let through_tanh = |d, y| s.mul(d, s.sub(one, s.mul(y, y)));
         for k in (0..cells).step_by(S::LANES) {
             // SAFETY: as in `Forward::run`.
             unsafe {
-                let [i, f, g, o] = [0, 1, 2, 3].map(|gate| s.load(gates.add(gate * cells + k)));
+                let (i, f) = (s.load(gates.add(k)), s.load(gates.add(cells + k)));
+                let (g, o) = (s.load(gates.add(2 * cells + k)), s.load(gates.add(3 * cells + k)));
                 let (c_prev, c) = (s.load(self.c_prev.as_ptr().add(k)), tanh(s, s.load(self.c.as_ptr().add(k))));
                 let dh = s.load(self.dh.as_ptr().add(k));
-                let d_c = s.add(s.load(dc.add(k)), through_tanh(s.mul(dh, o), c));
-                s.store(d_gates.add(k), through_sigmoid(s.mul(d_c, g), i));
-                s.store(d_gates.add(cells + k), through_sigmoid(s.mul(d_c, c_prev), f));
-                s.store(d_gates.add(2 * cells + k), through_tanh(s.mul(d_c, i), g));
-                s.store(d_gates.add(3 * cells + k), through_sigmoid(s.mul(dh, c), o));
+                let d_c = s.add(s.load(dc.add(k)), through_tanh(s, s.mul(dh, o), c));
+                s.store(d_gates.add(k), through_sigmoid(s, s.mul(d_c, g), i));
+                s.store(d_gates.add(cells + k), through_sigmoid(s, s.mul(d_c, c_prev), f));
+                s.store(d_gates.add(2 * cells + k), through_tanh(s, s.mul(d_c, i), g));
+                s.store(d_gates.add(3 * cells + k), through_sigmoid(s, s.mul(dh, c), o));
                 s.store(dc.add(k), s.mul(d_c, f));
             }
         }
     }
+}
+
+/// `d` before a sigmoid that gave `y`: `sigma' = sigma (1 - sigma)`.
+#[inline(always)]
+fn through_sigmoid<S: Simd>(s: S, d: S::V, y: S::V) -> S::V {
+    s.mul(d, s.mul(y, s.sub(s.splat(1.0), y)))
+}
+
+/// `d` before a tanh that gave `y`: `tanh' = 1 - tanh^2`.
+#[inline(always)]
+fn through_tanh<S: Simd>(s: S, d: S::V, y: S::V) -> S::V {
+    s.mul(d, s.sub(s.splat(1.0), s.mul(y, y)))
+}
+
+/// The polynomial in `u` with these coefficients, the highest power first.
+#[inline(always)]
+fn polynomial<S: Simd>(s: S, u: S::V, coefficients: [f32; 5]) -> S::V {
+    let mut sum = s.splat(coefficients[0]);
+    for c in &coefficients[1..] {
+        sum = s.mul_add(sum, u, s.splat(*c));
+    }
+    sum
 }
 
 /// Lambert's continued fraction `tanh x = x / (1 + x^2 / (3 + x^2 / (5 + ...)))`, cut after 17: numerator and denominator. Every term is
@@ -119,12 +140,8 @@ impl Kernel for Backward<'_> {
 #[inline(always)]
 fn tanh_fraction<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
     let u = s.mul(x, x);
-    let polynomial = |coefficients: [f32; 5]| {
-        let [first, rest @ ..] = coefficients;
-        rest.into_iter().fold(s.splat(first), |sum, c| s.mul_add(sum, u, s.splat(c)))
-    };
-    let numerator = polynomial([1.0, 990.0, 135_135.0, 4_729_725.0, 34_459_425.0]);
-    (s.mul(x, numerator), polynomial([45.0, 13_860.0, 945_945.0, 16_216_200.0, 34_459_425.0]))
+    let numerator = polynomial(s, u, [1.0, 990.0, 135_135.0, 4_729_725.0, 34_459_425.0]);
+    (s.mul(x, numerator), polynomial(s, u, [45.0, 13_860.0, 945_945.0, 16_216_200.0, 34_459_425.0]))
 }
 
 /// `x` within `[-limit, limit]`; NaN stays NaN.

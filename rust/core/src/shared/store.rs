@@ -243,7 +243,10 @@ impl<L: Lanes, U: Update> Kernel for Updating<'_, L, U> {
             }
         }
         let d_theta = self.d_theta;
-        d_theta.outers().for_each(|outer| self.outer(simd, outer));
+        // A closure would be compiled without the instruction set, unless it happens to be inlined.
+        for outer in d_theta.outers() {
+            self.outer(simd, outer);
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod chain;
+
 use a3crs_core::env::EnvError;
 use a3crs_core::nn::Net;
 use a3crs_core::shared::optimizer::OptimizerKind;
