@@ -1,6 +1,7 @@
 //! Nothing allocates in the step loop.
 
 use a3crs_core::env::{Catch, Chain, Env, EnvSpec, ObsSpec};
+use a3crs_core::nn::Net;
 use a3crs_core::train::actor_learner::Actor;
 use a3crs_core::train::stats::ActorStats;
 use a3crs_core::train::{ActorLearner, Algo, Setup};
@@ -32,8 +33,16 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn allocations_of_a_hundred_segments(algo: Algo, obs: ObsSpec, num_actions: usize, env: Box<dyn Env<usize>>) -> u64 {
-    let setup = Setup::new(config(algo, 1_000_000, 1e-3), EnvSpec { obs, num_actions, frames_per_step: 1 }).unwrap();
+fn allocations_of_a_hundred_segments(
+    algo: Algo,
+    net: Net,
+    obs: ObsSpec,
+    num_actions: usize,
+    env: Box<dyn Env<usize>>,
+) -> u64 {
+    let mut config = config(algo, 1_000_000, 1e-3);
+    config.net = net;
+    let setup = Setup::new(config, EnvSpec { obs, num_actions, frames_per_step: 1 }).unwrap();
     let (shared, stats) = (setup.shared(), ActorStats::default());
     let mut rng = setup.actor_rng(0, 0);
     let algo = setup.config.algorithm(&mut rng);
@@ -53,12 +62,16 @@ fn allocations_of_a_hundred_segments(algo: Algo, obs: ObsSpec, num_actions: usiz
 
 #[test]
 fn acting_and_learning_do_not_allocate() {
-    for algo in [Algo::A3c, Algo::OneStepQ, Algo::OneStepSarsa, Algo::NStepQ] {
-        let chain = Chain::new(5, 20);
-        let n = allocations_of_a_hundred_segments(algo, chain.obs_spec(), 2, Box::new(chain));
-        assert_eq!(n, 0, "{algo:?} on vectors");
-        let catch = Catch::new(6, 6);
-        let n = allocations_of_a_hundred_segments(algo, catch.obs_spec(), 3, Box::new(catch));
-        assert_eq!(n, 0, "{algo:?} on images");
+    for algo in Algo::ALL {
+        for net in Net::ALL {
+            let catch = Catch::new(6, 6);
+            let n = allocations_of_a_hundred_segments(algo, net, catch.obs_spec(), 3, Box::new(catch));
+            assert_eq!(n, 0, "{algo:?} {net:?} on images");
+        }
+        for net in [Net::Ff, Net::Lstm] {
+            let chain = Chain::new(5, 20);
+            let n = allocations_of_a_hundred_segments(algo, net, chain.obs_spec(), 2, Box::new(chain));
+            assert_eq!(n, 0, "{algo:?} {net:?} on vectors");
+        }
     }
 }

@@ -1,0 +1,167 @@
+//! Forward pass, loss and gradient of every network against an independent implementation: `tests/golden/generate.py` says how
+//! the numbers came to be. Parameters, observations, actions and returns are computed here by the same hash.
+
+use a3crs_core::env::{ObsMut, ObsSpec};
+use a3crs_core::kernel::Isa;
+use a3crs_core::nn::{Head, Net, Network, Observations};
+use a3crs_core::rl::{A3c, Algorithm, Exploration, ValueBased};
+use serde::Deserialize;
+use std::collections::HashMap;
+
+const STEPS: usize = 5;
+const ACTIONS: usize = 6;
+/// Relative error of f32 against float64.
+const TOLERANCE: f64 = 1e-4;
+
+#[derive(Deserialize)]
+struct Golden {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    net: Net,
+    obs: Vec<usize>,
+    method: String,
+    y: Vec<Vec<f64>>,
+    /// Sum and norm of h and of c after the last step.
+    state: Vec<[f64; 2]>,
+    /// Policy loss, value loss, entropy.
+    losses: [f64; 3],
+    gradients: HashMap<String, Gradient>,
+}
+
+#[derive(Deserialize)]
+struct Gradient {
+    sum: f64,
+    norm: f64,
+    elements: Vec<(usize, f64)>,
+}
+
+/// splitmix64, starting at the FNV-1a hash of a name.
+fn hashed(name: &str) -> impl Iterator<Item = u64> {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let start = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+    (1u64..).map(move |i| {
+        let z = start.wrapping_add(i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    })
+}
+
+fn uniform(name: &str, bound: f64) -> impl Iterator<Item = f32> {
+    hashed(name).map(move |hash| (((hash >> 40) as f64 / f64::from(1 << 23) - 1.0) * bound) as f32)
+}
+
+/// What one case computes on one instruction set.
+struct Computed {
+    y: Vec<Vec<f32>>,
+    state: Vec<f32>,
+    losses: [f64; 3],
+    d_theta: Vec<f32>,
+}
+
+fn compute(case: &Case, net: &Network, isa: Isa) -> Computed {
+    let mut theta = vec![0.0; net.layout().len()];
+    for param in &net.layout().params {
+        let inputs: usize = param.shape[1..].iter().product();
+        let weight = net.layout().params.iter().find(|p| p.name == param.name.replace(".bias", ".weight"));
+        let fan_in = match (param.name.split('.').next(), weight) {
+            (Some("lstm"), _) => net.state_len() / 2,
+            (_, Some(weight)) => weight.shape[1..].iter().product(),
+            (_, None) => inputs,
+        };
+        let values: Vec<f32> = uniform(&param.name, (fan_in as f64).powf(-0.5)).take(param.len()).collect();
+        param.import(&values, &mut theta);
+    }
+    let mut obs = Observations::new(net.input(), STEPS);
+    for t in 0..STEPS {
+        let name = format!("obs{t}");
+        match obs.get_mut(t) {
+            ObsMut::Image(bytes) => bytes.iter_mut().zip(hashed(&name)).for_each(|(byte, h)| *byte = (h >> 56) as u8),
+            ObsMut::Vector(x) => x.iter_mut().zip(uniform(&name, 1.0)).for_each(|(x, value)| *x = value),
+        }
+    }
+    let cells = net.state_len() / 2;
+    let mut state: Vec<f32> = uniform("h", 1.0).take(cells).chain(uniform("c", 1.0).take(cells)).collect();
+    let algo: Box<dyn Algorithm<usize>> = match case.method.as_str() {
+        "q" => Box::new(ValueBased::one_step_q(Exploration { final_eps: 0.0, anneal_steps: 0 })),
+        _ => Box::new(A3c { lambda: 1.0, entropy_beta: 0.01, value_coef: 0.5 }),
+    };
+    let (mut tape, mut workspace) = (net.tape(STEPS + 1), net.workspace(STEPS));
+    tape.set_state(0, &state);
+    let (mut y, mut losses) = (Vec::new(), [0.0; 3]);
+    for (t, (action, g)) in hashed("actions").zip(uniform("returns", 2.0)).take(STEPS).enumerate() {
+        net.forward(isa, &theta, obs.get(t), &mut tape, t, &mut workspace);
+        let loss = algo.grad(tape.y(t), (action % ACTIONS as u64) as usize, g, workspace.dy(t));
+        for (sum, part) in losses.iter_mut().zip([loss.policy, loss.value, loss.entropy]) {
+            *sum += f64::from(part);
+        }
+        y.push(tape.y(t).to_vec());
+    }
+    tape.state_into(STEPS, &mut state);
+    let d_theta = net.backward(isa, &theta, &obs, &tape, STEPS, &mut workspace).to_dense();
+    Computed { y, state, losses, d_theta }
+}
+
+/// `|a - b| <= 1e-4 scale`, and no NaN.
+fn assert_close(what: &str, a: f64, b: f64, scale: f64) {
+    assert!((a - b).abs() <= TOLERANCE * scale, "{what}: {a}, but PyTorch has {b} (scale {scale})");
+}
+
+fn norm(x: &[f32]) -> f64 {
+    x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()
+}
+
+fn check(case: &Case, isa: Isa) {
+    let input = match case.obs[..] {
+        [channels, height, width] => ObsSpec::Image { channels, height, width },
+        _ => ObsSpec::Vector { len: case.obs[0] },
+    };
+    let heads: &[Head] = match case.method.as_str() {
+        "q" => &[Head { name: "q", outputs: ACTIONS }],
+        _ => &[Head { name: "policy", outputs: ACTIONS }, Head { name: "value", outputs: 1 }],
+    };
+    let net = Network::new(case.net, &input, heads).unwrap();
+    let what = format!("{} {:?} {} {}", case.net.entry().name, case.obs, case.method, isa.name());
+    let computed = compute(case, &net, isa);
+    for (t, (y, golden)) in computed.y.iter().zip(&case.y).enumerate() {
+        assert_eq!(y.len(), golden.len());
+        let scale = norm(y);
+        for (y, golden) in y.iter().zip(golden) {
+            assert_close(&format!("{what} y of step {t}"), f64::from(*y), *golden, scale);
+        }
+    }
+    for (part, [sum, length]) in computed.state.chunks_exact((net.state_len() / 2).max(1)).zip(&case.state) {
+        assert_close(&format!("{what} state"), part.iter().map(|x| f64::from(*x)).sum(), *sum, *length);
+        assert_close(&format!("{what} state"), norm(part), *length, *length);
+    }
+    for (loss, golden) in computed.losses.iter().zip(&case.losses) {
+        assert_close(&format!("{what} loss"), *loss, *golden, golden.abs());
+    }
+    assert_eq!(case.gradients.len(), net.layout().params.len(), "{what}: tensors");
+    for param in &net.layout().params {
+        let (what, golden) = (format!("{what} gradient by {}", param.name), &case.gradients[&param.name]);
+        let d = param.export(&computed.d_theta);
+        assert_close(&what, norm(&d), golden.norm, golden.norm);
+        // Rounding errors of the elements add up as their number's square root.
+        let scale = golden.norm * (d.len() as f64).sqrt();
+        assert_close(&what, d.iter().map(|d| f64::from(*d)).sum(), golden.sum, scale);
+        for (i, element) in &golden.elements {
+            let scale = element.abs().max(golden.norm / (d.len() as f64).sqrt());
+            assert_close(&format!("{what} [{i}]"), f64::from(d[*i]), *element, scale);
+        }
+    }
+}
+
+#[test]
+fn outputs_losses_and_gradients_are_pytorchs() {
+    let golden: Golden = serde_json::from_str(include_str!("../../../tests/golden/golden.json")).unwrap();
+    assert_eq!(golden.cases.len(), 8);
+    for case in &golden.cases {
+        for isa in Isa::available() {
+            check(case, isa);
+        }
+    }
+}

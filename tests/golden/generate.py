@@ -1,0 +1,160 @@
+"""Golden numbers: outputs, losses and gradients of the paper's networks, computed by PyTorch in float64.
+
+PyTorch is no dependency of a3crs, not even of its tests; to write golden.json anew, give it an environment of its own:
+
+    python3 -m venv /tmp/golden && /tmp/golden/bin/pip install numpy torch
+    /tmp/golden/bin/python tests/golden/generate.py
+
+Parameters, observations, actions and returns are not stored: both sides compute them from a hash of a name and an index.
+rust/core/tests/golden.rs compares.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+STEPS = 5
+ACTIONS = 6
+ENTROPY_BETA = 0.01
+VALUE_COEF = 0.5
+SAMPLES = 8  # elements of each gradient that are kept
+
+IMAGE = [4, 84, 84]
+VECTOR = [7]
+CONVOLUTIONS = {
+    "ff": [(16, 8, 4), (32, 4, 2)],
+    "nature": [(32, 8, 4), (64, 4, 2), (64, 3, 1)],
+}
+CASES = [
+    *((net, IMAGE, "a3c") for net in ("ff", "lstm", "nature", "nature-lstm")),
+    *((net, VECTOR, "a3c") for net in ("ff", "lstm")),
+    *((net, IMAGE, "q") for net in ("ff", "lstm")),
+]
+
+
+def hashed(name, count):
+    """The first `count` hashes of a name: splitmix64, starting at the name's FNV-1a hash."""
+    start = np.uint64(0xCBF29CE484222325)
+    with np.errstate(over="ignore"):
+        for byte in name.encode():
+            start = (start ^ np.uint64(byte)) * np.uint64(0x100000001B3)
+        z = start + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
+
+
+def uniform(name, shape, bound):
+    """float32 numbers in [-bound, bound), as float64."""
+    units = (hashed(name, int(np.prod(shape))) >> np.uint64(40)).astype(np.float64) / 2**23 - 1
+    return torch.tensor((units * bound).astype(np.float32).astype(np.float64).reshape(shape))
+
+
+def parameters(net, obs, heads):
+    """Name to tensor in the canonical shapes, bounded by 1/sqrt(fan_in)."""
+    shapes = {}
+
+    def add(name, out, fan_in, weight_shape):
+        shapes[f"{name}.weight"] = (weight_shape, fan_in)
+        shapes[f"{name}.bias"] = ([out], fan_in)
+
+    base, recurrent = net.removesuffix("-lstm").replace("lstm", "ff"), "lstm" in net
+    inputs = int(np.prod(obs))
+    units, cells = (200, 128) if obs == VECTOR else ({"ff": 256, "nature": 512}[base], 256)
+    if obs != VECTOR:
+        channels, side = obs[0], obs[1]
+        for i, (out, kernel, stride) in enumerate(CONVOLUTIONS[base], 1):
+            add(f"conv{i}", out, channels * kernel * kernel, [out, channels, kernel, kernel])
+            channels, side = out, (side - kernel) // stride + 1
+        inputs = channels * side * side
+    add("fc", units, inputs, [units, inputs])
+    if recurrent:
+        shapes["lstm.weight_ih"] = ([4 * cells, units], cells)
+        shapes["lstm.weight_hh"] = ([4 * cells, cells], cells)
+        shapes["lstm.bias"] = ([4 * cells], cells)
+    for name, out in heads.items():
+        top = cells if recurrent else units
+        add(name, out, top, [out, top])
+    return {name: uniform(name, shape, fan_in**-0.5).requires_grad_() for name, (shape, fan_in) in shapes.items()}
+
+
+def observation(obs, step):
+    if obs == VECTOR:
+        return uniform(f"obs{step}", obs, 1.0)
+    pixels = (hashed(f"obs{step}", int(np.prod(obs))) >> np.uint64(56)).astype(np.float64)
+    return torch.tensor(pixels.reshape(obs)) / 255
+
+
+def forward(net, obs, theta, heads):
+    """y of each step and the last recurrent state."""
+    base = net.removesuffix("-lstm").replace("lstm", "ff")
+    state, cell = None, None
+    if "lstm" in net:
+        cells = theta["lstm.bias"].shape[0] // 4
+        state = tuple(uniform(name, [1, cells], 1.0) for name in ("h", "c"))
+        cell = torch.nn.LSTMCell(theta["lstm.weight_ih"].shape[1], cells).double()
+    ys = []
+    for step in range(STEPS):
+        x = observation(obs, step)[None]
+        for i, (_, _, stride) in enumerate(CONVOLUTIONS[base] if obs != VECTOR else [], 1):
+            x = F.relu(F.conv2d(x, theta[f"conv{i}.weight"], theta[f"conv{i}.bias"], stride=stride))
+        x = F.relu(F.linear(x.flatten(1), theta["fc.weight"], theta["fc.bias"]))
+        if cell is not None:
+            own = {"weight_ih": theta["lstm.weight_ih"], "weight_hh": theta["lstm.weight_hh"]}
+            own |= {"bias_ih": theta["lstm.bias"], "bias_hh": torch.zeros_like(theta["lstm.bias"])}
+            state = torch.func.functional_call(cell, own, (x, state))
+            x = state[0]
+        ys.append(torch.cat([F.linear(x, theta[f"{head}.weight"], theta[f"{head}.bias"]) for head in heads], 1)[0])
+    return ys, [] if state is None else [part[0] for part in state]
+
+
+def losses(ys, method):
+    """The sums over the steps of policy loss, value loss and entropy."""
+    policy = value = entropy = torch.zeros((), dtype=torch.float64)
+    actions = hashed("actions", STEPS) % np.uint64(ACTIONS)
+    returns = uniform("returns", [STEPS], 2.0)
+    for y, action, g in zip(ys, actions.tolist(), returns, strict=True):
+        if method == "q":
+            value = value + (g - y[action]) ** 2
+            continue
+        log_pi, v = F.log_softmax(y[:ACTIONS], 0), y[ACTIONS]
+        h = -(log_pi.exp() * log_pi).sum()
+        policy = policy - (g - v).detach() * log_pi[action] - ENTROPY_BETA * h
+        value = value + VALUE_COEF * (g - v) ** 2
+        entropy = entropy + h
+    return policy, value, entropy
+
+
+def case(net, obs, method):
+    heads = {"q": ACTIONS} if method == "q" else {"policy": ACTIONS, "value": 1}
+    theta = parameters(net, obs, heads)
+    ys, state = forward(net, obs, theta, heads)
+    policy, value, entropy = losses(ys, method)
+    (policy + value).backward()
+    gradients = {}
+    for name, tensor in theta.items():
+        d = tensor.grad.flatten()
+        at = sorted({int(i) for i in hashed(f"sample {name}", SAMPLES) % np.uint64(len(d))})
+        gradients[name] = {
+            "sum": d.sum().item(),
+            "norm": d.norm().item(),
+            "elements": [[i, d[i].item()] for i in at],
+        }
+    return {
+        "net": net,
+        "obs": obs,
+        "method": method,
+        "y": [y.tolist() for y in ys],
+        "state": [[part.sum().item(), part.norm().item()] for part in state],
+        "losses": [loss.item() for loss in (policy, value, entropy)],
+        "gradients": gradients,
+    }
+
+
+if __name__ == "__main__":
+    golden = {"torch": torch.__version__.partition("+")[0], "cases": [case(*arguments) for arguments in CASES]}
+    path = Path(__file__).parent / "golden.json"
+    path.write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
