@@ -13,6 +13,9 @@ pub struct Exploration {
 }
 
 impl Exploration {
+    /// One action in twenty at random: how Mnih et al. (2015) evaluate; the paper does not say how it does.
+    pub const EVALUATION: Exploration = Exploration { final_eps: 0.05, anneal_steps: 0 };
+
     /// An actor's own final epsilon: 0.1, 0.01 or 0.5 with probability 0.4, 0.3 and 0.3 (section 8).
     pub fn draw(anneal_steps: u64, rng: &mut ActorRng) -> Self {
         let u: f32 = rng.random();

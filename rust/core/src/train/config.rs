@@ -121,16 +121,24 @@ impl TrainConfig {
         Ok(Network::new(self.net, &env.obs, heads)?)
     }
 
-    /// ... and an actor's algorithm.
+    /// ... and an actor's algorithm, which draws its own exploration ...
     pub fn algorithm(&self, rng: &mut ActorRng) -> Box<dyn Algorithm<usize>> {
-        let explore = |rng: &mut ActorRng| Exploration::draw(self.explore_anneal_steps, rng);
+        self.exploring(|| Exploration::draw(self.explore_anneal_steps, rng))
+    }
+
+    /// ... or the algorithm as it is evaluated.
+    pub fn evaluated(&self) -> Box<dyn Algorithm<usize>> {
+        self.exploring(|| Exploration::EVALUATION)
+    }
+
+    fn exploring(&self, explore: impl FnOnce() -> Exploration) -> Box<dyn Algorithm<usize>> {
         match self.algo {
             Algo::A3c => {
                 Box::new(A3c { lambda: self.lambda, entropy_beta: self.entropy_beta, value_coef: self.value_coef })
             }
-            Algo::OneStepQ => Box::new(ValueBased::one_step_q(explore(rng))),
-            Algo::OneStepSarsa => Box::new(ValueBased::one_step_sarsa(explore(rng))),
-            Algo::NStepQ => Box::new(ValueBased::n_step_q(explore(rng))),
+            Algo::OneStepQ => Box::new(ValueBased::one_step_q(explore())),
+            Algo::OneStepSarsa => Box::new(ValueBased::one_step_sarsa(explore())),
+            Algo::NStepQ => Box::new(ValueBased::n_step_q(explore())),
         }
     }
 

@@ -119,14 +119,13 @@ impl<'a> Player<'a> {
     fn play(&mut self, seed: u64, greedy: bool, stop: &AtomicBool) -> Result<Option<Episode>, EnvError> {
         let Setup { config, net, isa, .. } = self.setup;
         let mut rng = ActorRng::seed_from_u64(seed);
-        let algo = config.algorithm(&mut rng);
+        let algo = config.evaluated();
         self.env.reset(Some(seed & 0x7fff_ffff), self.obs.get_mut(0))?;
         self.state.fill(0.0);
         while !stop.load(Relaxed) {
             self.tape.set_state(0, &self.state);
             net.forward(*isa, self.theta, self.obs.get(0), &mut self.tape, 0, &mut self.workspace);
             let y = self.tape.y(0);
-            // Evaluated at the end of training: exploration is annealed.
             let action = if greedy { algo.greedy(y) } else { algo.act(y, u64::MAX, &mut rng) };
             let step = self.env.step(action, self.obs.get_mut(0))?;
             if let Some(episode) = step.episode {
