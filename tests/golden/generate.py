@@ -5,7 +5,7 @@ PyTorch is no dependency of a3crs, not even of its tests; to write golden.json a
     python3 -m venv /tmp/golden && /tmp/golden/bin/pip install numpy torch
     /tmp/golden/bin/python tests/golden/generate.py
 
-Parameters, observations, actions and returns are not stored: both sides compute them from a hash of a name and an index.
+Parameters, observations, actions and returns are not stored: both sides compute them from a hash of a name and index.
 rust/core/tests/golden.rs compares.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 STEPS = 5
 ACTIONS = 6
@@ -100,14 +100,16 @@ def forward(net, obs, theta, heads):
     for step in range(STEPS):
         x = observation(obs, step)[None]
         for i, (_, _, stride) in enumerate(CONVOLUTIONS[base] if obs != VECTOR else [], 1):
-            x = F.relu(F.conv2d(x, theta[f"conv{i}.weight"], theta[f"conv{i}.bias"], stride=stride))
-        x = F.relu(F.linear(x.flatten(1), theta["fc.weight"], theta["fc.bias"]))
+            x = functional.relu(functional.conv2d(x, theta[f"conv{i}.weight"], theta[f"conv{i}.bias"], stride=stride))
+        x = functional.relu(functional.linear(x.flatten(1), theta["fc.weight"], theta["fc.bias"]))
         if cell is not None:
             own = {"weight_ih": theta["lstm.weight_ih"], "weight_hh": theta["lstm.weight_hh"]}
             own |= {"bias_ih": theta["lstm.bias"], "bias_hh": torch.zeros_like(theta["lstm.bias"])}
             state = torch.func.functional_call(cell, own, (x, state))
             x = state[0]
-        ys.append(torch.cat([F.linear(x, theta[f"{head}.weight"], theta[f"{head}.bias"]) for head in heads], 1)[0])
+        ys.append(
+            torch.cat([functional.linear(x, theta[f"{head}.weight"], theta[f"{head}.bias"]) for head in heads], 1)[0]
+        )
     return ys, [] if state is None else [part[0] for part in state]
 
 
@@ -120,7 +122,7 @@ def losses(ys, method):
         if method == "q":
             value = value + (g - y[action]) ** 2
             continue
-        log_pi, v = F.log_softmax(y[:ACTIONS], 0), y[ACTIONS]
+        log_pi, v = functional.log_softmax(y[:ACTIONS], 0), y[ACTIONS]
         h = -(log_pi.exp() * log_pi).sum()
         policy = policy - (g - v).detach() * log_pi[action] - ENTROPY_BETA * h
         value = value + VALUE_COEF * (g - v) ** 2

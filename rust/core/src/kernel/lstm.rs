@@ -24,7 +24,6 @@ pub fn lstm_forward(
 
 /// The gradient of one step by z, which overwrites `d_gates`. `dc` holds the gradient by `c` that the following step has
 /// left (0 after the last), and on return that by `c_prev`.
-#[expect(clippy::too_many_arguments, reason = "the operands of the formula, each a slice of its own")]
 pub fn lstm_backward(
     isa: Isa,
     gates: &[f32],       // (4, cells), as the forward pass left them
