@@ -10,6 +10,7 @@ rust/core/tests/golden.rs compares.
 """
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ STEPS = 5
 ACTIONS = 6
 ENTROPY_BETA = 0.01
 VALUE_COEF = 0.5
-SAMPLES = 8  # elements of each gradient that are kept
+SAMPLES = 16  # elements of a tensor that are kept
 
 IMAGE = [4, 84, 84]
 VECTOR = [7]
@@ -78,7 +79,9 @@ def parameters(net, obs, heads):
     for name, out in heads.items():
         top = cells if recurrent else units
         add(name, out, top, [out, top])
-    return {name: uniform(name, shape, fan_in**-0.5).requires_grad_() for name, (shape, fan_in) in shapes.items()}
+    return {
+        name: uniform(name, shape, 1 / math.sqrt(fan_in)).requires_grad_() for name, (shape, fan_in) in shapes.items()
+    }
 
 
 def observation(obs, step):
@@ -130,29 +133,27 @@ def losses(ys, method):
     return policy, value, entropy
 
 
+def summary(name, tensor):
+    """Sum, norm and some elements of a tensor, at hashed positions."""
+    flat = tensor.detach().flatten()
+    at = sorted({int(i) for i in hashed(f"sample {name}", SAMPLES) % np.uint64(len(flat))})
+    return {"sum": flat.sum().item(), "norm": flat.norm().item(), "elements": [[i, flat[i].item()] for i in at]}
+
+
 def case(net, obs, method):
     heads = {"q": ACTIONS} if method == "q" else {"policy": ACTIONS, "value": 1}
     theta = parameters(net, obs, heads)
     ys, state = forward(net, obs, theta, heads)
     policy, value, entropy = losses(ys, method)
     (policy + value).backward()
-    gradients = {}
-    for name, tensor in theta.items():
-        d = tensor.grad.flatten()
-        at = sorted({int(i) for i in hashed(f"sample {name}", SAMPLES) % np.uint64(len(d))})
-        gradients[name] = {
-            "sum": d.sum().item(),
-            "norm": d.norm().item(),
-            "elements": [[i, d[i].item()] for i in at],
-        }
     return {
         "net": net,
         "obs": obs,
         "method": method,
         "y": [y.tolist() for y in ys],
-        "state": [[part.sum().item(), part.norm().item()] for part in state],
+        "state": [summary(name, part) for name, part in zip("hc", state, strict=False)],
         "losses": [loss.item() for loss in (policy, value, entropy)],
-        "gradients": gradients,
+        "gradients": {name: summary(name, tensor.grad) for name, tensor in theta.items()},
     }
 
 

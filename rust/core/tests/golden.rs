@@ -24,17 +24,19 @@ struct Case {
     obs: Vec<usize>,
     method: String,
     y: Vec<Vec<f64>>,
-    /// Sum and norm of h and of c after the last step.
-    state: Vec<[f64; 2]>,
+    /// h and c after the last step; empty for a network without.
+    state: Vec<Summary>,
     /// Policy loss, value loss, entropy.
     losses: [f64; 3],
-    gradients: HashMap<String, Gradient>,
+    gradients: HashMap<String, Summary>,
 }
 
+/// What is kept of a tensor.
 #[derive(Deserialize)]
-struct Gradient {
+struct Summary {
     sum: f64,
     norm: f64,
+    /// Position and value of some.
     elements: Vec<(usize, f64)>,
 }
 
@@ -65,14 +67,13 @@ struct Computed {
 fn compute(case: &Case, net: &Network, isa: Isa) -> Computed {
     let mut theta = vec![0.0; net.layout().len()];
     for param in &net.layout().params {
-        let inputs: usize = param.shape[1..].iter().product();
-        let weight = net.layout().params.iter().find(|p| p.name == param.name.replace(".bias", ".weight"));
-        let fan_in = match (param.name.split('.').next(), weight) {
-            (Some("lstm"), _) => net.state_len() / 2,
-            (_, Some(weight)) => weight.shape[1..].iter().product(),
-            (_, None) => inputs,
+        let fan_in = if param.name.starts_with("lstm.") {
+            net.state_len() / 2
+        } else {
+            let weight = param.name.replace(".bias", ".weight");
+            net.layout().params.iter().find(|p| p.name == weight).unwrap().shape[1..].iter().product()
         };
-        let values: Vec<f32> = uniform(&param.name, (fan_in as f64).powf(-0.5)).take(param.len()).collect();
+        let values: Vec<f32> = uniform(&param.name, 1.0 / (fan_in as f64).sqrt()).take(param.len()).collect();
         param.import(&values, &mut theta);
     }
     let mut obs = Observations::new(net.input(), STEPS);
@@ -114,6 +115,18 @@ fn norm(x: &[f32]) -> f64 {
     x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()
 }
 
+/// Elements against their own size or the root mean square of all, whichever is larger.
+fn assert_summary(what: &str, x: &[f32], golden: &Summary) {
+    let root = (x.len() as f64).sqrt();
+    assert_close(&format!("{what}, norm"), norm(x), golden.norm, golden.norm);
+    // The sum of the absolute values is at most this.
+    assert_close(&format!("{what}, sum"), x.iter().map(|x| f64::from(*x)).sum(), golden.sum, golden.norm * root);
+    for (i, element) in &golden.elements {
+        let scale = element.abs().max(golden.norm / root);
+        assert_close(&format!("{what} [{i}]"), f64::from(x[*i]), *element, scale);
+    }
+}
+
 fn check(case: &Case, isa: Isa) {
     let input = match case.obs[..] {
         [channels, height, width] => ObsSpec::Image { channels, height, width },
@@ -133,25 +146,17 @@ fn check(case: &Case, isa: Isa) {
             assert_close(&format!("{what} y of step {t}"), f64::from(*y), *golden, scale);
         }
     }
-    for (part, [sum, length]) in computed.state.chunks_exact((net.state_len() / 2).max(1)).zip(&case.state) {
-        assert_close(&format!("{what} state"), part.iter().map(|x| f64::from(*x)).sum(), *sum, *length);
-        assert_close(&format!("{what} state"), norm(part), *length, *length);
+    assert_eq!(case.state.is_empty(), net.state_len() == 0, "{what}: state");
+    for (part, golden) in computed.state.chunks_exact((net.state_len() / 2).max(1)).zip(&case.state) {
+        assert_summary(&format!("{what} state"), part, golden);
     }
     for (loss, golden) in computed.losses.iter().zip(&case.losses) {
         assert_close(&format!("{what} loss"), *loss, *golden, golden.abs());
     }
     assert_eq!(case.gradients.len(), net.layout().params.len(), "{what}: tensors");
     for param in &net.layout().params {
-        let (what, golden) = (format!("{what} gradient by {}", param.name), &case.gradients[&param.name]);
-        let d = param.export(&computed.d_theta);
-        assert_close(&what, norm(&d), golden.norm, golden.norm);
-        // Rounding errors of the elements add up as their number's square root.
-        let scale = golden.norm * (d.len() as f64).sqrt();
-        assert_close(&what, d.iter().map(|d| f64::from(*d)).sum(), golden.sum, scale);
-        for (i, element) in &golden.elements {
-            let scale = element.abs().max(golden.norm / (d.len() as f64).sqrt());
-            assert_close(&format!("{what} [{i}]"), f64::from(d[*i]), *element, scale);
-        }
+        let what = format!("{what} gradient by {}", param.name);
+        assert_summary(&what, &param.export(&computed.d_theta), &case.gradients[&param.name]);
     }
 }
 

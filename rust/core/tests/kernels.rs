@@ -57,7 +57,7 @@ fn linear_shapes() -> impl Strategy<Value = LinearShape> {
 }
 
 fn conv2d_shapes() -> impl Strategy<Value = Conv2dShape> {
-    let channels = prop_oneof![Just(1), Just(3), Just(4), Just(16), Just(32)];
+    let channels = prop_oneof![Just(1), Just(3), Just(4), Just(16), Just(32), Just(64)];
     let windows = prop_oneof![(1..=5_usize, 1..=3_usize), Just((8, 4)), Just((4, 2)), Just((8, 8))];
     (channels, 1..=5_usize, windows, 0..6_usize, 0..50_usize).prop_map(
         |(in_c, lanes, (kernel, stride), more_h, more_w)| Conv2dShape {

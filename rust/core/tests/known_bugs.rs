@@ -254,7 +254,8 @@ fn the_score_is_raw_though_rewards_are_clipped_for_learning() {
 #[test]
 fn the_target_is_refreshed_once_for_each_multiple_of_its_interval() {
     let mut config = config(Algo::OneStepQ, 30_000, 1e-3);
-    (config.actors, config.target_interval_steps) = (8, 100);
+    // A segment of several steps could draw two multiples, were its thread to sleep between them.
+    (config.actors, config.target_interval_steps, config.t_max) = (8, 100, 1);
     let env = EnvSpec { num_actions: 2, ..SPEC };
     let setup = Setup::new(config, env).unwrap();
     let shared = setup.shared();

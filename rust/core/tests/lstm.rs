@@ -51,6 +51,36 @@ proptest! {
     }
 }
 
+#[test]
+fn a_nan_stays_in_its_cell_and_reaches_all_that_depends_on_it() {
+    for isa in Isa::available() {
+        for gate in 0..4 {
+            let (mut gates, mut c, mut h) = ([[0.5; 48]; 4], [0.0; 48], [0.0; 48]);
+            gates[gate][21] = f32::NAN;
+            lstm_forward(isa, gates.as_flattened_mut(), &[0.5; 48], &mut c, &mut h);
+            let (mut dc, mut d_gates) = ([0.5; 48], [[0.0; 48]; 4]);
+            lstm_backward(isa, gates.as_flattened(), &[0.5; 48], &c, &[0.5; 48], &mut dc, d_gates.as_flattened_mut());
+            // c does not depend on gate o; everything else depends on each of them.
+            let only_there = |row: &[f32]| row.iter().enumerate().all(|(k, x)| x.is_nan() == (k == 21));
+            assert!(only_there(&h) && only_there(&dc), "{}: gate {gate}", isa.name());
+            assert!(gate == 3 || only_there(&c), "{}: gate {gate}", isa.name());
+            assert!(d_gates.iter().all(|row| only_there(row)), "{}: gate {gate}", isa.name());
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "no multiple")]
+fn cells_that_fill_no_whole_vector_are_refused() {
+    lstm_forward(Isa::available()[0], &mut [0.0; 80], &[0.0; 20], &mut [0.0; 20], &mut [0.0; 20]);
+}
+
+#[test]
+#[should_panic(expected = "length of the gates")]
+fn gates_of_the_wrong_length_are_refused() {
+    lstm_forward(Isa::available()[0], &mut [0.0; 48], &[0.0; 16], &mut [0.0; 16], &mut [0.0; 16]);
+}
+
 const STEPS: usize = 3;
 const CELLS: usize = 2;
 
