@@ -25,6 +25,12 @@ def available_isas() -> list[str]:
 def tear_test(secs: float) -> dict[str, int]:
     """Writes and reads the shared parameters from several threads: `{"reads", "torn"}`; `torn` must be 0."""
 
+def native_differs(make_game: Callable[[bool], Any], steps: int) -> str | None:
+    """Plays `make_game(False)` through Python and `make_game(True)`, an `AtariGame` too, without the interpreter.
+
+    Says where the two differ; None where they do not.
+    """
+
 def check(config: str, env_spec: str) -> None:
     """ConfigError where such settings could not be trained on such an environment; nothing is started."""
 

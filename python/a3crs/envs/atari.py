@@ -23,20 +23,23 @@ Deviations from the paper's emulator (DeepMind's alewrap), all of them ALE's C++
 
 import random
 import re
+import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ale_py import roms
+from ale_py import _ale_py, roms  # type: ignore[attr-defined]  # the module in C++, which the stubs leave out
 from ale_py.registration import rom_id_to_name
 from ale_py.vector_env import AtariVectorEnv
 
+from a3crs import _core
 from a3crs.envs.spec import EnvFamily, EnvSpec, ImageObs, Mode, Observation
 from a3crs.errors import ConfigError, EnvError
 
 FRAMES_PER_STEP = 4
 STACK = 4
 SCREEN = 84
+CHECKED_STEPS = 20
 MAX_GAME_FRAMES = 108_000  # Table S3: 30 minutes of emulator time
 
 # ALE prints a message and ends the process when it loads one of these: they have no one-player mode.
@@ -69,7 +72,7 @@ class AtariGame:
     no-ops, a new one is started, and its first step reports the finished one.
     """
 
-    def __init__(self, game: str, protocol: AtariProtocol, mode: Mode) -> None:
+    def __init__(self, game: str, protocol: AtariProtocol, mode: Mode, *, native: bool = False) -> None:
         env = AtariVectorEnv(
             game,
             num_envs=1,
@@ -94,6 +97,7 @@ class AtariGame:
         self.num_actions = len(env.ale.get_action_set())
         self._cuts_at_life_loss = protocol.life_loss_is_terminal and mode is Mode.TRAINING
         self._max_noop_repeats = protocol.max_noop_frames // FRAMES_PER_STEP
+        self._native = native
         self._rng = random.Random()
         self._lives = 0
         self._life_lost = False
@@ -114,7 +118,7 @@ class AtariGame:
 
     def _new_game(self, seed: int | None) -> Observation:
         if seed is not None:
-            self._rng.seed(seed)
+            self.seed_noops(seed)
         obs, info = self._ale.reset([0], [-1 if seed is None else seed % 2**31])
         self._lives = info["lives"].item()
         self._life_lost = False
@@ -125,7 +129,7 @@ class AtariGame:
         return first
 
     def _next_life(self) -> tuple[Observation, dict[str, Any]]:
-        for _ in range(self._rng.randint(1, self._max_noop_repeats)):
+        for _ in range(self.draw_noops()):
             obs, _, terminated, truncated = self._emulate(0)
             if terminated or truncated:
                 self._unreported = self._whole_game()
@@ -148,6 +152,26 @@ class AtariGame:
         if terminated or truncated:
             info = self._whole_game()
         return obs, reward, terminated or self._life_lost, truncated, info
+
+    def seed_noops(self, seed: int) -> None:
+        """Makes the no-ops after lost lives repeatable."""
+        self._rng.seed(seed)
+
+    def draw_noops(self) -> int:
+        """How many no-ops come after a lost life, in whole action repeats."""
+        return self._rng.randint(1, self._max_noop_repeats)
+
+    def native(self) -> dict[str, Any] | None:
+        """What the core needs to step this game without the interpreter; None where it shall not."""
+        if not self._native:
+            return None
+        return {
+            "handle": bytes(self._ale.handle()),
+            "step": _ale_py.VectorXLAStep(),
+            "reset": _ale_py.VectorXLAReset(),
+            "num_actions": self.num_actions,
+            "cuts_at_life_loss": self._cuts_at_life_loss,
+        }
 
     def _emulate(self, action: int) -> tuple[Observation, int, bool, bool]:
         """One action repeat: (observation, raw reward, the game is over, the game was cut at the frame limit)."""
@@ -199,7 +223,19 @@ def atari_family(game: str, protocol: str, mode: Mode) -> EnvFamily:
         frames_per_step=FRAMES_PER_STEP,
         game=game,
     )
-    return EnvFamily(spec, lambda actor: AtariGame(game, rules, mode))
+    native = _native_is_equal(game, rules, mode)
+    return EnvFamily(spec, lambda actor: AtariGame(game, rules, mode, native=native))
+
+
+def _native_is_equal(game: str, rules: AtariProtocol, mode: Mode) -> bool:
+    """Whether the core, which steps ALE through its C interface, sees the game as Python does; says so if not."""
+    try:
+        difference = _core.native_differs(lambda native: AtariGame(game, rules, mode, native=native), CHECKED_STEPS)
+    except (AttributeError, TypeError, ValueError) as e:  # an ale-py without the interface, or with another
+        difference = str(e)
+    if difference:
+        print(f"a3crs: games are played through Python, a little slower: {difference}.", file=sys.stderr)
+    return not difference
 
 
 def _key(name: str) -> str:

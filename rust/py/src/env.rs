@@ -1,7 +1,9 @@
 //! The core's `Env` over any Gymnasium environment: the only place where an actor attaches to the interpreter.
 
+use crate::ale::NativeGame;
 use crate::error::protocol_error;
 use a3crs_core::env::{End, Env, EnvError, Episode, ObsMut, Step};
+use a3crs_core::train::BoxEnv;
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,15 +16,23 @@ pub struct PyEnv {
 }
 
 impl PyEnv {
-    /// `make_env(actor)`.
-    pub fn make(make_env: &Py<PyAny>, actor: usize) -> Result<Self, EnvError> {
-        Python::attach(|py| {
-            let env = make_env.call1(py, (actor,))?;
-            let step = env.getattr(py, intern!(py, "step"))?;
-            Ok(PyEnv { env, step })
-        })
-        .map_err(|error: PyErr| error.into())
+    /// Over an environment that speaks `a3crs.envs.spec.Env`.
+    pub fn over(env: Bound<'_, PyAny>) -> PyResult<Self> {
+        let step = env.getattr(intern!(env.py(), "step"))?;
+        Ok(PyEnv { step: step.unbind(), env: env.unbind() })
     }
+}
+
+/// `make_env(actor)`, stepped without the interpreter where that can be.
+pub fn make(make_env: &Py<PyAny>, actor: usize) -> Result<BoxEnv<usize>, EnvError> {
+    Python::attach(|py| {
+        let env = make_env.call1(py, (actor,))?.into_bound(py);
+        Ok(match NativeGame::of(&env)? {
+            Some(game) => Box::new(game) as BoxEnv<usize>,
+            None => Box::new(PyEnv::over(env)?),
+        })
+    })
+    .map_err(|error: PyErr| error.into())
 }
 
 impl Env<usize> for PyEnv {

@@ -1,6 +1,7 @@
 //! The functions of the module. Each parses, detaches from the interpreter, calls the core and converts the result.
 
-use crate::env::PyEnv;
+use crate::ale;
+use crate::env::make;
 use crate::error::{config_error, to_py};
 use crate::host::{PyHost, to_dict};
 use a3crs_core::catalogue::Entry;
@@ -29,7 +30,7 @@ fn setup(py: Python<'_>, config: &str, env_spec: &str) -> PyResult<Setup> {
 }
 
 fn env_maker(make_env: &Py<PyAny>) -> impl Fn(usize) -> Result<BoxEnv<usize>, EnvError> + Sync {
-    move |actor| Ok(Box::new(PyEnv::make(make_env, actor)?) as BoxEnv<usize>)
+    move |actor| make(make_env, actor)
 }
 
 /// What there is to choose from; see `_core.pyi`.
@@ -81,6 +82,12 @@ pub fn tear_test<'py>(py: Python<'py>, secs: f64) -> PyResult<Bound<'py, PyAny>>
 #[pyfunction]
 pub fn check(py: Python<'_>, config: &str, env_spec: &str) -> PyResult<()> {
     setup(py, config, env_spec).map(|_| ())
+}
+
+/// Compares a game's two ways of being stepped; see `_core.pyi`.
+#[pyfunction]
+pub fn native_differs(py: Python<'_>, make_game: Py<PyAny>, steps: usize) -> PyResult<Option<String>> {
+    detached(py, || ale::differs(&make_game, steps).map_err(TrainError::Host))
 }
 
 /// Trains; see `_core.pyi`.

@@ -1,5 +1,6 @@
 //! The module `a3crs._core`: converts, never computes. Its typed face is `python/a3crs/_core.pyi`.
 
+mod ale;
 mod env;
 mod error;
 mod functions;
@@ -12,7 +13,8 @@ mod _core {
 
     #[pymodule_export]
     use crate::functions::{
-        available_isas, bench, bench_network, catalogue, check, evaluate, isa, read_checkpoint, tear_test, train,
+        available_isas, bench, bench_network, catalogue, check, evaluate, isa, native_differs, read_checkpoint,
+        tear_test, train,
     };
 
     #[pymodule_init]
