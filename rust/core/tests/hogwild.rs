@@ -7,8 +7,7 @@ use a3crs_core::shared::clock::{Clock, crossed};
 use a3crs_core::shared::optimizer::AsyncOptimizer;
 use a3crs_core::shared::store::{Lanes, Native, Relaxed, Slab};
 use a3crs_core::shared::{OptimizerConfig, OptimizerKind, SharedOptimizer, Store, tear_test};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::store::{LEN, bits, config, noise, statistic_of, ten_updates, values};
@@ -53,22 +52,17 @@ fn copies_keep_every_bit_on_every_path() {
     }
 }
 
-/// Threads that share g apply the gradients `noise(1..)` in turns, or all at once.
+/// Threads that share g apply the gradients `noise(1..)` in turns, or each its own as fast as it can.
 fn shared_g(isa: Isa, updates: usize, in_turns: bool) -> (Vec<f32>, Vec<f32>) {
     let optimizer = SharedOptimizer::new(config(OptimizerKind::SharedRmsProp), LEN, THREADS);
-    let (theta, next) = (Store::from_slice(&noise(99)), Mutex::new(0));
+    let (theta, done) = (Store::from_slice(&noise(99)), AtomicUsize::new(0));
     let learn = &|actor: usize| {
-        loop {
-            let mut turn = next.lock().unwrap();
-            if *turn == updates {
-                return;
+        for n in (actor..updates).step_by(THREADS) {
+            while in_turns && done.load(Ordering::Acquire) != n {
+                thread::yield_now();
             }
-            *turn += 1;
-            let d_theta = noise(*turn as u64);
-            let turn = in_turns.then_some(turn); // or let go of it
-            optimizer.apply(isa, actor, &theta, &d_theta, 1.0, 1e-3);
-            drop(turn);
-            thread::yield_now();
+            optimizer.apply(isa, actor, &theta, &noise(n as u64 + 1), 1.0, 1e-3);
+            done.fetch_add(1, Ordering::Release);
         }
     };
     thread::scope(|scope| {
