@@ -2,8 +2,8 @@
 
 PyTorch is no dependency of a3crs, not even of its tests; to write golden.json anew, give it an environment of its own:
 
-    python3 -m venv /tmp/golden && /tmp/golden/bin/pip install numpy torch
-    /tmp/golden/bin/python tests/golden/generate.py
+    python3 -m venv .venv-golden && .venv-golden/bin/pip install numpy torch
+    .venv-golden/bin/python tests/golden/generate.py
 
 Parameters, observations, actions and returns are not stored: both sides compute them from a hash of a name and index.
 rust/core/tests/golden.rs compares.

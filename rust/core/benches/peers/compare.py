@@ -2,9 +2,9 @@
 
 The peers have an environment of their own, a3crs is the one on the path:
 
-    python3 -m venv /tmp/peers
-    /tmp/peers/bin/pip install torch stable-baselines3 gymnasium 'ale-py>=0.12.1,<0.13' opencv-python-headless
-    python rust/core/benches/peers/compare.py --peers /tmp/peers/bin/python
+    python3 -m venv .venv-peers
+    .venv-peers/bin/pip install torch stable-baselines3 gymnasium 'ale-py>=0.12.1,<0.13' opencv-python-headless
+    python rust/core/benches/peers/compare.py --peers .venv-peers/bin/python
 """
 
 import argparse
