@@ -82,19 +82,31 @@ def test_a_wrong_setting_is_refused_in_one_sentence(settings, sentence):
     assert str(refusal.value) == sentence
 
 
-@pytest.mark.parametrize("f", [f for f in fields(TrainConfig) if f.metadata["only"]], ids=public_name)
-def test_a_setting_counts_for_exactly_the_methods_or_optimizers_it_names(f):
-    only, other = f.metadata["only"], f.default / 2 if f.type is float else f.default - 1
-    everything = choices(f"{only.what}s")
-    assert only.names < set(everything)
-    for name in everything:
-        settings = {only.what: name, f.name: other}
-        if name in only.names:
-            assert getattr(TrainConfig(env="Pong", **settings), f.name) == other
+Q_METHODS = {"one-step-q", "one-step-sarsa", "n-step-q"}
+COUNTS_FOR = {
+    "lambda": ("algo", {"a3c"}),
+    "entropy_beta": ("algo", {"a3c"}),
+    "value_coef": ("algo", {"a3c"}),
+    "target_interval_steps": ("algo", Q_METHODS),
+    "explore_anneal_steps": ("algo", Q_METHODS),
+    "momentum": ("optimizer", {"momentum-sgd"}),
+    "rms_decay": ("optimizer", {"rmsprop", "shared-rmsprop"}),
+    "rms_eps": ("optimizer", {"rmsprop", "shared-rmsprop"}),
+}
+
+
+@pytest.mark.parametrize("f", [f for f in fields(TrainConfig) if f.name != "env"], ids=public_name)
+def test_a_setting_is_refused_exactly_where_nothing_reads_it(f):
+    what, names = COUNTS_FOR.get(public_name(f), ("algo", set(choices("algos"))))
+    other = {int: lambda: f.default + 1, float: lambda: f.default / 2, str: lambda: f.default}[f.type]()
+    for name in choices(f"{what}s"):
+        default = {what: name} if f.name == what else {what: name, f.name: f.default}
+        TrainConfig(env="Pong", **default)  # as every config.json has it
+        if name in names:
+            TrainConfig(env="Pong", **{f.name: other} | {what: name})
         else:
             with pytest.raises(ConfigError, match=f"{public_name(f)} is .* does not use it"):
-                TrainConfig(env="Pong", **settings)
-        TrainConfig(env="Pong", **{only.what: name, f.name: f.default})  # as every config.json has it
+                TrainConfig(env="Pong", **{what: name, f.name: other})
 
 
 def test_a_whole_number_is_welcome_where_a_float_is_wanted():
