@@ -218,9 +218,10 @@ from a3crs.envs import Mode
 from a3crs.envs.atari import PROTOCOLS, AtariGame
 for name in {games!r}:
     game = AtariGame(name, PROTOCOLS["atari2016"], Mode.TRAINING)
-    obs, _ = game.reset()
-    assert obs.shape == (4, 84, 84) and obs[3].any(), name
-    game.step(game.num_actions - 1)
+    game.reset()
+    for _ in range(4):  # Amidar and Qbert blink: one screen is black after some numbers of no-ops
+        obs = game.step(game.num_actions - 1)[0]
+    assert obs.shape == (4, 84, 84) and obs.any(), name
     print(name)
 """
     played = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
