@@ -16,7 +16,7 @@ def test_the_defaults_are_the_papers():
         "net": "ff",
         "optimizer": "shared-rmsprop",
         "actors": 16,
-        "segments_at_once": 0,  # twice the cores
+        "segments_at_once": 0,  # as many as suit the cores
         "total_steps": 80_000_000,  # 320M frames
         "t_max": 5,
         "gamma": 0.99,

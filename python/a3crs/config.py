@@ -101,7 +101,7 @@ class TrainConfig:
     segments_at_once: int = _setting(
         0,
         "not in the paper, whose cores were as many as its actors: so many segments are in flight, the other actors "
-        "wait their turn; 0 is twice the cores",
+        "wait their turn; 0 is one a core for Atari, whose actors share a core with their emulators, else two a core",
         in_range(0, 1024),
     )
     total_steps: int = _setting(

@@ -221,6 +221,7 @@ def atari_family(game: str, protocol: str, mode: Mode) -> EnvFamily:
         obs=ImageObs(STACK, SCREEN, SCREEN),
         num_actions=AtariGame(game, rules, mode).num_actions,
         frames_per_step=FRAMES_PER_STEP,
+        own_thread=True,
         game=game,
     )
     native = _native_is_equal(game, rules, mode)

@@ -61,6 +61,7 @@ class EnvSpec:
     obs: ImageObs | VectorObs
     num_actions: int
     frames_per_step: int
+    own_thread: bool = False  # steps are computed by a thread that the environment has started, while the actor's waits
     game: str | None = None  # ALE's name of the game ("montezuma_revenge"); None where it is not an Atari game
 
     def to_json(self) -> str:
@@ -70,6 +71,7 @@ class EnvSpec:
                 "obs": self.obs.to_json(),
                 "num_actions": self.num_actions,
                 "frames_per_step": self.frames_per_step,
+                "own_thread": self.own_thread,
             }
         )
 

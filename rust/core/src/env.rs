@@ -92,6 +92,17 @@ pub struct EnvSpec {
     pub num_actions: usize,
     /// Emulator frames a step (the action repeat): 4 for Atari.
     pub frames_per_step: u64,
+    /// Whether a thread of the environment's own, which the actor's has started, computes a step while the actor's waits.
+    #[serde(default)]
+    pub own_thread: bool,
+}
+
+impl EnvSpec {
+    /// Whether what is learned in one can be gone on with in the other.
+    pub fn same_task(&self, other: &EnvSpec) -> bool {
+        let task = |spec: &EnvSpec| (spec.num_actions, spec.frames_per_step);
+        self.obs == other.obs && task(self) == task(other)
+    }
 }
 
 /// One observation, to be read.

@@ -71,7 +71,8 @@ fn monotonous(episode_steps: u64, end: End) -> Monotonous {
     Monotonous { episode_steps, end, reward: 0.5, steps: 0, taken: Arc::default() }
 }
 
-const SPEC: EnvSpec = EnvSpec { obs: ObsSpec::Vector { len: 2 }, num_actions: 3, frames_per_step: 1 };
+const SPEC: EnvSpec =
+    EnvSpec { obs: ObsSpec::Vector { len: 2 }, num_actions: 3, frames_per_step: 1, own_thread: false };
 
 fn setup(algo: Algo, change: impl FnOnce(&mut TrainConfig)) -> Setup {
     let mut config = config(algo, 1_000_000, 0.0);
@@ -176,7 +177,7 @@ fn every_action_that_was_chosen_is_taken() {
 #[test]
 fn evaluation_keeps_a_state_of_its_own() {
     let env = || Recall::new(4);
-    let spec = EnvSpec { obs: env().obs_spec(), num_actions: 2, frames_per_step: 1 };
+    let spec = EnvSpec { obs: env().obs_spec(), num_actions: 2, frames_per_step: 1, own_thread: false };
     let mut config = config(Algo::A3c, 100, 0.0);
     config.net = Net::Lstm;
     let setup = Setup::new(config, spec).unwrap();

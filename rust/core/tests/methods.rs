@@ -69,7 +69,7 @@ const EPS: f64 = 0.5;
 
 /// A chain whose actors all end with [`EPS`]: each draws its own, and theory has one answer only where they are equal.
 fn chain_setup(algo: Algo, net: Net, optimizer: OptimizerKind) -> Setup {
-    let env = EnvSpec { obs: chain().obs_spec(), num_actions: 2, frames_per_step: 1 };
+    let env = EnvSpec { obs: chain().obs_spec(), num_actions: 2, frames_per_step: 1, own_thread: false };
     let setup = |seed| {
         let lr = if optimizer == OptimizerKind::MomentumSgd { 0.02 } else { 0.003 };
         let config = TrainConfig { optimizer, seed, lr, t_max: 3, ..quick(algo, net, 40_000) };
@@ -162,7 +162,7 @@ fn so_does_every_method_with_every_optimizer() {
 fn catches_from_pixels(net: Net) {
     let env = || Catch::new(3, 12); // 36 pixels a side, the least the network of 2015 can look at
     for algo in Algo::ALL {
-        let spec = EnvSpec { obs: env().obs_spec(), num_actions: 3, frames_per_step: 1 };
+        let spec = EnvSpec { obs: env().obs_spec(), num_actions: 3, frames_per_step: 1, own_thread: false };
         let setup = Setup::new(quick(algo, net, 4_000), spec).unwrap();
         let mean = learned_return(&setup, env);
         assert!(mean > 0.9, "{algo:?} {net:?}: mean return {mean}");
@@ -192,7 +192,7 @@ fn every_method_catches_from_pixels_with_the_network_of_2015_and_a_memory() {
 /// The mean return of an agent that was trained to recall a cue it saw four steps before.
 fn recalled(algo: Algo, net: Net) -> f64 {
     let env = || Recall::new(3);
-    let spec = EnvSpec { obs: env().obs_spec(), num_actions: 2, frames_per_step: 1 };
+    let spec = EnvSpec { obs: env().obs_spec(), num_actions: 2, frames_per_step: 1, own_thread: false };
     let config = TrainConfig { t_max: 5, gamma: 0.99, ..quick(algo, net, 10_000) };
     learned_return(&Setup::new(config, spec).unwrap(), env)
 }
@@ -232,7 +232,7 @@ impl Env<usize> for Forever {
 
 /// The value learned of a world that pays `reward` at every step.
 fn value_of_forever(algo: Algo, reward: f32, change: impl FnOnce(&mut TrainConfig)) -> f32 {
-    let env = EnvSpec { obs: ObsSpec::Vector { len: 1 }, num_actions: 2, frames_per_step: 1 };
+    let env = EnvSpec { obs: ObsSpec::Vector { len: 1 }, num_actions: 2, frames_per_step: 1, own_thread: false };
     let mut config = config(algo, 60_000, 0.01);
     change(&mut config);
     let setup = Setup::new(config, env).unwrap();

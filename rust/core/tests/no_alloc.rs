@@ -42,7 +42,7 @@ fn allocations_of_a_hundred_segments(
 ) -> u64 {
     let mut config = config(algo, 1_000_000, 1e-3);
     config.net = net;
-    let setup = Setup::new(config, EnvSpec { obs, num_actions, frames_per_step: 1 }).unwrap();
+    let setup = Setup::new(config, EnvSpec { obs, num_actions, frames_per_step: 1, own_thread: false }).unwrap();
     let (shared, stats) = (setup.shared(), ActorStats::default());
     let mut rng = setup.actor_rng(0, 0);
     let algo = setup.config.algorithm(&mut rng);

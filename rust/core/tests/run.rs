@@ -13,7 +13,8 @@ use support::{Quiet, config};
 
 mod support;
 
-const SPEC: EnvSpec = EnvSpec { obs: ObsSpec::Vector { len: 5 }, num_actions: 2, frames_per_step: 4 };
+const SPEC: EnvSpec =
+    EnvSpec { obs: ObsSpec::Vector { len: 5 }, num_actions: 2, frames_per_step: 4, own_thread: false };
 
 fn chain(_actor: usize) -> Result<Box<dyn Env<usize>>, EnvError> {
     Ok(Box::new(Chain::new(5, 50)))

@@ -1,6 +1,7 @@
 //! Algorithms 1, S2 and S3 in one loop: what one actor-learner thread does.
 
 use super::config::TrainConfig;
+use super::cores::Cores;
 use super::error::TrainError;
 use super::schedule::annealed_lr;
 use super::stats::{ActorStats, Stat};
@@ -36,8 +37,10 @@ pub struct Shared {
     pub target_refreshes: AtomicU64,
     /// Set when the actors shall end early.
     pub stop: AtomicBool,
-    /// The memory of segments, which actors take turns with.
-    pub turns: Turns,
+    /// The cores that the actors run on.
+    pub cores: Cores,
+    /// The memory of segments, which actors take turns with: actor `i` with those of group `i % len`.
+    pub turns: Vec<Turns>,
 }
 
 /// What an actor reports of a whole episode.
@@ -137,7 +140,7 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
     /// One turn of the outer loop of Algorithms S2 and S3: at most t_max steps and one update.
     pub fn segment(&mut self, on_episode: &mut impl FnMut(EpisodeReport)) -> Result<(), TrainError> {
         let shared = self.shared;
-        let mut turn = shared.turns.take();
+        let mut turn = shared.turns[self.actor % shared.turns.len()].take();
         let memory = turn.memory();
         let pulled_at = self.pull(memory); // theta' <- theta
         self.begin(memory)?; // get state s_t

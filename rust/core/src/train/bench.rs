@@ -69,6 +69,7 @@ where
     let (barrier, phase_over, failed) = (Barrier::new(actors + 1), AtomicBool::new(false), AtomicBool::new(false));
     let body = |actor: usize, _: &_| {
         let fail = |source| TrainError::Env { actor, step: 0, source };
+        shared.cores.keep(actor);
         let mut rng = setup.actor_rng(0, actor);
         let algo = setup.config.algorithm(&mut rng);
         let mut result = make_env(actor).map_err(fail).map(|env| {

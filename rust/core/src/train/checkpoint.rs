@@ -236,7 +236,7 @@ impl CheckpointMeta {
             format!("it is of algo {}, this run has {}", self.algo.name(), config.algo.name())
         } else if self.net != config.net {
             format!("it is of net {}, this run has {}", self.net.entry().name, config.net.entry().name)
-        } else if self.env_spec != *env {
+        } else if !self.env_spec.same_task(env) {
             let describe = |spec: &EnvSpec| format!("{} and {} actions", spec.obs, spec.num_actions);
             format!(
                 "it was trained on {} with {}, this run's environment has {}",

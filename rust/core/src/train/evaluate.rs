@@ -1,5 +1,6 @@
 //! Playing whole episodes with fixed parameters.
 
+use super::cores::Cores;
 use super::error::TrainError;
 use super::pool::{Message, with_actors};
 use super::run::Setup;
@@ -55,8 +56,10 @@ where
 {
     let actors = how.actors.clamp(1, how.episodes.max(1));
     let (stop, next) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let cores = Cores::new(actors, setup.env.own_thread);
     let body = |actor: usize, reports: &std::sync::mpsc::SyncSender<Message<EvaluatedEpisode>>| {
         let fail = |source| TrainError::Env { actor, step: 0, source };
+        cores.keep(actor);
         let mut player = Player::new(setup, theta, make_env(actor).map_err(fail)?);
         loop {
             let episode = next.fetch_add(1, Relaxed);

@@ -4,6 +4,7 @@ pub mod actor_learner;
 pub mod bench;
 pub mod checkpoint;
 pub mod config;
+pub mod cores;
 pub mod error;
 pub mod evaluate;
 pub mod pool;

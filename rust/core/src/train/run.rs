@@ -3,12 +3,13 @@
 use super::actor_learner::{Actor, ActorLearner, EpisodeReport, Shared};
 use super::checkpoint::{Checkpoint, CheckpointDir, CheckpointMeta, FORMAT_VERSION};
 use super::config::TrainConfig;
+use super::cores::Cores;
 use super::error::TrainError;
 use super::pool::{Message, with_actors};
 use super::record::{EpisodeRow, JsonLines, ProgressRow, ReturnWindow, rss_mb};
 use super::schedule::annealed_lr;
 use super::stats::{ActorStats, Meter, Reading, Stat, Totals};
-use super::turns::{SegmentMemory, Turns, segments_at_once};
+use super::turns::{SegmentMemory, Turns};
 use super::{BoxEnv, Host};
 use crate::env::{EnvError, EnvSpec, Episode};
 use crate::kernel::Isa;
@@ -85,12 +86,7 @@ impl Setup {
         let theta = self.net.layout().init(&mut ActorRng::seed_from_u64(self.config.seed));
         let bootstrap = self.config.algorithm(&mut self.actor_rng(0, 0)).bootstrap();
         let with_target = bootstrap == Bootstrap::Target;
-        let at_once = match self.config.segments_at_once {
-            0 => segments_at_once(self.config.actors),
-            n => n.min(self.config.actors),
-        };
-        let memory = || SegmentMemory::new(&self.net, self.config.t_max, with_target);
-        let memories = (0..at_once).map(|_| memory()).collect();
+        let cores = Cores::new(self.config.actors, self.env.own_thread);
         Shared {
             theta_target: with_target.then(|| Store::from_slice(&theta)),
             theta: Store::from_slice(&theta),
@@ -99,8 +95,22 @@ impl Setup {
             updates: AtomicU64::new(0),
             target_refreshes: AtomicU64::new(0),
             stop: AtomicBool::new(false),
-            turns: Turns::new(self.config.actors, memories),
+            turns: self.turns(&cores, with_target),
+            cores,
         }
+    }
+
+    /// The memory of as many segments as shall be in flight, in as many groups as wait for each other.
+    fn turns(&self, cores: &Cores, with_target: bool) -> Vec<Turns> {
+        let TrainConfig { actors, segments_at_once, t_max, .. } = self.config;
+        let at_once = match segments_at_once {
+            0 => cores.segments_at_once(actors),
+            n => n.min(actors),
+        };
+        let groups = cores.groups().min(at_once);
+        let memory = |_| SegmentMemory::new(&self.net, t_max, with_target);
+        let share = |group| at_once / groups + usize::from(group < at_once % groups);
+        (0..groups).map(|group| Turns::new(actors.div_ceil(groups), (0..share(group)).map(memory).collect())).collect()
     }
 
     /// Shared memory as `checkpoint` left it.
@@ -148,6 +158,7 @@ where
     let stats: Vec<ActorStats> = (0..setup.config.actors).map(|_| ActorStats::default()).collect();
     let mut supervisor = Supervisor::new(setup, &shared, &stats, run_dir, resumed.map(|c| c.meta))?;
     let body = |actor: usize, reports: &std::sync::mpsc::SyncSender<Message<EpisodeReport>>| {
+        shared.cores.keep(actor);
         let env = make_env(actor).map_err(|source| TrainError::Env { actor, step: 0, source })?;
         let mut rng = setup.actor_rng(start, actor);
         let algo = setup.config.algorithm(&mut rng);

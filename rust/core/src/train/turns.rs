@@ -11,9 +11,6 @@ use crate::nn::{Network, Observations, Tape, Workspace};
 use crate::shared::store::Store;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// So many segments a core are in flight: while one waits for its emulator, another computes.
-const SEGMENTS_PER_CORE: usize = 2;
-
 /// The memory of one segment, allocated once.
 #[derive(Debug)]
 pub struct SegmentMemory {
@@ -103,12 +100,6 @@ struct Queue {
 pub struct Turn<'a> {
     turns: &'a Turns,
     memory: Option<MutexGuard<'a, SegmentMemory>>,
-}
-
-/// How many segments are in flight at once where the configuration leaves it open.
-pub fn segments_at_once(actors: usize) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    (SEGMENTS_PER_CORE * cores).min(actors)
 }
 
 impl Turns {
