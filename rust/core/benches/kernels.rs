@@ -5,7 +5,7 @@
 //! `cargo bench --bench kernels -- --quick` prints the table in under a minute.
 
 use a3crs_core::kernel::activation::{Activation, images_to_f32, sum_of_squares};
-use a3crs_core::kernel::conv2d::{Conv2dShape, conv2d_backward_input, conv2d_backward_weight, conv2d_forward};
+use a3crs_core::kernel::conv2d::{Conv2dShape, Site, conv2d_backward_input, conv2d_backward_weight, conv2d_forward};
 use a3crs_core::kernel::linear::{LinearShape, linear_backward_input, linear_backward_weight, linear_forward};
 use a3crs_core::kernel::lstm::{lstm_backward, lstm_forward};
 use a3crs_core::kernel::{Isa, naive};
@@ -68,12 +68,14 @@ fn conv2d(c: &mut Criterion) {
     for (name, s) in atari.into_iter().chain([("nature conv2", NATURE_CONV2), ("nature conv3", NATURE_CONV3)]) {
         let (x, weight, bias) = (values(SEGMENT * s.input_len()), values(s.weight_len()), values(s.out_c));
         let dy = values(SEGMENT * s.output_len());
+        let sites: Vec<Site> = (0..SEGMENT).flat_map(|n| s.sites(n)).collect();
+        let start: Vec<u32> = (0..(SEGMENT * s.in_h * s.in_w) as u32).collect();
         let (mut y, mut y_twin) = (vec![0.0; s.output_len()], vec![0.0; s.output_len()]);
         row(
             c,
             &format!("{name} forward, 1 image"),
             || naive::conv2d_forward(&s, 1, &x[..s.input_len()], &weight, &bias, relu, &mut y_twin),
-            |isa| conv2d_forward(isa, &s, 1, &x[..s.input_len()], &weight, &bias, relu, &mut y),
+            |isa| conv2d_forward(isa, &s, &sites[..s.positions()], &x[..s.input_len()], &weight, &bias, relu, &mut y),
         );
         let (mut dw, mut db) = (weight.clone(), bias.clone());
         let (mut dw_twin, mut db_twin) = (weight.clone(), bias.clone());
@@ -81,14 +83,18 @@ fn conv2d(c: &mut Criterion) {
             c,
             &format!("{name} backward_weight, {SEGMENT} images"),
             || naive::conv2d_backward_weight(&s, SEGMENT, &x, &dy, &mut dw_twin, &mut db_twin),
-            |isa| conv2d_backward_weight(isa, &s, SEGMENT, &x, &dy, &mut dw, &mut db),
+            |isa| conv2d_backward_weight(isa, &s, &sites, &x, &dy, &mut dw, &mut db),
         );
         let (mut dx, mut dx_twin, mut scratch) = (x.clone(), x.clone(), weight.clone());
         row(
             c,
             &format!("{name} backward_input, {SEGMENT} images"),
             || naive::conv2d_backward_input(&s, SEGMENT, &weight, &dy, &mut dx_twin),
-            |isa| conv2d_backward_input(isa, &s, SEGMENT, &weight, &dy, &mut scratch, &mut dx),
+            |isa| {
+                if s.in_c >= 16 {
+                    conv2d_backward_input(isa, &s, &sites, &start, &weight, &dy, None, &mut scratch, &mut dx)
+                }
+            },
         );
     }
 }
@@ -126,12 +132,13 @@ fn linear_backwards(c: &mut Criterion) {
             || naive::linear_backward_weight(&s, SEGMENT, &x, &dy, &mut dw_twin, &mut db_twin),
             |isa| linear_backward_weight(isa, &s, SEGMENT, &x, &dy, &mut dw, &mut db),
         );
-        let (mut dx, mut dx_twin) = (x.clone(), x.clone());
+        let (mut dx, mut dx_twin, mut scratch) = (x.clone(), x.clone(), dy.clone());
+        let start: Vec<u32> = (0..SEGMENT as u32).collect();
         row(
             c,
             &format!("{name} backward_input, {SEGMENT} rows"),
             || naive::linear_backward_input(&s, SEGMENT, &weight, &dy, Some(&x), &mut dx_twin),
-            |isa| linear_backward_input(isa, &s, SEGMENT, &weight, &dy, Some(&x), &mut dx),
+            |isa| linear_backward_input(isa, &s, 1, &start, &weight, &dy, Some(&x), &mut scratch, &mut dx),
         );
     }
 }

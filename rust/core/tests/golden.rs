@@ -94,7 +94,7 @@ fn compute(case: &Case, net: &Network, isa: Isa) -> Computed {
     tape.set_state(0, &state);
     let (mut y, mut losses) = (Vec::new(), [0.0; 3]);
     for (t, (action, g)) in hashed("actions").zip(uniform("returns", 2.0)).take(STEPS).enumerate() {
-        net.forward(isa, &theta, obs.get(t), &mut tape, t, &mut workspace);
+        net.forward(isa, &theta, (&obs, t), &mut tape, t);
         let loss = algo.grad(tape.y(t), (action % ACTIONS as u64) as usize, g, workspace.dy(t));
         for (sum, part) in losses.iter_mut().zip([loss.policy, loss.value, loss.entropy]) {
             *sum += f64::from(part);

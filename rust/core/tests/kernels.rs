@@ -1,8 +1,11 @@
 //! Every kernel on every instruction set of this CPU against its naive twin, and the naive twins against finite differences.
 
-use a3crs_core::kernel::activation::{Activation, images_to_f32, relu_backward, sum_of_squares};
-use a3crs_core::kernel::conv2d::{Conv2dShape, conv2d_backward_input, conv2d_backward_weight, conv2d_forward};
-use a3crs_core::kernel::linear::{LinearShape, linear_backward_input, linear_backward_weight, linear_forward};
+use a3crs_core::kernel::activation::{Activation, activate, images_to_f32, relu_backward, sum_of_squares};
+use a3crs_core::kernel::changes::{changed_windows, update_image};
+use a3crs_core::kernel::conv2d::{Conv2dShape, Site, conv2d_backward_input, conv2d_backward_weight, conv2d_forward};
+use a3crs_core::kernel::linear::{
+    LinearShape, linear_backward_input, linear_backward_weight, linear_forward, linear_forward_from,
+};
 use a3crs_core::kernel::{Isa, naive};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -46,6 +49,72 @@ macro_rules! twice {
         let run = |$map: fn(&[f32]) -> Vec<f64>| $compute;
         (run(exact), run(magnitude))
     }};
+}
+
+/// Over the steps of a segment: which pixels of an image stay what they were.
+struct Still {
+    pixels: usize,
+    /// `(steps, pixels)`, 0 where a pixel is what it was the step before.
+    changed: Vec<u8>,
+    /// The first step of each one's run, as a kernel wants it.
+    start: Vec<u32>,
+}
+
+impl Still {
+    fn new(steps: usize, pixels: usize, still: f64, rng: &mut Xoshiro256PlusPlus) -> Still {
+        let changed = (0..steps * pixels).map(|i| u8::from(i < pixels || !rng.random_bool(still))).collect();
+        Self::of(pixels, changed)
+    }
+
+    fn of(pixels: usize, changed: Vec<u8>) -> Still {
+        let mut start = vec![0; changed.len()];
+        for i in 0..changed.len() {
+            start[i] = if changed[i] != 0 { i as u32 } else { start[i - pixels] };
+        }
+        Still { pixels, changed, start }
+    }
+
+    /// Of the outputs of a convolution.
+    fn windows(&self, s: &Conv2dShape) -> Still {
+        let mut windows = vec![9; self.changed.len() / self.pixels * s.positions()];
+        for (changed, windows) in self.changed.chunks(self.pixels).zip(windows.chunks_mut(s.positions())) {
+            changed_windows(s, changed, windows);
+        }
+        windows[..s.positions()].fill(1);
+        Self::of(s.positions(), windows)
+    }
+
+    fn sites(&self, s: &Conv2dShape) -> Vec<Site> {
+        let all = (0..self.changed.len() / self.pixels).flat_map(|n| s.sites(n));
+        all.filter(|site| self.changed[site.output as usize] != 0).collect()
+    }
+
+    /// The same numbers throughout each run.
+    fn hold(&self, x: &mut [f32]) {
+        let channels = x.len() / self.start.len();
+        for (pixel, start) in self.start.iter().enumerate() {
+            x.copy_within(*start as usize * channels..(*start as usize + 1) * channels, pixel * channels);
+        }
+    }
+
+    /// The sums over each run, at its start; elsewhere `rest`.
+    fn sums(&self, x: &[f64], rest: f64) -> Vec<f64> {
+        let channels = x.len() / self.start.len();
+        let mut sums = vec![rest; x.len()];
+        for (i, x) in x.iter().enumerate() {
+            let start = self.start[i / channels] as usize;
+            let sum = &mut sums[start * channels + i % channels];
+            *sum = if start == i / channels { *x } else { *sum + x };
+        }
+        sums
+    }
+}
+
+/// Those of `x` that start a run.
+fn at_starts<T: Copy>(still: &Still, x: &[T]) -> Vec<T> {
+    let channels = x.len() / still.start.len();
+    let is_start = |i: &usize| still.start[i / channels] as usize == i / channels;
+    (0..x.len()).filter(is_start).map(|i| x[i]).collect()
 }
 
 fn activations() -> impl Strategy<Value = Activation> {
@@ -124,74 +193,164 @@ proptest! {
     }
 
     #[test]
-    fn linear_backward_input_is_its_naive_twin(
-        s in linear_shapes(), batch in 1..12_usize, gated: bool, dead in 0.0..1.0, seed: u64,
-    ) {
+    fn a_row_given_the_one_before_is_its_naive_twin(s in linear_shapes(), same in 0.0..1.0, seed: u64) {
         let rng = &mut rng(seed);
+        let (before, mut x, weight) = (values(rng, s.inputs), values(rng, s.inputs), values(rng, s.inputs * s.outputs));
+        x.iter_mut().zip(&before).for_each(|(x, before)| if rng.random_bool(same) { *x = *before });
+        let bias = values(rng, s.outputs);
+        let twin = |x: &[f32], f: fn(&[f32]) -> Vec<f64>| {
+            let mut y = vec![f64::NAN; s.outputs];
+            naive::linear_forward(&s, 1, &f(x), &f(&weight), &f(&bias), Activation::Identity, &mut y);
+            y
+        };
+        let bound: Vec<f64> = twin(&x, magnitude).iter().zip(twin(&before, magnitude)).map(|(a, b)| a + 2.0 * b).collect();
+        for isa in Isa::available() {
+            let (mut y_before, mut y) = (poison(s.outputs), poison(s.outputs));
+            linear_forward(isa, &s, 1, &before, &weight, &bias, Activation::Identity, &mut y_before);
+            linear_forward_from(isa, &s, (&before, &y_before), &x, &weight, &bias, &mut y);
+            assert_close(isa, &y, &twin(&x, exact), &bound, 2 * s.inputs + 2);
+        }
+    }
+
+    #[test]
+    fn linear_backward_input_is_its_naive_twin(
+        s in linear_shapes(), batch in 1..12_usize, of in 1..6_usize, still in 0.0..1.0, gated: bool, dead in 0.0..1.0, seed: u64,
+    ) {
+        let (s, rng) = (LinearShape { inputs: of * s.inputs.div_ceil(of), ..s }, &mut rng(seed));
+        let runs = Still::new(batch, of, still, rng);
         let (weight, dy) = (values(rng, s.inputs * s.outputs), values(rng, batch * s.outputs));
         // Some inputs are closed in the whole batch: their weights are not even read.
         let closed: Vec<bool> = (0..s.inputs).map(|_| rng.random_bool(dead)).collect();
         let mut gate = values(rng, batch * s.inputs);
         gate.iter_mut().zip(closed.iter().cycle()).for_each(|(gate, closed)| if *closed { *gate = gate.min(0.0) });
+        runs.hold(&mut gate);
         let (dx, bound) = twice!(|f| {
             let mut dx = vec![f64::NAN; batch * s.inputs];
             naive::linear_backward_input(&s, batch, &f(&weight), &f(&dy), gated.then(|| exact(&gate)).as_deref(), &mut dx);
-            dx
+            at_starts(&runs, &runs.sums(&dx, f64::NAN))
         });
         for isa in Isa::available() {
-            let mut fast = poison(dx.len());
-            linear_backward_input(isa, &s, batch, &weight, &dy, gated.then_some(&gate[..]), &mut fast);
-            assert_close(isa, &fast, &dx, &bound, s.outputs);
+            let (mut fast, mut scratch) = (poison(batch * s.inputs), poison(dy.len()));
+            let gate = gated.then_some(&gate[..]);
+            linear_backward_input(isa, &s, of, &runs.start, &weight, &dy, gate, &mut scratch, &mut fast);
+            assert_close(isa, &at_starts(&runs, &fast), &dx, &bound, s.outputs + batch);
         }
     }
 
     #[test]
-    fn conv2d_forward_is_its_naive_twin(s in conv2d_shapes(), batch in 1..4_usize, act in activations(), seed: u64) {
+    fn conv2d_forward_is_its_naive_twin_at_its_sites(
+        s in conv2d_shapes(), batch in 1..4_usize, still in 0.0..1.0, act in activations(), seed: u64,
+    ) {
         let rng = &mut rng(seed);
+        let windows = Still::new(batch, s.positions(), still, rng);
         let (x, weight) = (values(rng, batch * s.input_len()), values(rng, s.weight_len()));
         let bias = values(rng, s.out_c);
         let (y, bound) = twice!(|f| {
             let mut y = vec![f64::NAN; batch * s.output_len()];
             naive::conv2d_forward(&s, batch, &f(&x), &f(&weight), &f(&bias), act, &mut y);
-            y
+            at_starts(&windows, &y)
         });
         for isa in Isa::available() {
-            let mut fast = poison(y.len());
-            conv2d_forward(isa, &s, batch, &x, &weight, &bias, act, &mut fast);
-            assert_close(isa, &fast, &y, &bound, s.weight_len() / s.out_c + 1);
+            let mut fast = poison(batch * s.output_len());
+            conv2d_forward(isa, &s, &windows.sites(&s), &x, &weight, &bias, act, &mut fast);
+            assert_close(isa, &at_starts(&windows, &fast), &y, &bound, s.weight_len() / s.out_c + 1);
+            prop_assert_eq!(fast.iter().filter(|y| y.is_nan()).count(), fast.len() - y.len(), "written elsewhere");
         }
     }
 
     #[test]
-    fn conv2d_backward_weight_is_its_naive_twin(s in conv2d_shapes(), batch in 1..4_usize, seed: u64) {
+    fn conv2d_backward_weight_is_its_naive_twin(
+        s in conv2d_shapes(), batch in 1..6_usize, still in 0.0..1.0_f64, seed: u64,
+    ) {
         let rng = &mut rng(seed);
-        let (x, dy) = (values(rng, batch * s.input_len()), values(rng, batch * s.output_len()));
+        let pixels = Still::new(batch, s.in_h * s.in_w, still.sqrt(), rng);
+        let windows = pixels.windows(&s);
+        let (mut x, dy) = (values(rng, batch * s.input_len()), values(rng, batch * s.output_len()));
+        pixels.hold(&mut x);
         let (exact, bound) = twice!(|f| {
             let (mut dw, mut db) = (vec![f64::NAN; s.weight_len()], vec![f64::NAN; s.out_c]);
             naive::conv2d_backward_weight(&s, batch, &f(&x), &f(&dy), &mut dw, &mut db);
             (dw, db)
         });
+        let sums: Vec<f32> = windows.sums(&self::exact(&dy), f64::NAN).iter().map(|d| *d as f32).collect();
         for isa in Isa::available() {
             let (mut dw, mut db) = (poison(s.weight_len()), poison(s.out_c));
-            conv2d_backward_weight(isa, &s, batch, &x, &dy, &mut dw, &mut db);
+            conv2d_backward_weight(isa, &s, &windows.sites(&s), &x, &sums, &mut dw, &mut db);
             assert_close(isa, &dw, &exact.0, &bound.0, dy.len() / s.out_c);
             assert_close(isa, &db, &exact.1, &bound.1, dy.len() / s.out_c);
         }
     }
 
     #[test]
-    fn conv2d_backward_input_is_its_naive_twin(s in conv2d_shapes(), batch in 1..4_usize, seed: u64) {
-        let rng = &mut rng(seed);
+    fn conv2d_backward_input_is_its_naive_twin(
+        s in conv2d_shapes(), batch in 1..6_usize, still in 0.0..1.0_f64, gated: bool, seed: u64,
+    ) {
+        let (s, rng) = (Conv2dShape { in_c: s.in_c.next_multiple_of(16), ..s }, &mut rng(seed));
+        let pixels = Still::new(batch, s.in_h * s.in_w, still.sqrt(), rng);
+        let windows = pixels.windows(&s);
         let (weight, dy) = (values(rng, s.weight_len()), values(rng, batch * s.output_len()));
+        let mut gate = values(rng, batch * s.input_len());
+        pixels.hold(&mut gate);
         let (dx, bound) = twice!(|f| {
             let mut dx = vec![f64::NAN; batch * s.input_len()];
             naive::conv2d_backward_input(&s, batch, &f(&weight), &f(&dy), &mut dx);
-            dx
+            if gated {
+                naive::relu_backward(&exact(&gate), &mut dx);
+            }
+            at_starts(&pixels, &pixels.sums(&dx, f64::NAN))
         });
+        let sums: Vec<f32> = windows.sums(&exact(&dy), f64::NAN).iter().map(|d| *d as f32).collect();
         for isa in Isa::available() {
-            let (mut fast, mut scratch) = (poison(dx.len()), poison(s.weight_len()));
-            conv2d_backward_input(isa, &s, batch, &weight, &dy, &mut scratch, &mut fast);
-            assert_close(isa, &fast, &dx, &bound, s.kernel * s.kernel * s.out_c);
+            let (mut fast, mut scratch) = (poison(gate.len()), poison(s.weight_len()));
+            let (sites, gate) = (windows.sites(&s), gated.then_some(&gate[..]));
+            conv2d_backward_input(isa, &s, &sites, &pixels.start, &weight, &sums, gate, &mut scratch, &mut fast);
+            assert_close(isa, &at_starts(&pixels, &fast), &dx, &bound, batch * (s.kernel * s.kernel * s.out_c + 1));
+        }
+    }
+
+    #[test]
+    fn an_image_brought_up_to_date_is_the_image(
+        channels in 1..6_usize, pixels in 1..300_usize, still in 0.5..1.0, seed: u64,
+    ) {
+        let rng = &mut rng(seed);
+        let before: Vec<u8> = (0..channels * pixels).map(|_| rng.random()).collect();
+        let mut planes = before.clone();
+        // Of some images hardly a pixel changes, of some all do.
+        let still = if rng.random() { still } else { 0.995 };
+        planes.iter_mut().for_each(|byte| if !rng.random_bool(still) { *byte ^= 1 << rng.random_range(0..8) });
+        let differs = |pixel: usize| (0..channels).any(|c| before[c * pixels + pixel] != planes[c * pixels + pixel]);
+        for isa in Isa::available() {
+            let (mut image, mut expected, mut changed) = (poison(before.len()), poison(before.len()), vec![9; pixels]);
+            images_to_f32(isa, channels, &before, &mut image);
+            images_to_f32(isa, channels, &planes, &mut expected);
+            update_image(isa, channels, &before, &planes, &mut image, &mut changed);
+            prop_assert_eq!(&image, &expected);
+            prop_assert!((0..pixels).all(|pixel| changed[pixel] == u8::from(differs(pixel))));
+        }
+    }
+
+    #[test]
+    fn an_output_has_changed_if_a_pixel_of_its_window_has(s in conv2d_shapes(), still in 0.5..1.0, seed: u64) {
+        let rng = &mut rng(seed);
+        let changed: Vec<u8> = (0..s.in_h * s.in_w).map(|_| u8::from(!rng.random_bool(still))).collect();
+        let mut out = vec![9; s.positions()];
+        changed_windows(&s, &changed, &mut out);
+        for (site, out) in s.sites(0).zip(out) {
+            let window = (0..s.kernel).flat_map(|ky| (0..s.kernel).map(move |kx| ky * s.in_w + kx));
+            let any = window.map(|at| changed[site.window as usize + at]).max();
+            prop_assert_eq!(Some(out), any);
+        }
+    }
+
+    #[test]
+    fn activate_is_its_naive_twin(n in 0..200_usize, seed: u64) {
+        let y = values(&mut rng(seed), n);
+        for isa in Isa::available() {
+            let mut fast = y.clone();
+            activate(isa, Activation::Identity, &mut fast);
+            prop_assert_eq!(&fast, &y);
+            activate(isa, Activation::Relu, &mut fast);
+            prop_assert_eq!(fast, y.iter().map(|y| y.max(0.0)).collect::<Vec<_>>());
         }
     }
 
@@ -268,7 +427,8 @@ fn a_nan_in_x_reaches_every_y_that_depends_on_it() {
         let (mut x, weight) = (vec![0.0; conv2d.input_len()], vec![0.0; conv2d.weight_len()]);
         x[3 * 3] = f32::NAN; // the fourth pixel: in the second window of the first row
         let mut y = vec![0.0; conv2d.output_len()];
-        conv2d_forward(isa, &conv2d, 1, &x, &weight, &[0.0; 16], Activation::Relu, &mut y);
+        let sites: Vec<Site> = conv2d.sites(0).collect();
+        conv2d_forward(isa, &conv2d, &sites, &x, &weight, &[0.0; 16], Activation::Relu, &mut y);
         assert!(y.iter().enumerate().all(|(i, y)| y.is_nan() == (16..32).contains(&i)), "{}", isa.name());
     }
 }
@@ -282,6 +442,14 @@ fn one_row_does_not_read_the_weights_of_inputs_that_are_zero() {
         linear_forward(isa, &shape, 1, &[1.0, 0.0, -0.0], &weight, &[1.0; 16], Activation::Identity, &mut y);
         assert_eq!(y, [3.0; 16]);
     }
+}
+
+#[test]
+#[should_panic(expected = "length of x")]
+fn a_site_outside_the_image_is_refused() {
+    let (isa, s) = (Isa::available()[0], Conv2dShape { in_h: 4, in_w: 4, in_c: 1, out_c: 16, kernel: 2, stride: 2 });
+    let sites: Vec<Site> = s.sites(1).collect(); // of the second image
+    conv2d_forward(isa, &s, &sites, &[0.0; 16], &[0.0; 64], &[0.0; 16], Activation::Relu, &mut [0.0; 128]);
 }
 
 #[test]

@@ -141,14 +141,14 @@ fn the_state_is_carried_across_segments_and_reset_with_the_episode() {
         let setup = setup(Algo::OneStepSarsa, |config| (config.net, config.t_max) = (Net::Lstm, 3));
         let notes = notes_of(&setup, monotonous(EPISODE as u64, end), 9);
         // The network by itself, from a state of 0 over an episode and its final observation.
-        let (net, mut obs) = (&setup.net, Observations::new(setup.net.input(), 1));
-        show_ones(obs.get_mut(0)).unwrap();
-        let (mut tape, mut workspace) = (net.tape(EPISODE + 1), net.workspace(1));
+        let (net, mut obs) = (&setup.net, Observations::new(setup.net.input(), EPISODE + 1));
+        (0..=EPISODE).for_each(|t| show_ones(obs.get_mut(t)).unwrap());
+        let mut tape = net.tape(EPISODE + 1);
         let mut theta = vec![0.0; net.layout().len()];
         setup.shared().theta.read_into(setup.isa, &mut theta);
         let unrolled: Vec<Vec<f32>> = (0..=EPISODE)
             .map(|t| {
-                net.forward(setup.isa, &theta, obs.get(0), &mut tape, t, &mut workspace);
+                net.forward(setup.isa, &theta, (&obs, t), &mut tape, t);
                 tape.y(t).to_vec()
             })
             .collect();
@@ -204,7 +204,7 @@ fn a_gradient_does_not_depend_on_the_one_before() {
         for t in 0..2 {
             let ObsMut::Vector(x) = obs.get_mut(t) else { unreachable!() };
             x.copy_from_slice(&features);
-            net.forward(setup.isa, &theta, obs.get(t), &mut tape, t, &mut workspace);
+            net.forward(setup.isa, &theta, (&obs, t), &mut tape, t);
             workspace.dy(t).fill(d);
         }
         net.backward(setup.isa, &theta, &obs, &tape, 2, &mut workspace).to_dense()

@@ -34,11 +34,13 @@ fn learned_return<E: Env<usize> + 'static>(setup: &Setup, env: impl Fn() -> E + 
     played.iter().map(|episode| episode.episode_return).sum::<f64>() / GAMES as f64
 }
 
-/// A few thousand steps suffice with small mean squares in RMSProp's denominator.
+/// A few thousand steps suffice with small mean squares in RMSProp's denominator. With so large a rate one late gradient can spoil
+/// a run, so segments follow each other; what they do side by side is the subject of `run.rs` and `hogwild.rs`.
 fn quick(algo: Algo, net: Net, total_steps: u64) -> TrainConfig {
     TrainConfig {
         net,
         rms_eps: 1e-3,
+        segments_at_once: 1,
         explore_anneal_steps: total_steps / 4,
         target_interval_steps: 100,
         ..config(algo, total_steps, 0.002)
@@ -49,14 +51,14 @@ fn quick(algo: Algo, net: Net, total_steps: u64) -> TrainConfig {
 fn walk(setup: &Setup, theta: &[f32], cells: usize) -> Vec<Vec<f32>> {
     let isa = Isa::detect().unwrap();
     let mut obs = Observations::new(setup.net.input(), 1);
-    let (mut tape, mut workspace) = (setup.net.tape(1), setup.net.workspace(1));
+    let mut tape = setup.net.tape(1);
     let mut state = vec![0.0; setup.net.state_len()];
     let mut step = |cell: usize| {
         let ObsMut::Vector(features) = obs.get_mut(0) else { panic!("a chain shows vectors") };
         features.fill(0.0);
         features[cell] = 1.0;
         tape.set_state(0, &state);
-        setup.net.forward(isa, theta, obs.get(0), &mut tape, 0, &mut workspace);
+        setup.net.forward(isa, theta, (&obs, 0), &mut tape, 0);
         tape.state_into(1, &mut state);
         tape.y(0).to_vec()
     };

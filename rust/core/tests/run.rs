@@ -77,15 +77,16 @@ fn every_optimizers_statistics_are_saved_and_restored() {
         let summary = train(&setup, chain, dir.path(), None, &Quiet).unwrap();
         let saved = Checkpoint::load(&summary.checkpoint, &setup.net).unwrap();
         let restored = setup.restored(&saved);
-        let mut found = Vec::new();
+        let (mut found, mut learned) = (Vec::new(), false);
         for (name, store) in restored.optimizer.statistics() {
             let mut values = vec![0.0; store.len()];
             store.read_into(setup.isa, &mut values);
-            assert!(values.iter().any(|x| *x != 0.0), "{name} is 0");
+            learned |= values.iter().any(|x| *x != 0.0); // a run may be over before its second actor has begun
             assert!(saved.statistics.contains(&(name.clone(), values)), "{name} is not what was saved");
             found.push(name);
         }
         assert_eq!(found, names);
+        assert!(learned, "all of {names:?} are 0");
     }
 }
 

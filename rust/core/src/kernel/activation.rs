@@ -23,6 +23,35 @@ impl Activation {
     }
 }
 
+/// `y <- activation(y)`
+pub fn activate(
+    isa: Isa,
+    activation: Activation,
+    y: &mut [f32], // (n)
+) {
+    struct Activate<'a>(Activation, &'a mut [f32]);
+    impl Kernel for Activate<'_> {
+        type Out = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            let Activate(activation, y) = self;
+            let mut vectors = y.chunks_exact_mut(S::LANES);
+            for y in &mut vectors {
+                // SAFETY: `y` holds `LANES` f32.
+                unsafe {
+                    let mut sum = [simd.load(y.as_ptr())];
+                    activation.apply(simd, &mut sum);
+                    simd.store(y.as_mut_ptr(), sum[0]);
+                }
+            }
+            for y in vectors.into_remainder() {
+                *y = if activation == Activation::Relu && *y < 0.0 { 0.0 } else { *y };
+            }
+        }
+    }
+    dispatch(isa, Activate(activation, y));
+}
+
 /// The gradient before a ReLU from the one behind it: `dy <- dy` where `y > 0`, else 0.
 pub fn relu_backward(
     isa: Isa,

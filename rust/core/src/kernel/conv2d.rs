@@ -2,11 +2,15 @@
 //!
 //! One row of a kernel window is `kernel * in_c` contiguous floats of the image, so no kernel here copies patches
 //! (no im2col): forward, weight gradient and input gradient are [`super::tile`] products with three sets of strides.
+//!
+//! All three work on a list of [`Site`]s: from one step to the next most of a screen does not change, and then neither do most
+//! outputs. A *run* is an output that changes and those of the steps after that only repeat it. The forward pass computes the
+//! first of a run, and the gradient by it stands for the sum over the run.
 
-use super::activation::Activation;
+use super::activation::{Activation, ReluBackward};
 use super::simd::Simd;
-use super::tile::{Strided, Tiled, column_sums, cover, load, multiply_add, starts, store, store_tile};
-use super::{Isa, LANE_PAD};
+use super::tile::{Strided, Tiled, cover, load, multiply_add, multiply_add_rows, starts, store, store_tile};
+use super::{Isa, Kernel, LANE_PAD, dispatch};
 use std::ops::Range;
 
 /// A convolution. `out_c` is a multiple of [`LANE_PAD`]; the other sizes are at least 1, and the kernel fits the image.
@@ -26,6 +30,15 @@ pub struct Conv2dShape {
     pub stride: usize,
 }
 
+/// One position of an output image, of a batch of images that lie one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The number of its window's first pixel among those of all input images.
+    pub window: u32,
+    /// Its own number among the positions of all output images.
+    pub output: u32,
+}
+
 impl Conv2dShape {
     /// Rows of an output image.
     pub const fn out_h(&self) -> usize {
@@ -39,57 +52,69 @@ impl Conv2dShape {
     pub const fn input_len(&self) -> usize {
         self.in_h * self.in_w * self.in_c
     }
+    /// Positions of an output image.
+    pub const fn positions(&self) -> usize {
+        self.out_h() * self.out_w()
+    }
     /// Floats of an output image.
     pub const fn output_len(&self) -> usize {
-        self.out_h() * self.out_w() * self.out_c
+        self.positions() * self.out_c
     }
     /// Floats of the weight.
     pub const fn weight_len(&self) -> usize {
         self.kernel * self.kernel_row() * self.out_c
     }
+    /// The site at `position` of output image `n`, whose window is in image `image` of the input.
+    pub fn site(&self, image: usize, n: usize, position: usize) -> Site {
+        let (oy, ox) = (position / self.out_w(), position % self.out_w());
+        let window = (image * self.in_h + oy * self.stride) * self.in_w + ox * self.stride;
+        Site { window: window as u32, output: (n * self.positions() + position) as u32 }
+    }
+    /// The sites of image `n`, from left to right and from top to bottom.
+    pub fn sites(&self, n: usize) -> impl Iterator<Item = Site> {
+        (0..self.positions()).map(move |position| self.site(n, n, position))
+    }
     /// Floats of one row of a window.
     const fn kernel_row(&self) -> usize {
         self.kernel * self.in_c
     }
-    /// Where window row `ky` of output row `oy` starts in an input image; windows are [`Self::step`] apart.
-    const fn input_row(&self, oy: usize, ky: usize) -> usize {
-        (oy * self.stride + ky) * self.in_w * self.in_c
+    /// Floats from one row of an input image to the next.
+    const fn input_row(&self) -> usize {
+        self.in_w * self.in_c
     }
-    /// Floats between the windows of two neighbouring outputs.
-    const fn step(&self) -> usize {
-        self.stride * self.in_c
-    }
-    fn check(&self, batch: usize, x_len: usize, weight_len: usize, y_len: usize) {
+    fn check(&self, sites: &[Site], x_len: usize, weight_len: usize, y_len: usize) {
         assert!(self.kernel >= 1 && self.stride >= 1 && self.in_c >= 1, "a size of {self:?} is 0");
         assert!(self.kernel <= self.in_h.min(self.in_w), "the kernel of {self:?} is larger than the image");
         assert_eq!(self.out_c % LANE_PAD, 0, "out_c of {self:?} is no multiple of {LANE_PAD}");
-        assert_eq!(x_len, batch * self.input_len(), "length of x");
         assert_eq!(weight_len, self.weight_len(), "length of the weight");
-        assert_eq!(y_len, batch * self.output_len(), "length of y");
+        let window = (self.kernel - 1) * self.in_w + self.kernel;
+        let last = |of: fn(&Site) -> u32| sites.iter().map(of).max().map_or(0, |last| last as usize);
+        assert!(sites.is_empty() || (last(|s| s.window) + window) * self.in_c <= x_len, "length of x");
+        assert!(sites.is_empty() || (last(|s| s.output) + 1) * self.out_c <= y_len, "length of y");
     }
 }
 
-/// `y = activation(x * weight + bias)`, where `*` is the convolution.
+/// `y = activation(x * weight + bias)` at the sites, where `*` is the convolution; elsewhere `y` is left as it is.
 #[expect(clippy::too_many_arguments, reason = "the operands of the formula, each a slice of its own")]
 pub fn conv2d_forward(
     isa: Isa,
     shape: &Conv2dShape,
-    batch: usize,
+    sites: &[Site],
     x: &[f32],      // (batch, in_h, in_w, in_c)
     weight: &[f32], // (kernel, kernel, in_c, out_c)
     bias: &[f32],   // (out_c)
     activation: Activation,
     y: &mut [f32], // (batch, out_h, out_w, out_c)
 ) {
-    shape.check(batch, x.len(), weight.len(), y.len());
+    shape.check(sites, x.len(), weight.len(), y.len());
     assert_eq!(bias.len(), shape.out_c, "length of the bias");
-    cover(isa, shape.out_w(), shape.out_c, Forward { shape: *shape, batch, x, weight, bias, activation, y });
+    cover(isa, sites.len(), shape.out_c, Forward { shape: *shape, sites, x, weight, bias, activation, y });
 }
 
-/// Rows of a tile are neighbouring outputs, columns are output channels, the sum runs over a window.
+/// Rows of a tile are sites, columns are output channels, the sum runs over a window.
 struct Forward<'a> {
     shape: Conv2dShape,
-    batch: usize,
+    sites: &'a [Site],
     x: &'a [f32],
     weight: &'a [f32],
     bias: &'a [f32],
@@ -100,70 +125,53 @@ struct Forward<'a> {
 impl Tiled for Forward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd, const P: usize, const NV: usize>(&mut self, simd: S, columns: Range<usize>) {
+        let Conv2dShape { in_c, out_c, kernel, .. } = self.shape;
+        let width = self.shape.kernel_row();
         for column in columns.step_by(NV * S::LANES) {
-            // SAFETY: the caller's columns lie within `out_c`. A step known to the compiler becomes an offset within the
-            // instruction; of an unknown one each row of the tile needs its own address register.
-            unsafe {
-                match self.shape.step() {
-                    12 => self.column::<S, P, NV>(simd, column, 12),
-                    16 => self.column::<S, P, NV>(simd, column, 16),
-                    32 => self.column::<S, P, NV>(simd, column, 32),
-                    64 => self.column::<S, P, NV>(simd, column, 64),
-                    step => self.column::<S, P, NV>(simd, column, step),
-                }
-            }
-        }
-    }
-}
-
-impl Forward<'_> {
-    /// # Safety
-    /// `NV` vectors from `column` on lie within `out_c`, `P <= out_w`, `step` is the shape's.
-    #[inline(always)]
-    unsafe fn column<S: Simd, const P: usize, const NV: usize>(&mut self, simd: S, column: usize, step: usize) {
-        let (shape, out_w, out_c) = (self.shape, self.shape.out_w(), self.shape.out_c);
-        let image_and_row = (0..self.batch).flat_map(|n| (0..shape.out_h()).map(move |oy| (n, oy)));
-        for (n, oy) in image_and_row {
-            for ox in starts(out_w, P) {
-                // SAFETY: `check` has compared all lengths with the shape, and `n < batch`, `oy < out_h`,
-                // `ox + P <= out_w`, `ky < kernel`: each window lies within image `n`, each output within `y`.
+            for first in starts(self.sites.len(), P) {
+                let sites = &self.sites[first..first + P];
+                // SAFETY: `check` has found each site's window within `x` and its outputs within `y`, and the weight as long
+                // as the shape says; the caller's columns lie within `out_c`.
                 unsafe {
                     let mut tile = [load::<S, NV>(simd, self.bias.as_ptr().add(column)); P];
-                    for ky in 0..shape.kernel {
-                        let x = self.x.as_ptr().add(n * shape.input_len() + shape.input_row(oy, ky) + ox * step);
-                        let weight = self.weight.as_ptr().add(ky * shape.kernel_row() * out_c + column);
-                        let x = Strided { ptr: x, row: step, col: 1 };
-                        multiply_add(simd, &mut tile, x, weight, out_c, shape.kernel_row());
+                    for ky in 0..kernel {
+                        let mut rows = [self.x.as_ptr(); P];
+                        for (row, site) in rows.iter_mut().zip(sites) {
+                            *row = row.add(site.window as usize * in_c + ky * self.shape.input_row());
+                        }
+                        let weight = self.weight.as_ptr().add(ky * width * out_c + column);
+                        multiply_add_rows(simd, &mut tile, rows, weight, out_c, width);
                     }
                     self.activation.apply(simd, tile.as_flattened_mut());
-                    let y = self.y.as_mut_ptr().add(((n * shape.out_h() + oy) * out_w + ox) * out_c + column);
-                    store_tile(simd, y, out_c, &tile);
+                    for (site, sums) in sites.iter().zip(&tile) {
+                        store(simd, self.y.as_mut_ptr().add(site.output as usize * out_c + column), sums);
+                    }
                 }
             }
         }
     }
 }
 
-/// `d_weight = sum over the batch of dL/dweight`, `d_bias` likewise; both are overwritten.
+/// `d_weight = sum over the sites of dL/dweight`, `d_bias` likewise; both are overwritten. `dy` is not read elsewhere.
 pub fn conv2d_backward_weight(
     isa: Isa,
     shape: &Conv2dShape,
-    batch: usize,
+    sites: &[Site],
     x: &[f32],            // (batch, in_h, in_w, in_c)
     dy: &[f32],           // (batch, out_h, out_w, out_c), before the activation
     d_weight: &mut [f32], // (kernel, kernel, in_c, out_c)
     d_bias: &mut [f32],   // (out_c)
 ) {
-    shape.check(batch, x.len(), d_weight.len(), dy.len());
+    shape.check(sites, x.len(), d_weight.len(), dy.len());
     assert_eq!(d_bias.len(), shape.out_c, "length of d_bias");
-    cover(isa, shape.kernel_row(), shape.out_c, BackwardWeight { shape: *shape, batch, x, dy, d_weight });
-    column_sums(isa, dy, d_bias);
+    cover(isa, shape.kernel_row(), shape.out_c, BackwardWeight { shape: *shape, sites, x, dy, d_weight });
+    dispatch(isa, BackwardBias { sites, dy, d_bias });
 }
 
-/// Rows of a tile are neighbouring elements of a window row, columns are output channels, the sum runs over the outputs.
+/// Rows of a tile are neighbouring elements of a window row, columns are output channels, the sum runs over the sites.
 struct BackwardWeight<'a> {
     shape: Conv2dShape,
-    batch: usize,
+    sites: &'a [Site],
     x: &'a [f32],
     dy: &'a [f32],
     d_weight: &'a mut [f32],
@@ -172,27 +180,23 @@ struct BackwardWeight<'a> {
 impl Tiled for BackwardWeight<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd, const P: usize, const NV: usize>(&mut self, simd: S, columns: Range<usize>) {
-        let (shape, out_w, out_c) = (self.shape, self.shape.out_w(), self.shape.out_c);
+        let Conv2dShape { in_c, out_c, kernel, .. } = self.shape;
+        let width = self.shape.kernel_row();
         for column in columns.step_by(NV * S::LANES) {
-            let kernel_row_and_start =
-                (0..shape.kernel).flat_map(|ky| starts(shape.kernel_row(), P).map(move |j| (ky, j)));
-            for (ky, j) in kernel_row_and_start {
+            for (ky, j) in (0..kernel).flat_map(|ky| starts(width, P).map(move |j| (ky, j))) {
                 let mut tile = [[simd.splat(0.0); NV]; P];
-                for n in 0..self.batch {
-                    for oy in 0..shape.out_h() {
-                        // SAFETY: `check` has compared all lengths with the shape, and `n < batch`, `oy < out_h`,
-                        // `j + P <= kernel_row`: the elements lie in the windows of row `oy` of image `n`, and in its `dy`.
-                        unsafe {
-                            let x = self.x.as_ptr().add(n * shape.input_len() + shape.input_row(oy, ky) + j);
-                            let dy = self.dy.as_ptr().add((n * shape.out_h() + oy) * out_w * out_c + column);
-                            let x = Strided { ptr: x, row: 1, col: shape.step() };
-                            multiply_add(simd, &mut tile, x, dy, out_c, out_w);
-                        }
+                for site in self.sites {
+                    // SAFETY: `check` has found each site's window within `x` and its outputs within `dy`; `j + P` is at most
+                    // the width of a window row, and the caller's columns lie within `out_c`.
+                    unsafe {
+                        let x = self.x.as_ptr().add(ky * self.shape.input_row() + j + site.window as usize * in_c);
+                        let dy = self.dy.as_ptr().add(column + site.output as usize * out_c);
+                        multiply_add(simd, &mut tile, Strided { ptr: x, row: 1, col: 0 }, dy, 0, 1);
                     }
                 }
                 // SAFETY: `(ky, j..j + P)` are rows of the weight, `column` starts `NV` vectors of them.
                 unsafe {
-                    let d_weight = self.d_weight.as_mut_ptr().add((ky * shape.kernel_row() + j) * out_c + column);
+                    let d_weight = self.d_weight.as_mut_ptr().add((ky * width + j) * out_c + column);
                     store_tile(simd, d_weight, out_c, &tile);
                 }
             }
@@ -200,26 +204,69 @@ impl Tiled for BackwardWeight<'_> {
     }
 }
 
-/// `dx = dL/dx`, overwritten. `scratch` (as long as the weight) receives the transposed weight.
+struct BackwardBias<'a> {
+    sites: &'a [Site],
+    dy: &'a [f32],
+    d_bias: &'a mut [f32],
+}
+
+impl Kernel for BackwardBias<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let out_c = self.d_bias.len();
+        for column in (0..out_c).step_by(S::LANES) {
+            let mut sums = [simd.splat(0.0); 4]; // four, so that an addition need not wait for the one before
+            for four in self.sites.chunks(4) {
+                for (sum, site) in sums.iter_mut().zip(four) {
+                    // SAFETY: `check` has found the outputs of each site within `dy`; `column` starts a vector of them.
+                    *sum = simd
+                        .add(*sum, unsafe { simd.load(self.dy.as_ptr().add(site.output as usize * out_c + column)) });
+                }
+            }
+            let sum = simd.add(simd.add(sums[0], sums[1]), simd.add(sums[2], sums[3]));
+            // SAFETY: `out_c` is a multiple of `LANES`, and `column` starts a vector of it.
+            unsafe { simd.store(self.d_bias.as_mut_ptr().add(column), sum) };
+        }
+    }
+}
+
+/// `dx = dL/dx`. `start` tells which run a pixel of the input is in, by the number of the run's first pixel; `dx` is the sum over
+/// a run, at its first pixel, where it is overwritten, and elsewhere left as it is. With a `gate` (the `x` of this layer, where
+/// it came out of a ReLU) `dx` is 0 where `gate <= 0`: the backward pass of that ReLU. `scratch` (as long as the weight) receives
+/// the transposed weight. `in_c` is a multiple of [`LANE_PAD`].
+#[expect(clippy::too_many_arguments, reason = "the operands of the formula, each a slice of its own")]
 pub fn conv2d_backward_input(
     isa: Isa,
     shape: &Conv2dShape,
-    batch: usize,
-    weight: &[f32],      // (kernel, kernel, in_c, out_c)
-    dy: &[f32],          // (batch, out_h, out_w, out_c), before the activation of this layer
-    scratch: &mut [f32], // (kernel, out_c, kernel, in_c)
-    dx: &mut [f32],      // (batch, in_h, in_w, in_c)
+    sites: &[Site],
+    start: &[u32],        // (batch, in_h, in_w), each at most its own number
+    weight: &[f32],       // (kernel, kernel, in_c, out_c)
+    dy: &[f32],           // (batch, out_h, out_w, out_c), before the activation of this layer
+    gate: Option<&[f32]>, // (batch, in_h, in_w, in_c)
+    scratch: &mut [f32],  // (kernel, out_c, kernel, in_c)
+    dx: &mut [f32],       // (batch, in_h, in_w, in_c)
 ) {
-    shape.check(batch, dx.len(), weight.len(), dy.len());
+    shape.check(sites, dx.len(), weight.len(), dy.len());
+    assert_eq!(shape.in_c % LANE_PAD, 0, "in_c of {shape:?} is no multiple of {LANE_PAD}");
+    assert_eq!(start.len() * shape.in_c, dx.len(), "length of start");
+    assert!(gate.is_none_or(|gate| gate.len() == dx.len()), "length of the gate");
+    assert!(start.iter().zip(0..).all(|(start, pixel)| *start <= pixel), "a run starts after its pixel");
     assert_eq!(scratch.len(), weight.len(), "length of the scratch");
     let (width, out_c) = (shape.kernel_row(), shape.out_c);
     for (weight, transposed) in weight.chunks_exact(width * out_c).zip(scratch.chunks_exact_mut(width * out_c)) {
         transpose(weight, transposed, out_c);
     }
-    dx.fill(0.0);
-    let mut product = BackwardInput { shape: *shape, batch, weight: scratch, dy, dx };
-    product.columns_without_a_vector(width / LANE_PAD * LANE_PAD);
-    cover(isa, shape.out_w(), width / LANE_PAD * LANE_PAD, product);
+    for (_, dx) in
+        start.iter().zip(0..).zip(dx.chunks_exact_mut(shape.in_c)).filter(|((start, pixel), _)| *start == pixel)
+    {
+        dx.fill(0.0);
+    }
+    cover(isa, sites.len(), width, BackwardInput { shape: *shape, sites, start, weight: scratch, dy, dx });
+    if let Some(gate) = gate {
+        dispatch(isa, GateRuns { in_c: shape.in_c, start, gate, dx });
+    }
 }
 
 /// `transposed[j, i] = matrix[i, j]` for a matrix with rows of `columns`, a multiple of [`LANE_PAD`].
@@ -234,11 +281,12 @@ fn transpose(matrix: &[f32], transposed: &mut [f32], columns: usize) {
     }
 }
 
-/// Rows of a tile are neighbouring outputs, columns are the elements of a window row, the sum runs over the output channels.
-/// Each tile is added to the windows it belongs to.
+/// Rows of a tile are sites, columns are the elements of a window row, the sum runs over the output channels. Each tile is added
+/// to the runs that its windows' pixels are in.
 struct BackwardInput<'a> {
     shape: Conv2dShape,
-    batch: usize,
+    sites: &'a [Site],
+    start: &'a [u32],
     weight: &'a [f32], // (kernel, out_c, kernel * in_c)
     dy: &'a [f32],
     dx: &'a mut [f32],
@@ -247,67 +295,60 @@ struct BackwardInput<'a> {
 impl Tiled for BackwardInput<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd, const P: usize, const NV: usize>(&mut self, simd: S, columns: Range<usize>) {
+        let Conv2dShape { in_w, in_c, out_c, kernel, .. } = self.shape;
+        let width = self.shape.kernel_row();
         for column in columns.step_by(NV * S::LANES) {
-            // SAFETY: the caller's columns lie within a window row; the match is explained in `Forward`.
-            unsafe {
-                match self.shape.out_c {
-                    16 => self.column::<S, P, NV>(simd, column, 16),
-                    32 => self.column::<S, P, NV>(simd, column, 32),
-                    64 => self.column::<S, P, NV>(simd, column, 64),
-                    out_c => self.column::<S, P, NV>(simd, column, out_c),
+            for ky in 0..kernel {
+                let mut added = 0; // the sites before this one have been seen to
+                for first in starts(self.sites.len(), P) {
+                    let sites = &self.sites[first..first + P];
+                    let mut tile = [[simd.splat(0.0); NV]; P];
+                    // SAFETY: `check` has found the outputs of each site within `dy` and its window within `dx`, of which `start`
+                    // has every pixel and none beyond; the caller's columns lie within a window row, and no vector of them in
+                    // two pixels, whose `in_c` is a multiple of `LANES`.
+                    unsafe {
+                        let mut rows = [self.dy.as_ptr(); P];
+                        for (row, site) in rows.iter_mut().zip(sites) {
+                            *row = row.add(site.output as usize * out_c);
+                        }
+                        let weight = self.weight.as_ptr().add(ky * out_c * width + column);
+                        multiply_add_rows(simd, &mut tile, rows, weight, width, out_c);
+                        for (p, (site, sums)) in sites.iter().zip(&tile).enumerate() {
+                            if first + p < added {
+                                continue;
+                            }
+                            for (v, sum) in sums.iter().enumerate() {
+                                let at = column + v * S::LANES;
+                                let pixel = site.window as usize + ky * in_w + at / in_c;
+                                let run = *self.start.get_unchecked(pixel) as usize;
+                                let dx = self.dx.as_mut_ptr().add(run * in_c + at % in_c);
+                                simd.store(dx, simd.add(simd.load(dx), *sum));
+                            }
+                        }
+                    }
+                    added = first + P;
                 }
             }
         }
     }
 }
 
-impl BackwardInput<'_> {
-    /// # Safety
-    /// `NV` vectors from `column` on lie within a window row, `P <= out_w`, `out_c` is the shape's.
-    #[inline(always)]
-    unsafe fn column<S: Simd, const P: usize, const NV: usize>(&mut self, simd: S, column: usize, out_c: usize) {
-        let (shape, out_w, width) = (self.shape, self.shape.out_w(), self.shape.kernel_row());
-        let image_and_row = (0..self.batch).flat_map(|n| (0..shape.out_h()).map(move |oy| (n, oy)));
-        for (n, oy) in image_and_row {
-            for ky in 0..shape.kernel {
-                let mut added = 0; // the windows before this one have been seen to
-                for ox in starts(out_w, P) {
-                    // SAFETY: `check` has compared all lengths with the shape, and `n < batch`, `oy < out_h`,
-                    // `ox + P <= out_w`, `ky < kernel`: each window lies within image `n` of `dx`, each row within `dy`.
-                    unsafe {
-                        let dy = self.dy.as_ptr().add(((n * shape.out_h() + oy) * out_w + ox) * out_c);
-                        let weight = self.weight.as_ptr().add(ky * out_c * width + column);
-                        let mut tile = [[simd.splat(0.0); NV]; P];
-                        multiply_add(simd, &mut tile, Strided { ptr: dy, row: out_c, col: 1 }, weight, width, out_c);
-                        let image = self.dx.as_mut_ptr().add(n * shape.input_len() + shape.input_row(oy, ky) + column);
-                        for (ox, sums) in (ox..).zip(&tile).filter(|(ox, _)| *ox >= added) {
-                            let dx = image.add(ox * shape.step());
-                            let mut window: [S::V; NV] = load(simd, dx);
-                            window.iter_mut().zip(sums).for_each(|(window, sum)| *window = simd.add(*window, *sum));
-                            store(simd, dx, &window);
-                        }
-                    }
-                    added = ox + P;
-                }
-            }
-        }
-    }
+struct GateRuns<'a> {
+    in_c: usize,
+    start: &'a [u32],
+    gate: &'a [f32],
+    dx: &'a mut [f32],
+}
 
-    /// The columns from `first` on, which fill no vector: images of one or three channels.
-    fn columns_without_a_vector(&mut self, first: usize) {
-        let (shape, width, out_c) = (self.shape, self.shape.kernel_row(), self.shape.out_c);
-        if first == width {
-            return;
-        }
-        for (position, dy) in self.dy.chunks_exact(out_c).enumerate() {
-            let (row, ox) = (position / shape.out_w(), position % shape.out_w());
-            let (n, oy) = (row / shape.out_h(), row % shape.out_h());
-            for (ky, weight) in self.weight.chunks_exact(out_c * width).enumerate() {
-                let window = n * shape.input_len() + shape.input_row(oy, ky) + ox * shape.step();
-                for (dy, weight) in dy.iter().zip(weight.chunks_exact(width)) {
-                    let window = &mut self.dx[window + first..window + width];
-                    window.iter_mut().zip(&weight[first..]).for_each(|(dx, weight)| *dx += dy * weight);
-                }
+impl Kernel for GateRuns<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (pixel, start) in self.start.iter().enumerate() {
+            if *start as usize == pixel {
+                let channels = pixel * self.in_c..(pixel + 1) * self.in_c;
+                ReluBackward { y: &self.gate[channels.clone()], dy: &mut self.dx[channels] }.run(simd);
             }
         }
     }

@@ -80,6 +80,48 @@ impl Tiled for Forward<'_> {
     }
 }
 
+/// `y = x weight + bias` of one row, given that of another: where fewer inputs differ than are not 0, `y` is
+/// `y_before + (x - x_before) weight`, the same but for its rounding.
+pub fn linear_forward_from(
+    isa: Isa,
+    shape: &LinearShape,
+    (x_before, y_before): (&[f32], &[f32]), // (inputs), (outputs)
+    x: &[f32],                              // (inputs)
+    weight: &[f32],                         // (inputs, outputs)
+    bias: &[f32],                           // (outputs)
+    y: &mut [f32],                          // (outputs)
+) {
+    shape.check(1, x.len(), weight.len(), y.len());
+    shape.check(1, x_before.len(), weight.len(), y_before.len());
+    assert_eq!(bias.len(), shape.outputs, "length of the bias");
+    let product = Forward { shape: *shape, batch: 1, x, weight, bias, activation: Activation::Identity, y };
+    dispatch(isa, OneRowFrom { product, x_before, y_before });
+}
+
+struct OneRowFrom<'a> {
+    product: Forward<'a>,
+    x_before: &'a [f32],
+    y_before: &'a [f32],
+}
+
+impl Kernel for OneRowFrom<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (mut nonzero, mut differ) = (0, 0);
+        for (x, before) in self.product.x.iter().zip(self.x_before) {
+            nonzero += u32::from(*x != 0.0);
+            differ += u32::from(x != before);
+        }
+        let mut row = OneRow(self.product);
+        match differ < nonzero {
+            true => row.add_to::<S, true>(simd, self.y_before, self.x_before),
+            false => row.run(simd),
+        }
+    }
+}
+
 /// A batch of one row: as many outputs as there are registers, and only the inputs that are not 0.
 struct OneRow<'a>(Forward<'a>);
 
@@ -91,31 +133,7 @@ impl Kernel for OneRow<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let (inputs, outputs) = (self.0.shape.inputs, self.0.shape.outputs);
-        self.0.y.copy_from_slice(self.0.bias);
-        for first in (0..inputs).step_by(BLOCK) {
-            let mut nonzero = [0; BLOCK];
-            let mut count = 0;
-            for i in first..inputs.min(first + BLOCK) {
-                // Without a branch: whether a ReLU let something through is not predictable.
-                nonzero[count] = i;
-                count += usize::from(self.0.x[i] != 0.0);
-            }
-            let mut column = 0;
-            while column < outputs {
-                let left = (outputs - column) / S::LANES;
-                // SAFETY: `left` vectors of outputs are left from `column` on; `nonzero` holds inputs.
-                let vectors = unsafe {
-                    match left {
-                        16.. if S::REGISTERS == 32 => self.columns::<S, 16>(simd, column, &nonzero[..count]),
-                        8.. => self.columns::<S, 8>(simd, column, &nonzero[..count]),
-                        4.. => self.columns::<S, 4>(simd, column, &nonzero[..count]),
-                        _ => self.columns::<S, 1>(simd, column, &nonzero[..count]),
-                    }
-                };
-                column += vectors * S::LANES;
-            }
-        }
+        self.add_to::<S, false>(simd, self.0.bias, &[]);
         for y in self.0.y.chunks_exact_mut(S::LANES) {
             // SAFETY: `y` holds `LANES` f32.
             unsafe {
@@ -128,19 +146,57 @@ impl Kernel for OneRow<'_> {
 }
 
 impl OneRow<'_> {
-    /// Adds the inputs `rows` to `NV` vectors of outputs. Returns `NV`.
+    /// `y = base + x weight`, or `base + (x - before) weight` if `FROM` there is a row before.
+    #[inline(always)]
+    fn add_to<S: Simd, const FROM: bool>(&mut self, simd: S, base: &[f32], before: &[f32]) {
+        let (inputs, outputs) = (self.0.shape.inputs, self.0.shape.outputs);
+        self.0.y.copy_from_slice(base);
+        for first in (0..inputs).step_by(BLOCK) {
+            let (mut rows, mut factors) = ([0; BLOCK], [0.0; BLOCK]);
+            let mut count = 0;
+            for i in first..inputs.min(first + BLOCK) {
+                // Without a branch: whether a ReLU let something through is not predictable.
+                let factor = if FROM { self.0.x[i] - before[i] } else { self.0.x[i] };
+                (rows[count], factors[count]) = (i, factor);
+                count += usize::from(factor != 0.0);
+            }
+            let mut column = 0;
+            while column < outputs {
+                let left = (outputs - column) / S::LANES;
+                let (rows, factors) = (&rows[..count], &factors[..count]);
+                // SAFETY: `left` vectors of outputs are left from `column` on; `rows` holds inputs.
+                let vectors = unsafe {
+                    match left {
+                        16.. if S::REGISTERS == 32 => self.columns::<S, 16>(simd, column, rows, factors),
+                        8.. => self.columns::<S, 8>(simd, column, rows, factors),
+                        4.. => self.columns::<S, 4>(simd, column, rows, factors),
+                        _ => self.columns::<S, 1>(simd, column, rows, factors),
+                    }
+                };
+                column += vectors * S::LANES;
+            }
+        }
+    }
+
+    /// Adds the inputs `rows`, each by its factor, to `NV` vectors of outputs. Returns `NV`.
     ///
     /// # Safety
     /// `NV` vectors from `column` on lie within the outputs; `rows` are less than the inputs.
     #[inline(always)]
-    unsafe fn columns<S: Simd, const NV: usize>(&mut self, simd: S, column: usize, rows: &[usize]) -> usize {
-        let Forward { shape, x, weight, y, .. } = &mut self.0;
+    unsafe fn columns<S: Simd, const NV: usize>(
+        &mut self,
+        simd: S,
+        column: usize,
+        rows: &[usize],
+        factors: &[f32],
+    ) -> usize {
+        let Forward { shape, weight, y, .. } = &mut self.0;
         // SAFETY: `column` and `rows` are the caller's promise; `check` has compared all lengths with the shape.
         unsafe {
             let mut tile = [load::<S, NV>(simd, y.as_ptr().add(column))];
-            for &i in rows {
-                let x = Strided { ptr: x.as_ptr().add(i), row: 0, col: 0 };
-                multiply_add(simd, &mut tile, x, weight.as_ptr().add(i * shape.outputs + column), 0, 1);
+            for (&i, factor) in rows.iter().zip(factors) {
+                let factor = Strided { ptr: factor, row: 0, col: 0 };
+                multiply_add(simd, &mut tile, factor, weight.as_ptr().add(i * shape.outputs + column), 0, 1);
             }
             store(simd, y.as_mut_ptr().add(column), &tile[0]);
         }
@@ -193,111 +249,170 @@ impl Tiled for BackwardWeight<'_> {
     }
 }
 
-/// `dx = dy weight^T`, overwritten. With a `gate` (the `x` of this layer, where it came out of a ReLU) `dx` is 0 where
-/// `gate <= 0`: the backward pass of that ReLU. Weights of inputs without a positive gate are not read.
+/// `dx = dy weight^T`. The inputs are the channels of `positions` pixels; `start` tells which run of steps a pixel is in, by the
+/// number of the run's first pixel; `dx` is the sum over a run, at its first pixel, where it is overwritten, and elsewhere left
+/// as it is. With a `gate` (the `x` of this layer, where it came out of a ReLU) `dx` is 0 where `gate <= 0`: the backward pass
+/// of that ReLU. Weights of inputs without a positive gate are not read.
+#[expect(clippy::too_many_arguments, reason = "the operands of the formula, each a slice of its own")]
 pub fn linear_backward_input(
     isa: Isa,
     shape: &LinearShape,
-    batch: usize,
-    weight: &[f32],       // (inputs, outputs)
-    dy: &[f32],           // (batch, outputs), before the activation of this layer
+    positions: usize,
+    start: &[u32], // (batch, positions), each at most its own number and a step's multiple of `positions` away
+    weight: &[f32], // (inputs, outputs)
+    dy: &[f32],    // (batch, outputs), before the activation of this layer
     gate: Option<&[f32]>, // (batch, inputs)
-    dx: &mut [f32],       // (batch, inputs)
+    scratch: &mut [f32], // (batch, outputs)
+    dx: &mut [f32], // (batch, inputs)
 ) {
+    let batch = start.len() / positions;
     shape.check(batch, dx.len(), weight.len(), dy.len());
+    assert!(start.len() == batch * positions && shape.inputs.is_multiple_of(positions), "length of start");
     assert!(gate.is_none_or(|gate| gate.len() == dx.len()), "length of the gate");
-    dispatch(isa, BackwardInput { shape: *shape, batch, weight, dy, gate, dx });
+    assert_eq!(scratch.len(), dy.len(), "length of the scratch");
+    dispatch(isa, BackwardInput { shape: *shape, positions, start, weight, dy, gate, sums: scratch, dx });
 }
 
 /// Dot products of rows of the weight with rows of `dy`, some of each at a time, so that one pass over the weight is enough.
 struct BackwardInput<'a> {
     shape: LinearShape,
-    batch: usize,
+    positions: usize,
+    start: &'a [u32],
     weight: &'a [f32],
     dy: &'a [f32],
     gate: Option<&'a [f32]>,
+    /// `dy` summed over each run of the pixel that is being computed.
+    sums: &'a mut [f32],
     dx: &'a mut [f32],
 }
+
+/// The steps at which the runs of a pixel start. More than these are computed in parts.
+const MAX_RUNS: usize = 5;
 
 impl Kernel for BackwardInput<'_> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let inputs = self.shape.inputs;
-        for first in (0..inputs).step_by(BLOCK) {
-            let mut open = [0; BLOCK];
-            let mut count = 0;
-            for i in first..inputs.min(first + BLOCK) {
-                open[count] = i;
-                count += usize::from(
-                    self.gate.is_none_or(|gate| gate.iter().skip(i).step_by(inputs).any(|gate| *gate > 0.0)),
-                );
+        for position in 0..self.positions {
+            let mut step = 0;
+            while step < self.start.len() / self.positions {
+                let mut runs = [0; MAX_RUNS];
+                let count;
+                (count, step) = self.runs(simd, position, step, &mut runs);
+                self.pixel(simd, position, &runs[..count]);
             }
-            for start in (0..count).step_by(ROWS) {
-                // Past the end the last row is computed again.
-                let rows = std::array::from_fn(|r| open[(start + r).min(count - 1)]);
-                // SAFETY: `open` holds inputs.
-                unsafe { self.batch(simd, rows) };
-            }
-        }
-        // This also overwrites the inputs that were left out.
-        if let Some(gate) = self.gate {
-            ReluBackward { y: gate, dy: self.dx }.run(simd);
         }
     }
 }
 
-/// Rows of the weight at a time: with five rows of `dy` they fill the multiplier and fit the registers.
-const ROWS: usize = 2;
-
 impl BackwardInput<'_> {
-    /// `dx` of the inputs `rows` for the whole batch.
-    ///
-    /// # Safety
-    /// `rows` are less than the inputs.
+    /// Sums `dy` over each of the next runs of `position`, from `step` on, and notes the steps they start at. Returns how many
+    /// there are, and the step behind them.
     #[inline(always)]
-    unsafe fn batch<S: Simd>(&mut self, simd: S, rows: [usize; ROWS]) {
-        let mut n = 0;
-        while n < self.batch {
-            // SAFETY: `n` and what is left from it on are in the batch; `rows` are the caller's promise.
-            n += unsafe {
-                match self.batch - n {
-                    5.. => self.dots::<S, 5>(simd, rows, n),
-                    4 => self.dots::<S, 4>(simd, rows, n),
-                    3 => self.dots::<S, 3>(simd, rows, n),
-                    2 => self.dots::<S, 2>(simd, rows, n),
-                    _ => self.dots::<S, 1>(simd, rows, n),
+    fn runs<S: Simd>(
+        &mut self,
+        simd: S,
+        position: usize,
+        mut step: usize,
+        runs: &mut [usize; MAX_RUNS],
+    ) -> (usize, usize) {
+        let (outputs, mut count) = (self.shape.outputs, 0);
+        while step < self.start.len() / self.positions {
+            let pixel = step * self.positions + position;
+            let dy = &self.dy[step * outputs..][..outputs];
+            if self.start[pixel] as usize == pixel {
+                if count == MAX_RUNS {
+                    break;
                 }
-            };
+                self.sums[count * outputs..][..outputs].copy_from_slice(dy);
+                runs[count] = step;
+                count += 1;
+            } else {
+                assert!(count > 0, "a run starts at its first pixel");
+                let sums = &mut self.sums[(count - 1) * outputs..][..outputs];
+                for (sum, dy) in sums.chunks_exact_mut(S::LANES).zip(dy.chunks_exact(S::LANES)) {
+                    // SAFETY: both hold `LANES` f32.
+                    unsafe { simd.store(sum.as_mut_ptr(), simd.add(simd.load(sum.as_ptr()), simd.load(dy.as_ptr()))) };
+                }
+            }
+            step += 1;
+        }
+        (count, step)
+    }
+
+    /// `dx` of the channels of `position` at the first steps of its `runs`.
+    #[inline(always)]
+    fn pixel<S: Simd>(&mut self, simd: S, position: usize, runs: &[usize]) {
+        let inputs = self.shape.inputs;
+        let channels = inputs / self.positions;
+        for first in (position * channels..(position + 1) * channels).step_by(BLOCK) {
+            let mut open = [0; BLOCK];
+            let mut count = 0;
+            let last = (position + 1) * channels;
+            for i in first..last.min(first + BLOCK) {
+                let mut is_open = self.gate.is_none();
+                if let Some(gate) = self.gate {
+                    for step in runs {
+                        is_open |= gate[step * inputs + i] > 0.0;
+                    }
+                }
+                open[count] = i;
+                count += usize::from(is_open);
+            }
+            // SAFETY: `open` holds inputs; `sums` and `dx` have rows for the runs.
+            unsafe {
+                match runs.len() {
+                    1 => self.dots::<S, 8, 1>(simd, &open[..count], runs),
+                    2 => self.dots::<S, 4, 2>(simd, &open[..count], runs),
+                    3 => self.dots::<S, 3, 3>(simd, &open[..count], runs),
+                    4 => self.dots::<S, 2, 4>(simd, &open[..count], runs),
+                    _ => self.dots::<S, 2, 5>(simd, &open[..count], runs),
+                }
+            }
+        }
+        // This also overwrites the inputs that were left out.
+        if let Some(gate) = self.gate {
+            for step in runs {
+                let row = step * inputs + position * channels..step * inputs + (position + 1) * channels;
+                ReluBackward { y: &gate[row.clone()], dy: &mut self.dx[row] }.run(simd);
+            }
         }
     }
 
-    /// The weights of `rows` by `N` rows of `dy`, from `n` on. Returns `N`.
+    /// The weights of the inputs `open` by the sums of `N` runs.
     ///
     /// # Safety
-    /// `n + N` is at most the batch; `rows` are less than the inputs.
+    /// `open` are less than the inputs; there are `N` runs.
     #[inline(always)]
-    unsafe fn dots<S: Simd, const N: usize>(&mut self, simd: S, rows: [usize; ROWS], n: usize) -> usize {
+    unsafe fn dots<S: Simd, const R: usize, const N: usize>(&mut self, simd: S, open: &[usize], runs: &[usize]) {
         let LinearShape { inputs, outputs } = self.shape;
-        let mut sums = [[simd.splat(0.0); N]; ROWS];
-        for column in (0..outputs).step_by(S::LANES) {
-            let mut dy = [simd.splat(0.0); N];
-            for (b, dy) in dy.iter_mut().enumerate() {
-                // SAFETY: `n + b < batch`, and `outputs` is a multiple of `LANES`.
-                *dy = unsafe { simd.load(self.dy.as_ptr().add((n + b) * outputs + column)) };
+        for start in (0..open.len()).step_by(R) {
+            // Past the end the last row is computed again.
+            let mut rows = [open[open.len() - 1]; R];
+            for (row, i) in rows.iter_mut().zip(&open[start..]) {
+                *row = *i;
             }
-            for (sums, row) in sums.iter_mut().zip(rows) {
-                // SAFETY: `row < inputs`, and `outputs` is a multiple of `LANES`.
-                let weight = unsafe { simd.load(self.weight.as_ptr().add(row * outputs + column)) };
-                sums.iter_mut().zip(dy).for_each(|(sum, dy)| *sum = simd.mul_add(weight, dy, *sum));
+            let mut sums = [[simd.splat(0.0); N]; R];
+            for column in (0..outputs).step_by(S::LANES) {
+                let mut dy = [simd.splat(0.0); N];
+                for (n, dy) in dy.iter_mut().enumerate() {
+                    // SAFETY: `n < N`, the rows of `self.sums`; `outputs` is a multiple of `LANES`.
+                    *dy = unsafe { simd.load(self.sums.as_ptr().add(n * outputs + column)) };
+                }
+                for (sums, row) in sums.iter_mut().zip(rows) {
+                    // SAFETY: `row < inputs`, and `outputs` is a multiple of `LANES`.
+                    let weight = unsafe { simd.load(self.weight.as_ptr().add(row * outputs + column)) };
+                    for (sum, dy) in sums.iter_mut().zip(dy) {
+                        *sum = simd.mul_add(weight, dy, *sum);
+                    }
+                }
+            }
+            for (sums, row) in sums.iter().zip(rows) {
+                for (step, sum) in runs.iter().zip(sums) {
+                    self.dx[step * inputs + row] = simd.sum(*sum);
+                }
             }
         }
-        for (sums, row) in sums.iter().zip(rows) {
-            for (b, sum) in sums.iter().enumerate() {
-                self.dx[(n + b) * inputs + row] = simd.sum(*sum);
-            }
-        }
-        N
     }
 }

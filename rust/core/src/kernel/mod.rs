@@ -16,6 +16,7 @@
 
 pub mod activation;
 pub mod buffer;
+pub mod changes;
 pub mod conv2d;
 pub mod gradient;
 pub mod linear;

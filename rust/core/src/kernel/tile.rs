@@ -54,6 +54,64 @@ pub(super) unsafe fn multiply_add<S: Simd, const P: usize, const NV: usize>(
     }
 }
 
+/// `tile[p][v] += sum over k of rows[p][k] * b[k * b_row + v]`, `k` in `0..len`, for rows that lie anywhere.
+///
+/// # Safety
+/// Each of `rows` is readable for `len`, and `b` for `NV` vectors at every `k * b_row`.
+#[inline(always)]
+pub(super) unsafe fn multiply_add_rows<S: Simd, const P: usize, const NV: usize>(
+    simd: S,
+    tile: &mut Tile<S::V, P, NV>,
+    rows: [*const f32; P],
+    b: *const f32,
+    b_row: usize,
+    len: usize,
+) {
+    // The addresses of many rows are more than there are registers for: each is fetched once for `TOGETHER` products.
+    let together = if S::REGISTERS == 32 { len / TOGETHER * TOGETHER } else { 0 };
+    // SAFETY: both loops stay below `len`; the rest is the caller's promise.
+    unsafe {
+        for k in (0..together).step_by(TOGETHER) {
+            products::<S, P, NV, TOGETHER>(simd, tile, &rows, k, b.add(k * b_row), b_row);
+        }
+        for k in together..len {
+            products::<S, P, NV, 1>(simd, tile, &rows, k, b.add(k * b_row), b_row);
+        }
+    }
+}
+
+/// Products of a row that are made together.
+const TOGETHER: usize = 1;
+
+/// # Safety
+/// As for [`multiply_add_rows`], for the `K` elements from `k` on; `b` is at the first of them.
+#[inline(always)]
+unsafe fn products<S: Simd, const P: usize, const NV: usize, const K: usize>(
+    simd: S,
+    tile: &mut Tile<S::V, P, NV>,
+    rows: &[*const f32; P],
+    k: usize,
+    b: *const f32,
+    b_row: usize,
+) {
+    // SAFETY: granted by the caller.
+    unsafe {
+        let mut factors = [[simd.splat(0.0); NV]; K];
+        for (i, factors) in factors.iter_mut().enumerate() {
+            *factors = load(simd, b.add(i * b_row));
+        }
+        for (sums, row) in tile.iter_mut().zip(rows) {
+            let a = row.add(k);
+            for (i, factors) in factors.iter().enumerate() {
+                let a = simd.splat(*a.add(i));
+                for (sum, b) in sums.iter_mut().zip(factors) {
+                    *sum = simd.mul_add(a, *b, *sum);
+                }
+            }
+        }
+    }
+}
+
 /// `NV` vectors from `p` on.
 ///
 /// # Safety
@@ -146,7 +204,7 @@ impl<T: Tiled> Kernel for Cover<T> {
         }
         if all > most {
             match S::REGISTERS {
-                32 => run!(1 vectors, rows 20 16 12 8 4 1, most..all),
+                32 => run!(1 vectors, rows 16 12 8 4 1, most..all),
                 _ => run!(1 vectors, rows 8 4 1, most..all),
             }
         }

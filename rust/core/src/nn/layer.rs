@@ -1,9 +1,11 @@
 //! Layers: a shape, offsets into theta, and calls into the kernels.
 
 use super::lstm::{LstmShape, LstmTape, LstmWorkspace};
-use super::tape::{LayerTape, LayerWorkspace};
-use crate::kernel::activation::{Activation, relu_backward};
-use crate::kernel::conv2d::{self, Conv2dShape};
+use super::runs::Runs;
+use super::tape::{Input, LayerTape, LayerWorkspace};
+use crate::kernel::activation::{Activation, activate};
+use crate::kernel::buffer::Buffer;
+use crate::kernel::conv2d::{self, Conv2dShape, Site};
 use crate::kernel::gradient::Outer;
 use crate::kernel::linear::{self, LinearShape};
 use crate::kernel::{Isa, pad};
@@ -81,11 +83,11 @@ impl Layer {
         }
     }
 
-    /// Length of the scratch [`Layer::backward_input`] needs.
-    pub fn scratch_len(&self) -> usize {
-        match &self.op {
-            Op::Conv2d(shape) => shape.weight_len(),
-            Op::Linear(_) | Op::Lstm(_) => 0,
+    /// Length of the scratch that a backward pass over `slots` steps needs.
+    pub fn scratch_len(&self, slots: usize) -> usize {
+        match (&self.op, self.op.linear()) {
+            (Op::Conv2d(shape), _) => shape.weight_len(),
+            (_, linear) => slots * linear.map_or(0, |shape| shape.outputs),
         }
     }
 
@@ -96,11 +98,12 @@ impl Layer {
 
     /// Memory for the activations of `slots` steps.
     pub(super) fn tape(&self, slots: usize) -> LayerTape {
-        let lstm = match &self.op {
-            Op::Lstm(shape) => Some(LstmTape::new(*shape, slots)),
-            Op::Conv2d(_) | Op::Linear(_) => None,
-        };
-        LayerTape::new(self.output_len(), slots, lstm)
+        let tape = |runs| LayerTape::new(self.output_len(), slots, runs);
+        match &self.op {
+            Op::Conv2d(shape) => tape(Runs::of_convolution(shape, slots)),
+            Op::Linear(shape) => LayerTape { z: Buffer::zeros(slots * shape.outputs), ..tape(Runs::new(1, slots)) },
+            Op::Lstm(shape) => LayerTape { lstm: Some(LstmTape::new(*shape, slots)), ..tape(Runs::new(1, slots)) },
+        }
     }
 
     /// Memory for the backward pass over `slots` steps.
@@ -112,15 +115,33 @@ impl Layer {
         LayerWorkspace::new(self.output_len(), slots, lstm)
     }
 
-    /// `y <- activation(W x + b)` for one slot.
-    pub(super) fn forward(&self, isa: Isa, theta: &[f32], x: &[f32], tape: &mut LayerTape, slot: usize) {
+    /// `y <- activation(W x + b)` for one slot, of which the slot before is under the same theta.
+    pub(super) fn forward(&self, isa: Isa, theta: &[f32], input: Input<'_>, tape: &mut LayerTape, slot: usize) {
         let (weight, bias) = (&theta[self.weight.clone()], &theta[self.bias.clone()]);
-        let (y, lstm) = tape.slot_mut(slot);
-        match (&self.op, lstm) {
-            (Op::Conv2d(shape), _) => conv2d::conv2d_forward(isa, shape, 1, x, weight, bias, self.activation, y),
-            (Op::Linear(shape), _) => linear::linear_forward(isa, shape, 1, x, weight, bias, self.activation, y),
-            (Op::Lstm(_), Some(lstm)) => lstm.forward(isa, weight, bias, x, slot, y),
-            (Op::Lstm(_), None) => panic!("a tape of another network"),
+        match &self.op {
+            Op::Conv2d(shape) => {
+                tape.runs.of_windows(shape, slot, input.changed, input.nth);
+                if let (y, Some(before)) = tape.slot_mut(slot) {
+                    y.copy_from_slice(before);
+                }
+                let (sites, y) = (tape.runs.sites_of(slot), &mut tape.y);
+                conv2d::conv2d_forward(isa, shape, sites, input.all, weight, bias, self.activation, y);
+            }
+            Op::Linear(shape) => {
+                let (before, z) = tape.z.split_at_mut(slot * shape.outputs);
+                let (x, z) = (input.row(shape.inputs), &mut z[..shape.outputs]);
+                match slot.checked_sub(1) {
+                    Some(slot) => {
+                        let before = (input.row_before(shape.inputs), &before[slot * shape.outputs..]);
+                        linear::linear_forward_from(isa, shape, before, x, weight, bias, z);
+                    }
+                    None => linear::linear_forward(isa, shape, 1, x, weight, bias, Activation::Identity, z),
+                }
+                let y = &mut tape.y[slot * shape.outputs..][..shape.outputs];
+                y.copy_from_slice(z);
+                activate(isa, self.activation, y);
+            }
+            Op::Lstm(shape) => tape.lstm_forward(isa, weight, bias, input.row(shape.inputs), slot),
         }
     }
 
@@ -132,22 +153,44 @@ impl Layer {
         n: usize,
         tape: &LayerTape,
         workspace: &mut LayerWorkspace,
+        scratch: &mut [f32],
     ) {
         if let (Some(tape), Some(lstm)) = (&tape.lstm, &mut workspace.lstm) {
-            tape.backward(isa, &theta[self.weight.clone()], n, &mut workspace.dy, lstm);
+            tape.backward(isa, &theta[self.weight.clone()], n, &mut workspace.dy, lstm, scratch);
         }
     }
 
-    /// Overwrites this layer's part of `d_theta` with the sum over `batch` slots. `dy` is the gradient before the activation.
-    pub fn backward_params(&self, isa: Isa, batch: usize, x: &[f32], dy: &[f32], d_theta: &mut [f32]) {
-        let Ok([d_weight, d_bias]) = d_theta.get_disjoint_mut(self.param_ranges()) else {
-            panic!("weight and bias overlap in theta")
-        };
+    /// Overwrites this layer's part of `d_theta` with the sum over `n` slots. `x` is its input, `tape` its output, `dy` the
+    /// gradient before the activation: of a convolution the sum over each run, at its start.
+    pub(super) fn backward_params(
+        &self,
+        isa: Isa,
+        n: usize,
+        x: &[f32],
+        tape: &LayerTape,
+        dy: &[f32],
+        d_theta: &mut [f32],
+    ) {
         match (&self.op, self.op.linear()) {
-            (Op::Conv2d(shape), _) => conv2d::conv2d_backward_weight(isa, shape, batch, x, dy, d_weight, d_bias),
-            (_, Some(shape)) => linear::linear_backward_weight(isa, &shape, batch, x, dy, d_weight, d_bias),
+            (Op::Conv2d(_), _) => self.backward_sites(isa, tape.runs.sites(n), x, dy, d_theta),
+            (_, Some(shape)) => {
+                let [d_weight, d_bias] = self.params_mut(d_theta);
+                linear::linear_backward_weight(isa, &shape, n, x, dy, d_weight, d_bias);
+            }
             (_, None) => unreachable!("every layer but a convolution has a linear one"),
         }
+    }
+
+    /// Of a convolution: overwrites its part of `d_theta` with the sum over `sites`.
+    pub(super) fn backward_sites(&self, isa: Isa, sites: &[Site], x: &[f32], dy: &[f32], d_theta: &mut [f32]) {
+        let Op::Conv2d(shape) = &self.op else { panic!("only a convolution has sites") };
+        let [d_weight, d_bias] = self.params_mut(d_theta);
+        conv2d::conv2d_backward_weight(isa, shape, sites, x, dy, d_weight, d_bias);
+    }
+
+    /// Its weight and bias in `theta`.
+    fn params_mut<'a>(&self, theta: &'a mut [f32]) -> [&'a mut [f32]; 2] {
+        theta.get_disjoint_mut(self.param_ranges()).expect("weight and bias do not overlap in theta")
     }
 
     /// Whether the gradient of its weight is better left as an outer product ([`crate::kernel::gradient`]): large, and of one rank a step.
@@ -170,34 +213,36 @@ impl Layer {
         Outer { start: self.weight.start, x, delta: dy, rank: batch }
     }
 
-    /// Overwrites `dx` with the gradient by `x`, taken before the activation `below` that produced `x`.
+    /// Overwrites `dx` with the gradient by this layer's input, which is what the layer `below` has on its tape, taken before the
+    /// activation that produced it; where outputs of that layer stay the same, with the sum over each run, at its start.
     #[allow(clippy::too_many_arguments)] // one backward pass: what comes in, what goes out
-    pub fn backward_input(
+    pub(super) fn backward_input(
         &self,
         isa: Isa,
         theta: &[f32],
-        batch: usize,
+        n: usize,
+        (below, activation): (&LayerTape, Activation),
+        tape: &LayerTape,
         dy: &[f32],
-        x: &[f32],
-        below: Activation,
         scratch: &mut [f32],
         dx: &mut [f32],
     ) {
         let weight = &theta[self.weight.clone()];
-        let gate = (below == Activation::Relu).then_some(x);
+        let gate = (activation == Activation::Relu).then_some(below.first(n));
+        let (positions, start) = (below.runs.positions(), below.runs.start(n));
+        let mut linear = |shape: LinearShape, weight| {
+            let scratch = &mut scratch[..n * shape.outputs];
+            linear::linear_backward_input(isa, &shape, positions, start, weight, dy, gate, scratch, dx);
+        };
         match &self.op {
             Op::Conv2d(shape) => {
-                let scratch = &mut scratch[..shape.weight_len()];
-                conv2d::conv2d_backward_input(isa, shape, batch, weight, dy, scratch, dx);
-                if let Some(x) = gate {
-                    relu_backward(isa, x, dx);
-                }
+                let (sites, scratch) = (tape.runs.sites(n), &mut scratch[..shape.weight_len()]);
+                conv2d::conv2d_backward_input(isa, shape, sites, start, weight, dy, gate, scratch, dx);
             }
-            Op::Linear(shape) => linear::linear_backward_input(isa, shape, batch, weight, dy, gate, dx),
+            Op::Linear(shape) => linear(*shape, weight),
             Op::Lstm(LstmShape { inputs, cells }) => {
                 let shape = LinearShape { inputs: *inputs, outputs: 4 * cells };
-                let weight_ih = &weight[..shape.inputs * shape.outputs];
-                linear::linear_backward_input(isa, &shape, batch, weight_ih, dy, gate, dx);
+                linear(shape, &weight[..shape.inputs * shape.outputs]); // of x alone
             }
         }
     }

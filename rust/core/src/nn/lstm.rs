@@ -98,7 +98,15 @@ impl LstmTape {
 
     /// The gradient by the gates of the first `n` slots, from that by their h, `dh`: `(n, cells)`, to which it adds what comes
     /// back through time.
-    pub fn backward(&self, isa: Isa, weight: &[f32], n: usize, dh: &mut [f32], workspace: &mut LstmWorkspace) {
+    pub fn backward(
+        &self,
+        isa: Isa,
+        weight: &[f32],
+        n: usize,
+        dh: &mut [f32],
+        workspace: &mut LstmWorkspace,
+        scratch: &mut [f32],
+    ) {
         let (LstmShape { inputs, cells }, LinearShape { outputs, .. }) = (self.shape, self.shape.gates());
         let recurrent = LinearShape { inputs: cells, outputs };
         let weight_hh = &weight[inputs * outputs..];
@@ -109,7 +117,17 @@ impl LstmTape {
             let (c_prev, c) = self.c[t * cells..][..2 * cells].split_at(cells);
             lstm_backward(isa, gates, c_prev, c, &dh[t * cells..][..cells], dc, d_gates);
             if t > 0 {
-                linear_backward_input(isa, &recurrent, 1, weight_hh, d_gates, None, dh_prev);
+                linear_backward_input(
+                    isa,
+                    &recurrent,
+                    1,
+                    &[0],
+                    weight_hh,
+                    d_gates,
+                    None,
+                    &mut scratch[..outputs],
+                    dh_prev,
+                );
                 dh[(t - 1) * cells..][..cells].iter_mut().zip(dh_prev.iter()).for_each(|(dh, d)| *dh += d);
             }
         }

@@ -8,6 +8,7 @@ pub mod layer;
 pub mod layout;
 mod lstm;
 pub mod network;
+mod runs;
 pub mod tape;
 
 pub use architecture::Net;

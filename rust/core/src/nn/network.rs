@@ -3,10 +3,10 @@
 use super::architecture::{Architecture, Filters, Net};
 use super::layer::Layer;
 use super::layout::{Columns, Layout};
-use super::tape::{LayerTape, LayerWorkspace, Observations, Tape, Workspace};
-use crate::env::{ObsRef, ObsSpec};
+use super::tape::{Image, Input, LayerTape, LayerWorkspace, Observations, Tape, Workspace};
+use crate::env::ObsSpec;
 use crate::kernel::Isa;
-use crate::kernel::activation::{Activation, images_to_f32};
+use crate::kernel::activation::Activation;
 use crate::kernel::buffer::Buffer;
 use crate::kernel::conv2d::Conv2dShape;
 use crate::kernel::gradient::{Gradient, MAX_RANK};
@@ -88,21 +88,19 @@ impl Network {
 
     /// Memory for the activations of `slots` steps.
     pub fn tape(&self, slots: usize) -> Tape {
-        Tape { layers: self.layers.iter().map(|layer| layer.tape(slots)).collect(), outputs: self.outputs }
+        let layers = self.layers.iter().map(|layer| layer.tape(slots)).collect();
+        Tape { image: Image::new(&self.input), layers, outputs: self.outputs }
     }
 
     /// Working memory for passes over up to `slots` steps.
     pub fn workspace(&self, slots: usize) -> Workspace {
-        let (image, d_first) = match self.input {
-            ObsSpec::Image { .. } => (self.input.len(), self.first_params()),
-            ObsSpec::Vector { .. } => (0, 0),
-        };
+        let scratch = self.layers.iter().map(|layer| layer.scratch_len(slots)).max();
         Workspace {
-            image: Buffer::zeros(image),
+            image: Image::new(&self.input),
+            d_first: Buffer::zeros(self.first_params()),
             layers: self.layers.iter().map(|layer| layer.workspace(slots)).collect(),
             outputs: self.outputs,
-            scratch: Buffer::zeros(self.layers.iter().map(Layer::scratch_len).max().unwrap_or(0)),
-            d_first: Buffer::zeros(d_first),
+            scratch: Buffer::zeros(scratch.unwrap_or(0)),
             d_theta: Buffer::zeros(self.layout.len()),
         }
     }
@@ -112,27 +110,27 @@ impl Network {
         self.layers[0].param_ranges()[1].end
     }
 
-    /// `y <- network(obs; theta)`, its activations kept in `slot` of the tape. A recurrent network reads the state before `slot`
-    /// and leaves that before the next.
-    pub fn forward(
-        &self,
-        isa: Isa,
-        theta: &[f32],
-        obs: ObsRef<'_>,
-        tape: &mut Tape,
-        slot: usize,
-        workspace: &mut Workspace,
-    ) {
-        let x = self.input_of(isa, obs, &mut workspace.image);
-        self.layers[0].forward(isa, theta, x, &mut tape.layers[0], slot);
+    /// `y <- network(s; theta)` for observation `t` of `obs`, its activations kept in `slot` of the tape. The slots are computed one
+    /// after the other, of observations one after the other, under one theta: what has not changed since the slot before is
+    /// taken over from there. A recurrent network reads the state before `slot` and leaves that before the next.
+    pub fn forward(&self, isa: Isa, theta: &[f32], (obs, t): (&Observations, usize), tape: &mut Tape, slot: usize) {
+        let Tape { image, layers, .. } = tape;
+        let input = match obs.vectors() {
+            Some(all) => Input { all, nth: t, changed: &[] },
+            None => {
+                image.show(isa, obs.get(t), (slot > 0).then(|| obs.get(t - 1)));
+                Input { all: &image.x, nth: 0, changed: &image.changed }
+            }
+        };
+        self.layers[0].forward(isa, theta, input, &mut layers[0], slot);
         for (i, layer) in self.layers.iter().enumerate().skip(1) {
-            let [below, above] = neighbours(&mut tape.layers, i);
-            layer.forward(isa, theta, below.slot(slot), above, slot);
+            let [below, above] = neighbours(layers, i);
+            layer.forward(isa, theta, below.input(slot), above, slot);
         }
     }
 
-    /// The gradient of the first `n` steps' summed loss, given their dL/dy ([`Workspace::dy`]). `theta`, `obs` and `tape` are
-    /// those of the forward passes. What came before slot 0 is a constant: backpropagation through time stops there.
+    /// The gradient of the first `n` steps' summed loss, given their dL/dy ([`Workspace::dy`]). `theta`, `obs` (from 0 on) and `tape`
+    /// are those of the forward passes. What came before slot 0 is a constant: backpropagation through time stops there.
     pub fn backward<'a>(
         &self,
         isa: Isa,
@@ -142,23 +140,26 @@ impl Network {
         n: usize,
         workspace: &'a mut Workspace,
     ) -> Gradient<'a> {
-        let Workspace { image, layers: gradients, scratch, d_first, d_theta, .. } = workspace;
+        let Workspace { layers: gradients, scratch, image, d_first, d_theta, .. } = workspace;
         // The gradients of the large linear layers are not written out.
         let is_outer = |i: usize| i > 0 && n <= MAX_RANK && self.layers[i].has_outer_gradient();
         for i in (1..self.layers.len()).rev() {
-            let layer = &self.layers[i];
-            layer.backward_state(isa, theta, n, &tape.layers[i], &mut gradients[i]);
-            let [below, above] = neighbours(gradients, i);
-            let (x, dy) = factors(&tape.layers[i - 1], &tape.layers[i], above, n);
-            if is_outer(i) {
-                layer.backward_bias(dy, d_theta);
-            } else {
-                layer.backward_params(isa, n, x, dy, d_theta);
+            let (layer, below, above) = (&self.layers[i], &tape.layers[i - 1], &tape.layers[i]);
+            layer.backward_state(isa, theta, n, above, &mut gradients[i], scratch);
+            let [dx, dy] = neighbours(gradients, i);
+            let (x, dy) = factors(below, above, dy, n);
+            match is_outer(i) {
+                true => layer.backward_bias(dy, d_theta),
+                false => layer.backward_params(isa, n, x, above, dy, d_theta),
             }
-            let (x, dx) = (tape.layers[i - 1].first(n), below.first_mut(n));
-            layer.backward_input(isa, theta, n, dy, x, self.layers[i - 1].activation, scratch, dx);
+            let below = (below, self.layers[i - 1].activation);
+            layer.backward_input(isa, theta, n, below, above, dy, scratch, dx.first_mut(n));
         }
-        self.backward_first(isa, obs, gradients[0].first(n), (image, d_first), d_theta);
+        let (first, dy) = (&tape.layers[0], gradients[0].first(n));
+        match obs.vectors() {
+            Some(x) => self.layers[0].backward_params(isa, n, &x[..n * self.input.len()], first, dy, d_theta),
+            None => self.backward_images(isa, (obs, n), first, dy, (image, d_first), d_theta),
+        }
         let (tape, mut gradient) = (&tape.layers, Gradient::from(&d_theta[..]));
         for i in (0..self.layers.len()).filter(|i| is_outer(*i)) {
             let (x, dy) = factors(&tape[i - 1], &tape[i], &gradients[i], n);
@@ -167,39 +168,23 @@ impl Network {
         gradient
     }
 
-    /// The gradient by the first layer's parameters, whose input are the observations.
-    fn backward_first(
+    /// The gradient by the first layer's parameters, where it looks at images. They are kept as bytes, a quarter of the memory,
+    /// and shown once more here, one after the other.
+    fn backward_images(
         &self,
         isa: Isa,
-        obs: &Observations,
+        (obs, n): (&Observations, usize),
+        tape: &LayerTape,
         dy: &[f32],
-        (image, d_first): (&mut Buffer, &mut Buffer),
+        (image, d_first): (&mut Image, &mut Buffer),
         d_theta: &mut [f32],
     ) {
-        let first = &self.layers[0];
-        let n = dy.len() / first.output_len();
-        if let Some(x) = obs.vectors(n) {
-            return first.backward_params(isa, n, x, dy, d_theta);
-        }
-        // Images are kept as bytes, a quarter of the memory, and converted once more here, one at a time.
-        let len = self.first_params();
-        d_theta[..len].fill(0.0);
-        for (slot, dy) in dy.chunks_exact(first.output_len()).enumerate() {
-            let x = self.input_of(isa, obs.get(slot), image);
-            first.backward_params(isa, 1, x, dy, d_first);
-            d_theta[..len].iter_mut().zip(d_first.iter()).for_each(|(sum, d)| *sum += d);
-        }
-    }
-
-    /// The first layer's input: a vector as it is, an image as f32 in `(y, x, channel)`.
-    fn input_of<'a>(&self, isa: Isa, obs: ObsRef<'a>, image: &'a mut Buffer) -> &'a [f32] {
-        match (obs, &self.input) {
-            (ObsRef::Image(bytes), ObsSpec::Image { channels, .. }) => {
-                images_to_f32(isa, *channels, bytes, image);
-                image
-            }
-            (ObsRef::Vector(x), ObsSpec::Vector { .. }) => x,
-            _ => panic!("the observation is not of the kind the network was built for"),
+        let d_theta = &mut d_theta[..d_first.len()];
+        d_theta.fill(0.0);
+        for slot in 0..n {
+            image.show(isa, obs.get(slot), (slot > 0).then(|| obs.get(slot - 1)));
+            self.layers[0].backward_sites(isa, tape.runs.sites_of(slot), &image.x, dy, d_first);
+            d_theta.iter_mut().zip(d_first.iter()).for_each(|(sum, d)| *sum += d);
         }
     }
 }

@@ -1,8 +1,12 @@
 //! One actor's memory of a segment: observations and activations, a slot a step, allocated once.
 
 use super::lstm::{LstmTape, LstmWorkspace};
+use super::runs::Runs;
 use crate::env::{ObsMut, ObsRef, ObsSpec};
+use crate::kernel::Isa;
+use crate::kernel::activation::images_to_f32;
 use crate::kernel::buffer::Buffer;
+use crate::kernel::changes::update_image;
 
 /// The observations `s_t .. s_{t_max}` of a segment.
 #[derive(Debug)]
@@ -58,11 +62,11 @@ impl Observations {
         }
     }
 
-    /// The features of the first `n` slots, where observations are vectors: `(n, len)`.
-    pub(super) fn vectors(&self, n: usize) -> Option<&[f32]> {
+    /// The features of all slots, where observations are vectors: `(slots, len)`.
+    pub(super) fn vectors(&self) -> Option<&[f32]> {
         match &self.slots {
             Slots::Image(_) => None,
-            Slots::Vector(features) => Some(&features[..n * self.len]),
+            Slots::Vector(features) => Some(features),
         }
     }
 }
@@ -70,21 +74,81 @@ impl Observations {
 /// The activations of a segment. theta' is fixed within a segment, so what acting computed serves the backward pass.
 #[derive(Debug)]
 pub struct Tape {
+    pub(super) image: Image,
+    /// Each layer's output.
     pub(super) layers: Vec<LayerTape>,
     pub(super) outputs: usize,
 }
 
-/// One layer's outputs, `(slots, len)`.
+/// The observation being looked at, where it is an image: f32 in `(y, x, channel)`.
+#[derive(Debug)]
+pub(super) struct Image {
+    channels: usize,
+    pub(super) x: Buffer,
+    /// Which of its pixels differ from the one before.
+    pub(super) changed: Vec<u8>,
+}
+
+impl Image {
+    /// Room for images of `spec`, none for vectors.
+    pub(super) fn new(spec: &ObsSpec) -> Self {
+        let (channels, pixels) = match *spec {
+            ObsSpec::Image { channels, height, width } => (channels, height * width),
+            ObsSpec::Vector { .. } => (1, 0),
+        };
+        Image { channels, x: Buffer::zeros(channels * pixels), changed: vec![0; pixels] }
+    }
+
+    /// Shows `obs`, or what of it differs from the one `before`, which is shown already.
+    pub(super) fn show(&mut self, isa: Isa, obs: ObsRef<'_>, before: Option<ObsRef<'_>>) {
+        match (obs, before) {
+            (ObsRef::Image(planes), None) => images_to_f32(isa, self.channels, planes, &mut self.x),
+            (ObsRef::Image(planes), Some(ObsRef::Image(before))) => {
+                update_image(isa, self.channels, before, planes, &mut self.x, &mut self.changed);
+            }
+            _ => panic!("a vector is no image"),
+        }
+    }
+}
+
+/// What a layer reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Input<'a> {
+    /// Vectors or images that lie one after the other.
+    pub all: &'a [f32],
+    /// Which of them is the slot's; the one of the slot before precedes it, if it is there.
+    pub nth: usize,
+    /// Which of its pixels have changed since the slot before.
+    pub changed: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    /// The slot's vector.
+    pub(super) fn row(&self, len: usize) -> &'a [f32] {
+        &self.all[self.nth * len..][..len]
+    }
+
+    /// The vector of the slot before.
+    pub(super) fn row_before(&self, len: usize) -> &'a [f32] {
+        &self.all[(self.nth - 1) * len..][..len]
+    }
+}
+
+/// One layer's outputs.
 #[derive(Debug)]
 pub(super) struct LayerTape {
-    len: usize,
-    y: Buffer,
+    pub(super) len: usize,
+    /// `(slots, len)`
+    pub(super) y: Buffer,
+    /// Of a linear layer: y before the activation, `(slots, len)`.
+    pub(super) z: Buffer,
+    pub(super) runs: Runs,
     pub(super) lstm: Option<LstmTape>,
 }
 
 impl LayerTape {
-    pub(super) fn new(len: usize, slots: usize, lstm: Option<LstmTape>) -> Self {
-        LayerTape { len, y: Buffer::zeros(slots * len), lstm }
+    pub(super) fn new(len: usize, slots: usize, runs: Runs) -> Self {
+        LayerTape { len, y: Buffer::zeros(slots * len), z: Buffer::zeros(0), runs, lstm: None }
     }
 
     /// y of one slot.
@@ -92,8 +156,21 @@ impl LayerTape {
         &self.y[slot * self.len..][..self.len]
     }
 
-    pub(super) fn slot_mut(&mut self, slot: usize) -> (&mut [f32], Option<&mut LstmTape>) {
-        (&mut self.y[slot * self.len..][..self.len], self.lstm.as_mut())
+    /// y of one slot, to be written, and that of the slot before, if there is one.
+    pub(super) fn slot_mut(&mut self, slot: usize) -> (&mut [f32], Option<&[f32]>) {
+        let (before, now) = self.y.split_at_mut(slot * self.len);
+        (&mut now[..self.len], slot.checked_sub(1).map(|slot| &before[slot * self.len..]))
+    }
+
+    /// What the layer above reads in `slot`.
+    pub(super) fn input(&self, slot: usize) -> Input<'_> {
+        Input { all: &self.y, nth: slot, changed: &self.runs.changed }
+    }
+
+    /// A step of LSTM cells, see [`LstmTape::forward`].
+    pub(super) fn lstm_forward(&mut self, isa: Isa, weight: &[f32], bias: &[f32], x: &[f32], slot: usize) {
+        let lstm = self.lstm.as_mut().expect("cells have their tape");
+        lstm.forward(isa, weight, bias, x, slot, &mut self.y[slot * self.len..][..self.len]);
     }
 
     /// y of the first `n` slots.
@@ -140,15 +217,15 @@ impl Tape {
 /// still in the cache.
 #[derive(Debug)]
 pub struct Workspace {
-    /// The image being looked at, as f32.
-    pub(super) image: Buffer,
     /// Each layer's gradients.
     pub(super) layers: Vec<LayerWorkspace>,
     /// Number of outputs of the network.
     pub(super) outputs: usize,
     /// Working memory of the widest layer.
     pub(super) scratch: Buffer,
-    /// The gradient of the first layer's parameters for one image of the batch.
+    /// The image being looked at once more.
+    pub(super) image: Image,
+    /// The gradient of the first layer's parameters for one image.
     pub(super) d_first: Buffer,
     /// The gradient by theta, where it is written out.
     pub(super) d_theta: Buffer,

@@ -208,8 +208,8 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
 
     /// The action in slot `t`, from `y` under theta'.
     fn act(&mut self, t: usize, memory: &mut SegmentMemory) -> A {
-        let SegmentMemory { theta, obs, tape, workspace, .. } = memory;
-        self.stats.timed(Stat::ForwardSecs, || self.net.forward(self.isa, theta, obs.get(t), tape, t, workspace));
+        let SegmentMemory { theta, obs, tape, .. } = memory;
+        self.stats.timed(Stat::ForwardSecs, || self.net.forward(self.isa, theta, (obs, t), tape, t));
         match self.carried.take() {
             Some(a) => a,
             None => self.algo.act(tape.y(t), self.shared.clock.now(), &mut self.rng),
@@ -225,12 +225,12 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
 
     /// Fills `v_next`: the value of the state after each step, where the method looks at it.
     fn bootstrap(&mut self, end: End, memory: &mut SegmentMemory) {
-        let SegmentMemory { theta, obs, tape, workspace, target, v_next, .. } = memory;
+        let SegmentMemory { theta, obs, tape, target, v_next, .. } = memory;
         let (n, net, isa, shared) = (self.actions.len(), self.net, self.isa, self.shared);
         v_next[..n].fill(0.0); // v_n = 0 where s_n is terminal
         let last = if end == End::Terminal { n - 1 } else { n };
         if last == n && (self.algo.follows_policy() || self.algo.bootstrap() == Bootstrap::Local) {
-            net.forward(isa, theta, obs.get(n), tape, n, workspace);
+            net.forward(isa, theta, (obs, n), tape, n);
         }
         if last == n && self.algo.follows_policy() {
             self.carried = Some(self.algo.act(tape.y(n), shared.clock.now(), &mut self.rng));
@@ -245,7 +245,7 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
             v_next[t] = match (target.as_mut(), self.algo.bootstrap()) {
                 (Some(target), Bootstrap::Target) => {
                     tape.state_into(t + 1, &mut self.state);
-                    self.algo.value(target.y(isa, net, obs.get(t + 1), &self.state, workspace), next)
+                    self.algo.value(target.y(isa, net, (&*obs, t + 1), &self.state, t - first), next)
                 }
                 _ => self.algo.value(tape.y(t + 1), next),
             };

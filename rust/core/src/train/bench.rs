@@ -224,7 +224,7 @@ pub fn bench_network(setup: &Setup) -> NetworkCost {
     for _ in 0..200 {
         for t in 0..t_max {
             let start = Instant::now();
-            net.forward(*isa, &theta, obs.get(t), &mut tape, t, &mut workspace);
+            net.forward(*isa, &theta, (&obs, t), &mut tape, t);
             forward.push(start.elapsed().as_secs_f64() * 1e6);
             workspace.dy(t).iter_mut().zip(tape.y(t)).for_each(|(dy, y)| *dy = 0.1 * y);
         }

@@ -6,7 +6,7 @@ use super::pool::{Message, with_actors};
 use super::run::Setup;
 use super::{BoxEnv, Host};
 use crate::env::{End, EnvError, Episode};
-use crate::nn::{Observations, Tape, Workspace};
+use crate::nn::{Observations, Tape};
 use crate::rl::ActorRng;
 use rand::SeedableRng;
 use serde::Serialize;
@@ -108,14 +108,13 @@ struct Player<'a> {
     tape: Tape,
     /// The recurrent state: the evaluation's own, 0 at the start of an episode.
     state: Vec<f32>,
-    workspace: Workspace,
 }
 
 impl<'a> Player<'a> {
     fn new(setup: &'a Setup, theta: &'a [f32], env: BoxEnv<usize>) -> Self {
         let (obs, tape) = (Observations::new(setup.net.input(), 1), setup.net.tape(1));
-        let (state, workspace) = (vec![0.0; setup.net.state_len()], setup.net.workspace(1));
-        Player { setup, theta, env, obs, tape, state, workspace }
+        let state = vec![0.0; setup.net.state_len()];
+        Player { setup, theta, env, obs, tape, state }
     }
 
     /// One whole episode; none if it was stopped.
@@ -127,7 +126,7 @@ impl<'a> Player<'a> {
         self.state.fill(0.0);
         while !stop.load(Relaxed) {
             self.tape.set_state(0, &self.state);
-            net.forward(*isa, self.theta, self.obs.get(0), &mut self.tape, 0, &mut self.workspace);
+            net.forward(*isa, self.theta, (&self.obs, 0), &mut self.tape, 0);
             let y = self.tape.y(0);
             let action = if greedy { algo.greedy(y) } else { algo.act(y, u64::MAX, &mut rng) };
             let step = self.env.step(action, self.obs.get_mut(0))?;

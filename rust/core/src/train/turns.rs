@@ -4,7 +4,6 @@
 //! works on one at a time. A segment's memory belongs to the segment; an actor takes a turn with it, plays and learns one
 //! segment, and hands it, still warm, to the actor that has waited longest.
 
-use crate::env::ObsRef;
 use crate::kernel::Isa;
 use crate::kernel::buffer::Buffer;
 use crate::nn::{Network, Observations, Tape, Workspace};
@@ -51,12 +50,12 @@ impl TargetMemory {
         }
     }
 
-    /// `y` of `obs` under theta_target. The recurrent `state` before it is the one theta' has come to: theta_target has not seen
-    /// the episode.
-    pub fn y(&mut self, isa: Isa, net: &Network, obs: ObsRef<'_>, state: &[f32], workspace: &mut Workspace) -> &[f32] {
-        self.tape.set_state(0, state);
-        net.forward(isa, &self.theta, obs, &mut self.tape, 0, workspace);
-        self.tape.y(0)
+    /// `y` of an observation under theta_target, as the `slot`th after the other. The recurrent `state` before it is the one theta' has come
+    /// to: theta_target has not seen the episode.
+    pub fn y(&mut self, isa: Isa, net: &Network, obs: (&Observations, usize), state: &[f32], slot: usize) -> &[f32] {
+        self.tape.set_state(slot, state);
+        net.forward(isa, &self.theta, obs, &mut self.tape, slot);
+        self.tape.y(slot)
     }
 }
 
@@ -64,7 +63,7 @@ impl SegmentMemory {
     /// Memory for segments of up to `t_max` steps.
     pub fn new(net: &Network, t_max: usize, with_target: bool) -> Self {
         let len = net.layout().len();
-        let target = || TargetMemory { theta: Buffer::zeros(len), refreshes: u64::MAX, tape: net.tape(1) };
+        let target = || TargetMemory { theta: Buffer::zeros(len), refreshes: u64::MAX, tape: net.tape(t_max) };
         SegmentMemory {
             theta: Buffer::zeros(len),
             read_at: None,
