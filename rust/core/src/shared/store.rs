@@ -130,8 +130,8 @@ trait Source {
     unsafe fn load<S: Simd>(&self, simd: S, i: usize) -> S::V;
 }
 
-/// A row that a pass also writes.
-trait Sink: Source {
+/// A row that a pass writes.
+trait Sink {
     /// # Safety
     /// As for [`Source::load`].
     unsafe fn store<S: Simd>(&mut self, simd: S, i: usize, v: S::V);
@@ -189,6 +189,11 @@ impl Sink for &mut [f32] {
     }
 }
 
+impl Sink for Nowhere {
+    #[inline(always)]
+    unsafe fn store<S: Simd>(&mut self, _simd: S, _i: usize, _v: S::V) {}
+}
+
 /// Refuses rows of different lengths, and lengths that are not whole vectors.
 #[inline(always)]
 fn check_lengths<S: Simd>(len: usize, others: &[(&str, usize)]) {
@@ -204,7 +209,7 @@ struct Copying<F, T> {
     to: T,
 }
 
-impl<F: Source, T: Sink> Kernel for Copying<F, T> {
+impl<F: Source, T: Source + Sink> Kernel for Copying<F, T> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
@@ -227,7 +232,7 @@ struct Updating<'a, L: Lanes, U> {
 impl<L: Lanes, U: Update> Kernel for Updating<'_, L, U> {
     type Out = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
+    fn run<S: Simd>(self, simd: S) {
         let len = self.theta.len();
         let lens = [
             ("the gradient", self.d_theta.len()),
@@ -235,22 +240,41 @@ impl<L: Lanes, U: Update> Kernel for Updating<'_, L, U> {
             ("the copy", self.copy.as_ref().map_or(len, |copy| copy.len())),
         ];
         check_lengths::<S>(len, &lens);
-        let (dense, ranges) = self.d_theta.dense();
+        let Updating { theta, statistic, d_theta, rule, copy } = self;
+        match copy {
+            Some(copy) => Pass { theta, statistic, rule, copy }.over(simd, d_theta),
+            None => Pass { theta, statistic, rule, copy: Nowhere }.over(simd, d_theta),
+        }
+    }
+}
+
+/// What an update touches; of its own, so that the loops keep it in registers across the `asm!`.
+struct Pass<'a, L: Lanes, U, C> {
+    theta: View<'a, L>,
+    statistic: View<'a, L>,
+    rule: U,
+    copy: C,
+}
+
+/// Where theta is not copied to.
+struct Nowhere;
+
+impl<L: Lanes, U: Update, C: Sink> Pass<'_, L, U, C> {
+    #[inline(always)]
+    fn over<S: Simd>(mut self, simd: S, d_theta: Gradient<'_>) {
+        let (dense, ranges) = d_theta.dense();
         for range in ranges {
             for i in range.step_by(S::LANES) {
                 // SAFETY: the ranges are whole vectors within the gradient, and so within all three rows.
                 unsafe { self.step(simd, i, dense.load(simd, i)) };
             }
         }
-        let d_theta = self.d_theta;
         // A closure would be compiled without the instruction set, unless it happens to be inlined.
         for outer in d_theta.outers() {
             self.outer(simd, outer);
         }
     }
-}
 
-impl<L: Lanes, U: Update> Updating<'_, L, U> {
     /// # Safety
     /// The vector that starts at `i` lies in all rows.
     #[inline(always)]
@@ -260,9 +284,7 @@ impl<L: Lanes, U: Update> Updating<'_, L, U> {
             let (s, t) = self.rule.step(simd, d_theta, self.statistic.load(simd, i), self.theta.load(simd, i));
             self.statistic.store(simd, i, s);
             self.theta.store(simd, i, t);
-            if let Some(copy) = &mut self.copy {
-                copy.store(simd, i, t);
-            }
+            self.copy.store(simd, i, t);
         }
     }
 
@@ -275,9 +297,7 @@ impl<L: Lanes, U: Update> Updating<'_, L, U> {
             match self.rule.rest(simd, self.statistic.load(simd, i)) {
                 Some(s) => {
                     self.statistic.store(simd, i, s);
-                    if let Some(copy) = &mut self.copy {
-                        copy.store(simd, i, self.theta.load(simd, i));
-                    }
+                    self.copy.store(simd, i, self.theta.load(simd, i));
                 }
                 None => self.step(simd, i, simd.splat(0.0)),
             }
@@ -290,21 +310,77 @@ impl<L: Lanes, U: Update> Updating<'_, L, U> {
         let (cols, mut terms) = (outer.cols(), [(0.0, 0); MAX_RANK]);
         for (i, row) in outer.range().step_by(cols).enumerate() {
             let n = outer.terms(i, &mut terms);
-            for j in (0..cols).step_by(S::LANES) {
-                // SAFETY: the row lies within the gradient, and so within all rows, and is whole vectors; each term's
-                // `delta` has `cols` values.
-                unsafe {
-                    if n == 0 {
-                        self.rest(simd, row + j);
-                        continue;
-                    }
-                    let mut d = simd.splat(0.0);
-                    for &(x, delta) in &terms[..n] {
-                        let delta = simd.load(outer.delta.as_ptr().add(delta + j));
-                        d = simd.add(d, simd.mul(simd.splat(x), delta)); // not fused: the same bits everywhere
-                    }
-                    self.step(simd, row + j, d);
+            // SAFETY: the row lies within the gradient, and so within all rows, and is whole vectors; each term's `delta` has
+            // `cols` values.
+            unsafe {
+                match n {
+                    0 => self.resting_row(simd, row, cols),
+                    1 => self.row::<S, 1>(simd, outer, row, &terms),
+                    2 => self.row::<S, 2>(simd, outer, row, &terms),
+                    3 => self.row::<S, 3>(simd, outer, row, &terms),
+                    4 => self.row::<S, 4>(simd, outer, row, &terms),
+                    5 => self.row::<S, 5>(simd, outer, row, &terms),
+                    _ => self.long_row(simd, outer, row, &terms[..n]),
                 }
+            }
+        }
+    }
+
+    /// A row without a gradient.
+    ///
+    /// # Safety
+    /// The row lies within all rows and is whole vectors.
+    #[inline(always)]
+    unsafe fn resting_row<S: Simd>(&mut self, simd: S, row: usize, cols: usize) {
+        for j in (0..cols).step_by(S::LANES) {
+            // SAFETY: as the caller promises.
+            unsafe { self.rest(simd, row + j) };
+        }
+    }
+
+    /// A row of `N` terms, as many as a segment of the paper's has steps: their factors stay in registers.
+    ///
+    /// # Safety
+    /// The row lies within all rows and is whole vectors; each term's `delta` has `cols` values.
+    #[inline(always)]
+    unsafe fn row<S: Simd, const N: usize>(
+        &mut self,
+        simd: S,
+        outer: &Outer<'_>,
+        row: usize,
+        terms: &[(f32, usize); MAX_RANK],
+    ) {
+        let mut x = [simd.splat(0.0); N];
+        let mut deltas = [outer.delta.as_ptr(); N];
+        for ((x, delta), term) in x.iter_mut().zip(&mut deltas).zip(terms) {
+            (*x, *delta) = (simd.splat(term.0), delta.wrapping_add(term.1));
+        }
+        for j in (0..outer.cols()).step_by(S::LANES) {
+            // SAFETY: as the caller promises.
+            unsafe {
+                let mut d = simd.mul(x[0], simd.load(deltas[0].add(j)));
+                for (x, delta) in x[1..].iter().zip(&deltas[1..]) {
+                    d = simd.add(d, simd.mul(*x, simd.load(delta.add(j)))); // not fused: the same bits everywhere
+                }
+                self.step(simd, row + j, d);
+            }
+        }
+    }
+
+    /// A row of any number of terms.
+    ///
+    /// # Safety
+    /// As for `row`.
+    #[inline(always)]
+    unsafe fn long_row<S: Simd>(&mut self, simd: S, outer: &Outer<'_>, row: usize, terms: &[(f32, usize)]) {
+        for j in (0..outer.cols()).step_by(S::LANES) {
+            let mut d = simd.splat(0.0);
+            // SAFETY: as the caller promises.
+            unsafe {
+                for &(x, delta) in terms {
+                    d = simd.add(d, simd.mul(simd.splat(x), simd.load(outer.delta.as_ptr().add(delta + j))));
+                }
+                self.step(simd, row + j, d);
             }
         }
     }
