@@ -1,17 +1,21 @@
 //! The kernels of the Atari network (paper, section 8: 16 filters 8x8/4, 32 filters 4x4/2, 256 units), of its 256 LSTM
 //! cells and of the Nature network (32 filters 8x8/4, 64 filters 4x4/2, 64 filters 3x3/1, 512 units) on each instruction
-//! set, beside their naive twins. Forward with one image, as acting does; backward with the five of a segment.
+//! set, beside their naive twins, and what the machine can do at most. Forward with one image, as acting does; backward with the five
+//! of a segment. Images differ everywhere, or in the 32 windows of 400 that differ on Pong.
 //!
-//! `cargo bench --bench kernels -- --quick` prints the table in under a minute.
+//! `cargo bench --bench kernels -- --quick` measures all in two minutes; `python3 rust/core/benches/kernels.py bounds` prints the
+//! table with each kernel's bound.
 
 use a3crs_core::kernel::activation::{Activation, images_to_f32, sum_of_squares};
 use a3crs_core::kernel::conv2d::{Conv2dShape, Site, conv2d_backward_input, conv2d_backward_weight, conv2d_forward};
 use a3crs_core::kernel::linear::{LinearShape, linear_backward_input, linear_backward_weight, linear_forward};
 use a3crs_core::kernel::lstm::{lstm_backward, lstm_forward};
-use a3crs_core::kernel::{Isa, naive};
-use criterion::{Criterion, criterion_group, criterion_main};
+use a3crs_core::kernel::simd::Simd;
+use a3crs_core::kernel::{Isa, Kernel, dispatch, naive};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use std::hint::black_box;
 use std::time::Duration;
 
 const CONV1: Conv2dShape = Conv2dShape { in_h: 84, in_w: 84, in_c: 4, out_c: 16, kernel: 8, stride: 4 };
@@ -35,13 +39,61 @@ fn activated(n: usize) -> Vec<f32> {
     values(n).iter().map(|x| x.max(0.0)).collect()
 }
 
+/// What a kernel has to do at least: multiply-adds, and bytes it must read or write.
+#[derive(Clone, Copy)]
+struct Work {
+    products: usize,
+    bytes: usize,
+}
+
+/// `products`, and `floats` read or written once each.
+fn work(products: usize, floats: usize) -> Work {
+    Work { products, bytes: 4 * floats }
+}
+
 /// One row of the table: the naive twin, then the kernel on each instruction set.
-fn row(c: &mut Criterion, name: &str, mut naive: impl FnMut(), mut fast: impl FnMut(Isa)) {
+fn row(c: &mut Criterion, name: &str, work: Work, mut naive: impl FnMut(), mut fast: impl FnMut(Isa)) {
     let mut group = c.benchmark_group(name);
+    group.throughput(Throughput::ElementsAndBytes { elements: work.products as u64, bytes: work.bytes as u64 });
     for isa in Isa::available() {
         group.bench_function(isa.name(), |b| b.iter(|| fast(isa)));
     }
     group.sample_size(10).bench_function("naive", |b| b.iter(&mut naive));
+}
+
+/// As many multiply-adds as the CPU makes, of numbers in registers.
+struct MultiplyAdds(usize);
+
+impl Kernel for MultiplyAdds {
+    type Out = f32;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        let (a, b) = (s.splat(black_box(0.5)), s.splat(black_box(1.0)));
+        let mut sums = [s.splat(0.0); 12];
+        for _ in 0..self.0 / (12 * S::LANES) {
+            for sum in &mut sums {
+                *sum = s.mul_add(*sum, a, b);
+            }
+        }
+        let mut total = 0.0;
+        for sum in sums {
+            total += s.sum(sum);
+        }
+        total
+    }
+}
+
+/// What the machine can do at most: multiply-adds, and a row that passes through the second and the third cache.
+fn peaks(c: &mut Criterion) {
+    const PRODUCTS: usize = 12 * 16 * 10_000;
+    let none = || ();
+    row(c, "peak multiply-adds", work(PRODUCTS, 0), none, |isa| assert!(dispatch(isa, MultiplyAdds(PRODUCTS)) > 0.0));
+    for (name, floats) in
+        [("peak first cache", 4 << 10), ("peak second cache", 128 << 10), ("peak third cache", 1 << 20)]
+    {
+        let x = values(floats);
+        row(c, name, work(0, floats), none, |isa| assert!(sum_of_squares(isa, &x) > 0.0));
+    }
 }
 
 fn images(c: &mut Criterion) {
@@ -50,6 +102,7 @@ fn images(c: &mut Criterion) {
     row(
         c,
         "images_to_f32 4x84x84",
+        Work { products: 0, bytes: 5 * planes.len() },
         || naive::images_to_f32::<f32>(4, &planes, &mut twin),
         |isa| images_to_f32(isa, 4, &planes, &mut out),
     );
@@ -57,6 +110,7 @@ fn images(c: &mut Criterion) {
     row(
         c,
         "sum_of_squares 680k",
+        work(0, 680_000),
         || assert!(naive::sum_of_squares(&x) > 0.0),
         |isa| assert!(sum_of_squares(isa, &x) > 0.0),
     );
@@ -71,30 +125,36 @@ fn conv2d(c: &mut Criterion) {
         let sites: Vec<Site> = (0..SEGMENT).flat_map(|n| s.sites(n)).collect();
         let start: Vec<u32> = (0..(SEGMENT * s.in_h * s.in_w) as u32).collect();
         let (mut y, mut y_twin) = (vec![0.0; s.output_len()], vec![0.0; s.output_len()]);
-        row(
-            c,
-            &format!("{name} forward, 1 image"),
-            || naive::conv2d_forward(&s, 1, &x[..s.input_len()], &weight, &bias, relu, &mut y_twin),
-            |isa| conv2d_forward(isa, &s, &sites[..s.positions()], &x[..s.input_len()], &weight, &bias, relu, &mut y),
-        );
+        let products = |sites: usize| sites * s.weight_len();
+        let all = s.positions();
+        for (what, sites) in [("1 image", &sites[..all]), ("32 windows", &sites[all / 3..all / 3 + 32])] {
+            row(
+                c,
+                &format!("{name} forward, {what}"),
+                work(products(sites.len()), sites.len() * s.weight_len() / s.out_c.min(16) / 4 + s.weight_len()),
+                || naive::conv2d_forward(&s, 1, &x[..s.input_len()], &weight, &bias, relu, &mut y_twin),
+                |isa| conv2d_forward(isa, &s, sites, &x[..s.input_len()], &weight, &bias, relu, &mut y),
+            );
+        }
         let (mut dw, mut db) = (weight.clone(), bias.clone());
         let (mut dw_twin, mut db_twin) = (weight.clone(), bias.clone());
         row(
             c,
             &format!("{name} backward_weight, {SEGMENT} images"),
+            work(products(sites.len()), x.len() + dy.len() + s.weight_len()),
             || naive::conv2d_backward_weight(&s, SEGMENT, &x, &dy, &mut dw_twin, &mut db_twin),
             |isa| conv2d_backward_weight(isa, &s, &sites, &x, &dy, &mut dw, &mut db),
         );
+        if s.in_c < 16 {
+            continue; // nobody asks for the gradient by an observation
+        }
         let (mut dx, mut dx_twin, mut scratch) = (x.clone(), x.clone(), weight.clone());
         row(
             c,
             &format!("{name} backward_input, {SEGMENT} images"),
+            work(products(sites.len()), x.len() + dy.len() + s.weight_len()),
             || naive::conv2d_backward_input(&s, SEGMENT, &weight, &dy, &mut dx_twin),
-            |isa| {
-                if s.in_c >= 16 {
-                    conv2d_backward_input(isa, &s, &sites, &start, &weight, &dy, None, &mut scratch, &mut dx)
-                }
-            },
+            |isa| conv2d_backward_input(isa, &s, &sites, &start, &weight, &dy, None, &mut scratch, &mut dx),
         );
     }
 }
@@ -114,6 +174,11 @@ fn linear_forwards(c: &mut Criterion) {
         row(
             c,
             name,
+            {
+                let rows = (0..s.inputs).filter(|i| (0..batch).any(|n| x[n * s.inputs + i] != 0.0)).count();
+                let products = x.iter().filter(|x| **x != 0.0 || batch > 1).count() * s.outputs;
+                work(products, rows * s.outputs)
+            },
             || naive::linear_forward(&s, batch, &x, &weight, &bias, relu, &mut y_twin),
             |isa| linear_forward(isa, &s, batch, &x, &weight, &bias, relu, &mut y),
         );
@@ -129,6 +194,7 @@ fn linear_backwards(c: &mut Criterion) {
         row(
             c,
             &format!("{name} backward_weight, {SEGMENT} rows"),
+            work(SEGMENT * weight.len(), weight.len()),
             || naive::linear_backward_weight(&s, SEGMENT, &x, &dy, &mut dw_twin, &mut db_twin),
             |isa| linear_backward_weight(isa, &s, SEGMENT, &x, &dy, &mut dw, &mut db),
         );
@@ -137,6 +203,7 @@ fn linear_backwards(c: &mut Criterion) {
         row(
             c,
             &format!("{name} backward_input, {SEGMENT} rows"),
+            work(SEGMENT * weight.len(), weight.len()),
             || naive::linear_backward_input(&s, SEGMENT, &weight, &dy, Some(&x), &mut dx_twin),
             |isa| linear_backward_input(isa, &s, 1, &start, &weight, &dy, Some(&x), &mut scratch, &mut dx),
         );
@@ -151,6 +218,7 @@ fn lstm(c: &mut Criterion) {
     row(
         c,
         "lstm cells forward, 1 step",
+        work(60 * CELLS, 10 * CELLS), // three sigmoids, two tanh
         || naive::lstm_forward(&mut gates_twin, &c_prev, &mut cell_twin, &mut h_twin),
         |isa| lstm_forward(isa, &mut gates, &c_prev, &mut cell, &mut h),
     );
@@ -159,6 +227,7 @@ fn lstm(c: &mut Criterion) {
     row(
         c,
         "lstm cells backward, 1 step",
+        work(30 * CELLS, 12 * CELLS), // one tanh
         || naive::lstm_backward(&gates_twin, &c_prev, &cell_twin, &dh, &mut dc_twin, &mut d_gates_twin),
         |isa| lstm_backward(isa, &gates, &c_prev, &cell, &dh, &mut dc, &mut d_gates),
     );
@@ -171,6 +240,6 @@ criterion_group! {
         .measurement_time(Duration::from_millis(500))
         .sample_size(20)
         .without_plots();
-    targets = images, conv2d, linear_forwards, linear_backwards, lstm
+    targets = peaks, images, conv2d, linear_forwards, linear_backwards, lstm
 }
 criterion_main!(kernels);

@@ -128,12 +128,23 @@ impl ImagesToF32<'_> {
         let pixels = self.planes.len() / C;
         let scale = simd.splat(1.0 / 255.0);
         for first in (0..pixels - pixels % BLOCK).step_by(BLOCK) {
-            let mut interleaved = [[0; C]; BLOCK];
-            for (c, plane) in self.planes.chunks_exact(pixels).enumerate() {
-                let plane: &[u8; BLOCK] = plane[first..].first_chunk().expect("a whole block");
-                interleaved.iter_mut().zip(plane).for_each(|(pixel, byte)| pixel[c] = *byte);
+            let mut bytes = [[0; C]; BLOCK];
+            if C == 4 {
+                // In words, where compilers find the vector instructions.
+                let mut words = [0u32; BLOCK];
+                for (c, plane) in self.planes.chunks_exact(pixels).enumerate() {
+                    let plane: &[u8; BLOCK] = plane[first..].first_chunk().expect("a whole block");
+                    words.iter_mut().zip(plane).for_each(|(word, byte)| *word |= u32::from(*byte) << (8 * c));
+                }
+                let pixels = bytes.as_flattened_mut().chunks_exact_mut(4);
+                pixels.zip(words).for_each(|(pixel, word)| pixel.copy_from_slice(&word.to_le_bytes()));
+            } else {
+                for (c, plane) in self.planes.chunks_exact(pixels).enumerate() {
+                    let plane: &[u8; BLOCK] = plane[first..].first_chunk().expect("a whole block");
+                    bytes.iter_mut().zip(plane).for_each(|(pixel, byte)| pixel[c] = *byte);
+                }
             }
-            let bytes = interleaved.as_flattened();
+            let bytes = bytes.as_flattened();
             for i in (0..bytes.len()).step_by(S::LANES) {
                 // SAFETY: `i + LANES <= C * BLOCK`, as `LANES` divides `BLOCK`; `bytes` has that length, and so has `out`
                 // from `first * C` on.

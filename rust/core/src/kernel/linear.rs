@@ -366,7 +366,9 @@ impl BackwardInput<'_> {
                     1 => self.dots::<S, 8, 1>(simd, &open[..count], runs),
                     2 => self.dots::<S, 4, 2>(simd, &open[..count], runs),
                     3 => self.dots::<S, 3, 3>(simd, &open[..count], runs),
+                    4 if S::REGISTERS == 32 => self.dots::<S, 4, 4>(simd, &open[..count], runs),
                     4 => self.dots::<S, 2, 4>(simd, &open[..count], runs),
+                    _ if S::REGISTERS == 32 => self.dots::<S, 4, 5>(simd, &open[..count], runs),
                     _ => self.dots::<S, 2, 5>(simd, &open[..count], runs),
                 }
             }
@@ -408,9 +410,11 @@ impl BackwardInput<'_> {
                     }
                 }
             }
-            for (sums, row) in sums.iter().zip(rows) {
-                for (step, sum) in runs.iter().zip(sums) {
-                    self.dx[step * inputs + row] = simd.sum(*sum);
+            for (four, sums) in sums.as_flattened().chunks(4).enumerate() {
+                let mut vectors = [simd.splat(0.0); 4];
+                vectors[..sums.len()].copy_from_slice(sums);
+                for (i, dx) in (4 * four..R * N).zip(simd.sum4(vectors)) {
+                    self.dx[runs[i % N] * inputs + rows[i / N]] = dx;
                 }
             }
         }

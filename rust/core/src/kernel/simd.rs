@@ -34,6 +34,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn keep_where_positive(self, gate: Self::V, x: Self::V) -> Self::V;
     /// The sum of the lanes.
     fn sum(self, a: Self::V) -> f32;
+    /// The sums of the lanes of four vectors, for less than four times the price.
+    fn sum4(self, a: [Self::V; 4]) -> [f32; 4] {
+        a.map(|a| self.sum(a))
+    }
 
     /// Reads `LANES` f32.
     ///
@@ -192,6 +196,20 @@ mod x86 {
             unsafe { _mm512_reduce_add_ps(a) }
         }
         #[inline(always)]
+        fn sum4(self, [a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+            // SAFETY: the token proves the CPU has AVX-512F; an __m128 holds four f32.
+            unsafe {
+                let ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                let cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+                let (ab, cd) = (_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+                let low = _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd));
+                let abcd = _mm512_add_ps(low, _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
+                let upper = _mm512_castps512_ps256(_mm512_shuffle_f32x4::<0b11_10_11_10>(abcd, abcd));
+                let half = _mm256_add_ps(_mm512_castps512_ps256(abcd), upper);
+                std::mem::transmute(_mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps::<1>(half)))
+            }
+        }
+        #[inline(always)]
         unsafe fn load(self, p: *const f32) -> __m512 {
             // SAFETY: the caller grants 16 readable f32; the token proves AVX-512F.
             unsafe { _mm512_loadu_ps(p) }
@@ -239,6 +257,14 @@ mod x86 {
                 let half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
                 let pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
                 _mm_cvtss_f32(_mm_add_ss(pair, _mm_shuffle_ps::<1>(pair, pair)))
+            }
+        }
+        #[inline(always)]
+        fn sum4(self, [a, b, c, d]: [__m256; 4]) -> [f32; 4] {
+            // SAFETY: the token proves the CPU has AVX; an __m128 holds four f32.
+            unsafe {
+                let abcd = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+                std::mem::transmute(_mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps::<1>(abcd)))
             }
         }
         #[inline(always)]
@@ -325,6 +351,11 @@ mod neon {
         fn sum(self, a: float32x4_t) -> f32 {
             // SAFETY: NEON is part of the aarch64 baseline.
             unsafe { vaddvq_f32(a) }
+        }
+        #[inline(always)]
+        fn sum4(self, [a, b, c, d]: [float32x4_t; 4]) -> [f32; 4] {
+            // SAFETY: NEON is part of the aarch64 baseline; a float32x4_t holds four f32.
+            unsafe { std::mem::transmute(vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d))) }
         }
         #[inline(always)]
         unsafe fn load(self, p: *const f32) -> float32x4_t {
