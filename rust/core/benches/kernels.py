@@ -1,7 +1,7 @@
 """The kernels beside what the machine could do at most, and beside those of another commit.
 
     python3 rust/core/benches/kernels.py bounds            # time, bound and their ratio for each vector instruction set
-    python3 rust/core/benches/kernels.py guard [COMMIT]    # against HEAD~1, in turn; exit status 1 if something got slower
+    python3 rust/core/benches/kernels.py guard [COMMIT]    # against HEAD~1, in turn; fails if something is slower
 
 Both build and run `cargo bench --bench kernels`; the machine should have nothing else to do.
 """
