@@ -1,4 +1,7 @@
-//! Every kernel on every instruction set of this CPU against its naive twin, and the naive twins against finite differences.
+//! Every kernel on every instruction set of this CPU against its naive twin; `naive.rs` has those against finite differences.
+
+#[path = "support/still.rs"]
+mod still;
 
 use a3crs_core::kernel::activation::{Activation, activate, images_to_f32, relu_backward, sum_of_squares};
 use a3crs_core::kernel::changes::{changed_windows, update_image};
@@ -10,6 +13,7 @@ use a3crs_core::kernel::{Isa, naive};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use still::{Still, at_starts};
 
 /// Numbers in [-1, 1), a quarter of them exactly 0, as behind a ReLU.
 fn values(rng: &mut Xoshiro256PlusPlus, n: usize) -> Vec<f32> {
@@ -49,72 +53,6 @@ macro_rules! twice {
         let run = |$map: fn(&[f32]) -> Vec<f64>| $compute;
         (run(exact), run(magnitude))
     }};
-}
-
-/// Over the steps of a segment: which pixels of an image stay what they were.
-struct Still {
-    pixels: usize,
-    /// `(steps, pixels)`, 0 where a pixel is what it was the step before.
-    changed: Vec<u8>,
-    /// The first step of each one's run, as a kernel wants it.
-    start: Vec<u32>,
-}
-
-impl Still {
-    fn new(steps: usize, pixels: usize, still: f64, rng: &mut Xoshiro256PlusPlus) -> Still {
-        let changed = (0..steps * pixels).map(|i| u8::from(i < pixels || !rng.random_bool(still))).collect();
-        Self::of(pixels, changed)
-    }
-
-    fn of(pixels: usize, changed: Vec<u8>) -> Still {
-        let mut start = vec![0; changed.len()];
-        for i in 0..changed.len() {
-            start[i] = if changed[i] != 0 { i as u32 } else { start[i - pixels] };
-        }
-        Still { pixels, changed, start }
-    }
-
-    /// Of the outputs of a convolution.
-    fn windows(&self, s: &Conv2dShape) -> Still {
-        let mut windows = vec![9; self.changed.len() / self.pixels * s.positions()];
-        for (changed, windows) in self.changed.chunks(self.pixels).zip(windows.chunks_mut(s.positions())) {
-            changed_windows(s, changed, windows);
-        }
-        windows[..s.positions()].fill(1);
-        Self::of(s.positions(), windows)
-    }
-
-    fn sites(&self, s: &Conv2dShape) -> Vec<Site> {
-        let all = (0..self.changed.len() / self.pixels).flat_map(|n| s.sites(n));
-        all.filter(|site| self.changed[site.output as usize] != 0).collect()
-    }
-
-    /// The same numbers throughout each run.
-    fn hold(&self, x: &mut [f32]) {
-        let channels = x.len() / self.start.len();
-        for (pixel, start) in self.start.iter().enumerate() {
-            x.copy_within(*start as usize * channels..(*start as usize + 1) * channels, pixel * channels);
-        }
-    }
-
-    /// The sums over each run, at its start; elsewhere `rest`.
-    fn sums(&self, x: &[f64], rest: f64) -> Vec<f64> {
-        let channels = x.len() / self.start.len();
-        let mut sums = vec![rest; x.len()];
-        for (i, x) in x.iter().enumerate() {
-            let start = self.start[i / channels] as usize;
-            let sum = &mut sums[start * channels + i % channels];
-            *sum = if start == i / channels { *x } else { *sum + x };
-        }
-        sums
-    }
-}
-
-/// Those of `x` that start a run.
-fn at_starts<T: Copy>(still: &Still, x: &[T]) -> Vec<T> {
-    let channels = x.len() / still.start.len();
-    let is_start = |i: &usize| still.start[i / channels] as usize == i / channels;
-    (0..x.len()).filter(is_start).map(|i| x[i]).collect()
 }
 
 fn activations() -> impl Strategy<Value = Activation> {
@@ -457,79 +395,4 @@ fn a_site_outside_the_image_is_refused() {
 fn a_slice_of_the_wrong_length_is_refused() {
     let (isa, shape) = (Isa::available()[0], LinearShape { inputs: 3, outputs: 16 });
     linear_forward(isa, &shape, 1, &[0.0; 2], &[0.0; 48], &[0.0; 16], Activation::Identity, &mut [0.0; 16]);
-}
-
-/// Compares `gradient` with central differences of `loss` at `at`, coordinate by coordinate.
-fn assert_is_gradient(loss: impl Fn(&[f64]) -> f64, at: &[f64], gradient: &[f64]) {
-    assert_eq!(at.len(), gradient.len());
-    for i in 0..at.len() {
-        let step = 1e-4;
-        let shifted = |by: f64| {
-            let mut at = at.to_vec();
-            at[i] += by;
-            loss(&at)
-        };
-        let difference = (shifted(step) - shifted(-step)) / (2.0 * step);
-        let error = (gradient[i] - difference).abs() / gradient[i].abs().max(difference.abs()).max(1e-3);
-        assert!(error < 1e-5, "coordinate {i}: gradient {}, finite difference {difference}", gradient[i]);
-    }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-#[test]
-fn the_gradients_of_a_linear_layer_are_finite_differences() {
-    let (shape, batch, rng) = (LinearShape { inputs: 7, outputs: 16 }, 3, &mut rng(1));
-    let mut next = |n| exact(&values(rng, n));
-    let (z, weight, bias, dy) = (next(3 * 7), next(7 * 16), next(16), next(3 * 16));
-    // x is the output of a ReLU, whose backward pass is the gate; its inputs keep away from the kink at 0.
-    let z: Vec<f64> = z.iter().map(|z| z + 0.01_f64.copysign(*z)).collect();
-    let relu = |z: &[f64]| z.iter().map(|z| z.max(0.0)).collect::<Vec<_>>();
-    let loss = |x: &[f64], weight: &[f64], bias: &[f64]| {
-        let mut y = vec![f64::NAN; 3 * 16];
-        naive::linear_forward(&shape, batch, x, weight, bias, Activation::Identity, &mut y);
-        dot(&y, &dy)
-    };
-    let x = relu(&z);
-    let (mut dz, mut d_weight, mut d_bias) = (vec![f64::NAN; 21], vec![f64::NAN; 112], vec![f64::NAN; 16]);
-    naive::linear_backward_input(&shape, batch, &weight, &dy, Some(&x), &mut dz);
-    naive::linear_backward_weight(&shape, batch, &x, &dy, &mut d_weight, &mut d_bias);
-    assert_is_gradient(|z| loss(&relu(z), &weight, &bias), &z, &dz);
-    assert_is_gradient(|weight| loss(&x, weight, &bias), &weight, &d_weight);
-    assert_is_gradient(|bias| loss(&x, &weight, bias), &bias, &d_bias);
-}
-
-#[test]
-fn the_gradients_of_a_convolution_are_finite_differences() {
-    let (batch, rng) = (2, &mut rng(2));
-    for (kernel, stride) in [(3, 1), (3, 2), (2, 3)] {
-        let shape = Conv2dShape { in_h: 5, in_w: 6, in_c: 3, out_c: 16, kernel, stride };
-        let mut next = |n| exact(&values(rng, n));
-        let (x, weight, bias) = (next(batch * shape.input_len()), next(shape.weight_len()), next(16));
-        let dy = next(batch * shape.output_len());
-        let loss = |x: &[f64], weight: &[f64], bias: &[f64]| {
-            let mut y = vec![f64::NAN; dy.len()];
-            naive::conv2d_forward(&shape, batch, x, weight, bias, Activation::Identity, &mut y);
-            dot(&y, &dy)
-        };
-        let (mut dx, mut d_weight, mut d_bias) = (x.clone(), weight.clone(), bias.clone());
-        naive::conv2d_backward_input(&shape, batch, &weight, &dy, &mut dx);
-        naive::conv2d_backward_weight(&shape, batch, &x, &dy, &mut d_weight, &mut d_bias);
-        assert_is_gradient(|x| loss(x, &weight, &bias), &x, &dx);
-        assert_is_gradient(|weight| loss(&x, weight, &bias), &weight, &d_weight);
-        assert_is_gradient(|bias| loss(&x, &weight, bias), &bias, &d_bias);
-    }
-}
-
-#[test]
-fn the_gradient_of_a_relu_is_its_finite_difference() {
-    let rng = &mut rng(3);
-    let z: Vec<f64> = exact(&values(rng, 50)).iter().map(|z| z + 0.01_f64.copysign(*z)).collect();
-    let dy = exact(&values(rng, 50));
-    let relu = |z: &[f64]| z.iter().map(|z| z.max(0.0)).collect::<Vec<_>>();
-    let mut dz = dy.clone();
-    naive::relu_backward(&relu(&z), &mut dz);
-    assert_is_gradient(|z| dot(&relu(z), &dy), &z, &dz);
 }

@@ -4,9 +4,13 @@
 //! the weights of inputs that are 0, half of them behind a ReLU. **`0 * w` is therefore 0 for every `w`, NaN and infinity
 //! too**, where the batch is 1; a NaN in `x` always reaches `y`.
 
+mod row;
+
+pub use row::linear_forward_from;
+
 use super::activation::{Activation, ReluBackward};
 use super::simd::Simd;
-use super::tile::{Strided, Tiled, column_sums, cover, load, multiply_add, starts, store, store_tile};
+use super::tile::{Strided, Tiled, column_sums, cover, load, multiply_add, starts, store_tile};
 use super::{Isa, Kernel, LANE_PAD, dispatch};
 use std::ops::Range;
 
@@ -44,10 +48,13 @@ pub fn linear_forward(
     assert_eq!(bias.len(), shape.outputs, "length of the bias");
     let product = Forward { shape: *shape, batch, x, weight, bias, activation, y };
     match batch {
-        1 => dispatch(isa, OneRow(product)),
+        1 => dispatch(isa, row::OneRow(product)),
         _ => cover(isa, batch, shape.outputs, product),
     }
 }
+
+/// Inputs whose weights pass the cache together: 64 rows of 256 outputs are 64 KiB.
+const BLOCK: usize = 64;
 
 /// Rows of a tile are rows of the batch, columns are outputs, the sum runs over the inputs.
 struct Forward<'a> {
@@ -77,130 +84,6 @@ impl Tiled for Forward<'_> {
                 }
             }
         }
-    }
-}
-
-/// `y = x weight + bias` of one row, given that of another: where fewer inputs differ than are not 0, `y` is
-/// `y_before + (x - x_before) weight`, the same but for its rounding.
-pub fn linear_forward_from(
-    isa: Isa,
-    shape: &LinearShape,
-    (x_before, y_before): (&[f32], &[f32]), // (inputs), (outputs)
-    x: &[f32],                              // (inputs)
-    weight: &[f32],                         // (inputs, outputs)
-    bias: &[f32],                           // (outputs)
-    y: &mut [f32],                          // (outputs)
-) {
-    shape.check(1, x.len(), weight.len(), y.len());
-    shape.check(1, x_before.len(), weight.len(), y_before.len());
-    assert_eq!(bias.len(), shape.outputs, "length of the bias");
-    let product = Forward { shape: *shape, batch: 1, x, weight, bias, activation: Activation::Identity, y };
-    dispatch(isa, OneRowFrom { product, x_before, y_before });
-}
-
-struct OneRowFrom<'a> {
-    product: Forward<'a>,
-    x_before: &'a [f32],
-    y_before: &'a [f32],
-}
-
-impl Kernel for OneRowFrom<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let (mut nonzero, mut differ) = (0, 0);
-        for (x, before) in self.product.x.iter().zip(self.x_before) {
-            nonzero += u32::from(*x != 0.0);
-            differ += u32::from(x != before);
-        }
-        let mut row = OneRow(self.product);
-        match differ < nonzero {
-            true => row.add_to::<S, true>(simd, self.y_before, self.x_before),
-            false => row.run(simd),
-        }
-    }
-}
-
-/// A batch of one row: as many outputs as there are registers, and only the inputs that are not 0.
-struct OneRow<'a>(Forward<'a>);
-
-/// Inputs whose weights pass the cache together: 64 rows of 256 outputs are 64 KiB.
-const BLOCK: usize = 64;
-
-impl Kernel for OneRow<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
-        self.add_to::<S, false>(simd, self.0.bias, &[]);
-        for y in self.0.y.chunks_exact_mut(S::LANES) {
-            // SAFETY: `y` holds `LANES` f32.
-            unsafe {
-                let mut sum = [simd.load(y.as_ptr())];
-                self.0.activation.apply(simd, &mut sum);
-                simd.store(y.as_mut_ptr(), sum[0]);
-            }
-        }
-    }
-}
-
-impl OneRow<'_> {
-    /// `y = base + x weight`, or `base + (x - before) weight` if `FROM` there is a row before.
-    #[inline(always)]
-    fn add_to<S: Simd, const FROM: bool>(&mut self, simd: S, base: &[f32], before: &[f32]) {
-        let (inputs, outputs) = (self.0.shape.inputs, self.0.shape.outputs);
-        self.0.y.copy_from_slice(base);
-        for first in (0..inputs).step_by(BLOCK) {
-            let (mut rows, mut factors) = ([0; BLOCK], [0.0; BLOCK]);
-            let mut count = 0;
-            for i in first..inputs.min(first + BLOCK) {
-                // Without a branch: whether a ReLU let something through is not predictable.
-                let factor = if FROM { self.0.x[i] - before[i] } else { self.0.x[i] };
-                (rows[count], factors[count]) = (i, factor);
-                count += usize::from(factor != 0.0);
-            }
-            let mut column = 0;
-            while column < outputs {
-                let left = (outputs - column) / S::LANES;
-                let (rows, factors) = (&rows[..count], &factors[..count]);
-                // SAFETY: `left` vectors of outputs are left from `column` on; `rows` holds inputs.
-                let vectors = unsafe {
-                    match left {
-                        16.. if S::REGISTERS == 32 => self.columns::<S, 16>(simd, column, rows, factors),
-                        8.. => self.columns::<S, 8>(simd, column, rows, factors),
-                        4.. => self.columns::<S, 4>(simd, column, rows, factors),
-                        _ => self.columns::<S, 1>(simd, column, rows, factors),
-                    }
-                };
-                column += vectors * S::LANES;
-            }
-        }
-    }
-
-    /// Adds the inputs `rows`, each by its factor, to `NV` vectors of outputs. Returns `NV`.
-    ///
-    /// # Safety
-    /// `NV` vectors from `column` on lie within the outputs; `rows` are less than the inputs.
-    #[inline(always)]
-    unsafe fn columns<S: Simd, const NV: usize>(
-        &mut self,
-        simd: S,
-        column: usize,
-        rows: &[usize],
-        factors: &[f32],
-    ) -> usize {
-        let Forward { shape, weight, y, .. } = &mut self.0;
-        // SAFETY: `column` and `rows` are the caller's promise; `check` has compared all lengths with the shape.
-        unsafe {
-            let mut tile = [load::<S, NV>(simd, y.as_ptr().add(column))];
-            for (&i, factor) in rows.iter().zip(factors) {
-                let factor = Strided { ptr: factor, row: 0, col: 0 };
-                multiply_add(simd, &mut tile, factor, weight.as_ptr().add(i * shape.outputs + column), 0, 1);
-            }
-            store(simd, y.as_mut_ptr().add(column), &tile[0]);
-        }
-        NV
     }
 }
 

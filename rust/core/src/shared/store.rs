@@ -5,13 +5,14 @@
 //! (Recht et al., 2011; section 4 of the A3C paper), but every f32 read is one that was written, and behaviour is defined.
 
 mod lanes;
+mod update;
 
 #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
 pub use lanes::Asm;
 pub use lanes::{Lanes, Native, Relaxed};
 
 use crate::kernel::buffer::Zeroed;
-use crate::kernel::gradient::{Gradient, MAX_RANK, Outer};
+use crate::kernel::gradient::Gradient;
 use crate::kernel::simd::Simd;
 use crate::kernel::{Isa, Kernel, LANE_PAD, dispatch};
 use std::marker::PhantomData;
@@ -107,7 +108,7 @@ impl<L: Lanes> Slab<L> {
         rule: U,
         copy: Option<&mut [f32]>,
     ) {
-        dispatch(isa, Updating { theta: self.view(), statistic: statistic.view(), d_theta, rule, copy });
+        dispatch(isa, update::Updating { theta: self.view(), statistic: statistic.view(), d_theta, rule, copy });
     }
 
     fn view(&self) -> View<'_, L> {
@@ -189,11 +190,6 @@ impl Sink for &mut [f32] {
     }
 }
 
-impl Sink for Nowhere {
-    #[inline(always)]
-    unsafe fn store<S: Simd>(&mut self, _simd: S, _i: usize, _v: S::V) {}
-}
-
 /// Refuses rows of different lengths, and lengths that are not whole vectors.
 #[inline(always)]
 fn check_lengths<S: Simd>(len: usize, others: &[(&str, usize)]) {
@@ -217,171 +213,6 @@ impl<F: Source, T: Source + Sink> Kernel for Copying<F, T> {
         for i in (0..self.from.len()).step_by(S::LANES) {
             // SAFETY: the vector that starts at `i` lies in both rows.
             unsafe { self.to.store(simd, i, self.from.load(simd, i)) };
-        }
-    }
-}
-
-struct Updating<'a, L: Lanes, U> {
-    theta: View<'a, L>,
-    statistic: View<'a, L>,
-    d_theta: Gradient<'a>,
-    rule: U,
-    copy: Option<&'a mut [f32]>,
-}
-
-impl<L: Lanes, U: Update> Kernel for Updating<'_, L, U> {
-    type Out = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let len = self.theta.len();
-        let lens = [
-            ("the gradient", self.d_theta.len()),
-            ("the optimizer's state", self.statistic.len()),
-            ("the copy", self.copy.as_ref().map_or(len, |copy| copy.len())),
-        ];
-        check_lengths::<S>(len, &lens);
-        let Updating { theta, statistic, d_theta, rule, copy } = self;
-        match copy {
-            Some(copy) => Pass { theta, statistic, rule, copy }.over(simd, d_theta),
-            None => Pass { theta, statistic, rule, copy: Nowhere }.over(simd, d_theta),
-        }
-    }
-}
-
-/// What an update touches; of its own, so that the loops keep it in registers across the `asm!`.
-struct Pass<'a, L: Lanes, U, C> {
-    theta: View<'a, L>,
-    statistic: View<'a, L>,
-    rule: U,
-    copy: C,
-}
-
-/// Where theta is not copied to.
-struct Nowhere;
-
-impl<L: Lanes, U: Update, C: Sink> Pass<'_, L, U, C> {
-    #[inline(always)]
-    fn over<S: Simd>(mut self, simd: S, d_theta: Gradient<'_>) {
-        let (dense, ranges) = d_theta.dense();
-        for range in ranges {
-            for i in range.step_by(S::LANES) {
-                // SAFETY: the ranges are whole vectors within the gradient, and so within all three rows.
-                unsafe { self.step(simd, i, dense.load(simd, i)) };
-            }
-        }
-        // A closure would be compiled without the instruction set, unless it happens to be inlined.
-        for outer in d_theta.outers() {
-            self.outer(simd, outer);
-        }
-    }
-
-    /// # Safety
-    /// The vector that starts at `i` lies in all rows.
-    #[inline(always)]
-    unsafe fn step<S: Simd>(&mut self, simd: S, i: usize, d_theta: S::V) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let (s, t) = self.rule.step(simd, d_theta, self.statistic.load(simd, i), self.theta.load(simd, i));
-            self.statistic.store(simd, i, s);
-            self.theta.store(simd, i, t);
-            self.copy.store(simd, i, t);
-        }
-    }
-
-    /// # Safety
-    /// The vector that starts at `i` lies in all rows.
-    #[inline(always)]
-    unsafe fn rest<S: Simd>(&mut self, simd: S, i: usize) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            match self.rule.rest(simd, self.statistic.load(simd, i)) {
-                Some(s) => {
-                    self.statistic.store(simd, i, s);
-                    self.copy.store(simd, i, self.theta.load(simd, i));
-                }
-                None => self.step(simd, i, simd.splat(0.0)),
-            }
-        }
-    }
-
-    /// The part of theta whose gradient is an outer product, row by row.
-    #[inline(always)]
-    fn outer<S: Simd>(&mut self, simd: S, outer: &Outer<'_>) {
-        let (cols, mut terms) = (outer.cols(), [(0.0, 0); MAX_RANK]);
-        for (i, row) in outer.range().step_by(cols).enumerate() {
-            let n = outer.terms(i, &mut terms);
-            // SAFETY: the row lies within the gradient, and so within all rows, and is whole vectors; each term's `delta` has
-            // `cols` values.
-            unsafe {
-                match n {
-                    0 => self.resting_row(simd, row, cols),
-                    1 => self.row::<S, 1>(simd, outer, row, &terms),
-                    2 => self.row::<S, 2>(simd, outer, row, &terms),
-                    3 => self.row::<S, 3>(simd, outer, row, &terms),
-                    4 => self.row::<S, 4>(simd, outer, row, &terms),
-                    5 => self.row::<S, 5>(simd, outer, row, &terms),
-                    _ => self.long_row(simd, outer, row, &terms[..n]),
-                }
-            }
-        }
-    }
-
-    /// A row without a gradient.
-    ///
-    /// # Safety
-    /// The row lies within all rows and is whole vectors.
-    #[inline(always)]
-    unsafe fn resting_row<S: Simd>(&mut self, simd: S, row: usize, cols: usize) {
-        for j in (0..cols).step_by(S::LANES) {
-            // SAFETY: as the caller promises.
-            unsafe { self.rest(simd, row + j) };
-        }
-    }
-
-    /// A row of `N` terms, as many as a segment of the paper's has steps: their factors stay in registers.
-    ///
-    /// # Safety
-    /// The row lies within all rows and is whole vectors; each term's `delta` has `cols` values.
-    #[inline(always)]
-    unsafe fn row<S: Simd, const N: usize>(
-        &mut self,
-        simd: S,
-        outer: &Outer<'_>,
-        row: usize,
-        terms: &[(f32, usize); MAX_RANK],
-    ) {
-        let mut x = [simd.splat(0.0); N];
-        let mut deltas = [outer.delta.as_ptr(); N];
-        for ((x, delta), term) in x.iter_mut().zip(&mut deltas).zip(terms) {
-            (*x, *delta) = (simd.splat(term.0), delta.wrapping_add(term.1));
-        }
-        for j in (0..outer.cols()).step_by(S::LANES) {
-            // SAFETY: as the caller promises.
-            unsafe {
-                let mut d = simd.mul(x[0], simd.load(deltas[0].add(j)));
-                for (x, delta) in x[1..].iter().zip(&deltas[1..]) {
-                    d = simd.add(d, simd.mul(*x, simd.load(delta.add(j)))); // not fused: the same bits everywhere
-                }
-                self.step(simd, row + j, d);
-            }
-        }
-    }
-
-    /// A row of any number of terms.
-    ///
-    /// # Safety
-    /// As for `row`.
-    #[inline(always)]
-    unsafe fn long_row<S: Simd>(&mut self, simd: S, outer: &Outer<'_>, row: usize, terms: &[(f32, usize)]) {
-        for j in (0..outer.cols()).step_by(S::LANES) {
-            let mut d = simd.splat(0.0);
-            // SAFETY: as the caller promises.
-            unsafe {
-                for &(x, delta) in terms {
-                    d = simd.add(d, simd.mul(simd.splat(x), simd.load(outer.delta.as_ptr().add(delta + j))));
-                }
-                self.step(simd, row + j, d);
-            }
         }
     }
 }
