@@ -5,7 +5,6 @@ from gymnasium.spaces import Box, Discrete
 
 from a3crs.cli import run
 from a3crs.config import TrainConfig
-from a3crs.envs.gym import gym_family
 
 
 class Recall(gymnasium.Env):
@@ -35,18 +34,26 @@ class Recall(gymnasium.Env):
 
 @pytest.fixture
 def recall():
-    return gym_family("Recall", Recall)
+    return Recall
 
 
 @pytest.fixture
 def failing_recall():
-    return gym_family("Recall", lambda: Recall(fails_at_step=50))
+    return lambda: Recall(fails_at_step=50)
 
 
 @pytest.fixture
 def recall_config():
     """Small enough for a test, and it learns."""
-    return TrainConfig(env="Recall", actors=2, total_steps=40_000, lr=1e-2, entropy_beta=0.05, checkpoint_secs=0.2)
+    return TrainConfig(
+        env="Recall",
+        actors=2,
+        total_steps=40_000,
+        lr=1e-2,
+        entropy_beta=0.05,
+        checkpoint_secs=0.2,
+        env_workers="thread",
+    )
 
 
 @pytest.fixture

@@ -42,7 +42,10 @@ def test_help_loads_no_heavy_module():
         (["train", "--env", "Pong", "--algo", "a2c"], "algo is 'a2c', but it must be one of a3c"),
         (["train", "--env", "Pong", "--set", "gama=1"], "There is no setting 'gama' (did you mean gamma?)."),
         (["train", "--env", "Pong", "--config", "gone.toml"], "The settings file gone.toml cannot be read"),
-        (["train", "--env", "Pong", "--protocol", "v5"], "protocol is 'v5', but it must be one of atari2016, ale-v5."),
+        (
+            ["train", "--env", "Pong", "--protocol", "v5"],
+            "protocol is 'v5', but it must be one of atari2016, ale-v5, none.",
+        ),
         (["train", "--environment", "Pong"], "No such option: --environment"),
         (["resume", "gone"], "gone is not a run: it has no config.json."),
         (["eval", "gone"], "gone is not a run: it has no config.json."),
@@ -64,9 +67,39 @@ def test_help_loads_no_heavy_module():
             ["train", "--env", "Pong", "--optimizer", "momentum-sgd", "--set", "rms_eps=1"],
             "optimizer momentum-sgd does not use it, only rmsprop and shared-rmsprop: leave it out.",
         ),
+        (["train", "--env", "Pong", "--grayscale"], "grayscale is True, but Pong is an Atari game: leave"),
+        (["train", "--env", "CartPole-v1", "--env-kwargs", "x"], "--env-kwargs takes name=value"),
+        (["train", "--env", "CartPole-v1", "--env-kwargs", "x=1"], "Gymnasium cannot make 'CartPole-v1' with x=1: "),
         (["train", "--env", "CartPole-v1", "--net", "nature"], "Net nature looks at images, but the environment shows"),
         (["bench", "--secs", "0"], "Secs is 0, but it must be a positive number of seconds"),
         (["bench", "--actors", "1,0"], "actors is 0, but it must be between 1 and 1024."),
+        (["train", "--env", "Pong", "--t-max", "game"], "t_max is 'game', but it must be a whole number"),
+        (
+            ["train", "--env", "Pong", "--protocol", "none"],
+            "There is no protocol 'none': choose 'atari2016' or 'ale-v5'.",
+        ),
+        (
+            ["train", "--env", "Pong", "--normalize-obs"],
+            "normalize_obs is True, but Pong shows no vectors: leave it out.",
+        ),
+        (["train", "--env", "CartPole-v1", "--gaussian", "spherical"], "CartPole-v1 has no continuous actions: leave"),
+        (
+            ["train", "--env", "CartPole-v1", "--protocol", "atari2016"],
+            "protocol is 'atari2016', but CartPole-v1 is no ",
+        ),
+        (
+            ["train", "--env", "CartPole-v1", "--reward-scale", "std"],
+            "reward_scale is 'std', but it must be a number or r",
+        ),
+        (
+            ["train", "--env", "Pong", "--t-max", "episode"],
+            "The environment's episodes have no time limit, which",
+        ),
+        (["train", "--env", "Pendulum-v1", "--algo", "n-step-q"], "chooses among actions"),
+        (
+            ["train", "--env", "Pendulum-v1", "--resize", "9x9"],
+            "resize is '9x9', but Pendulum-v1 shows no images: leave",
+        ),
         (["list"], "Say what to list: algos, nets, optimizers, envs."),
         (["list", "net"], "There is no list of 'net' (did you mean nets?): algos, nets, optimizers, envs."),
     ],
@@ -138,6 +171,51 @@ def test_every_method_trains_every_network_and_plays_it(a3crs, tmp_path, algo, n
     assert (code, "1 episode at" in out) == (0, True), err
     row = load.episodes(tmp_path / "run").collect().row(0, named=True)
     assert (row["explore_eps"] is None) == (algo == "a3c")
+
+
+def test_an_environments_arguments_and_observations_are_settings(a3crs, tmp_path):
+    flags = ["--env-kwargs", "map_name=8x8", "--env-kwargs", "is_slippery=false", "--frame-stack", 2]
+    flags += ["--env-workers", "thread", "--actors", 1, "--steps", 100, "--quiet"]
+    code, _, err = a3crs("train", "--env", "FrozenLake-v1", *flags, "--out", tmp_path / "run")
+    assert code == 0, err
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["env_kwargs"] == {"map_name": "8x8", "is_slippery": False}
+    assert (config["frame_stack"], config["env_workers"], config["grayscale"]) == (2, "thread", False)
+    assert a3crs("eval", tmp_path / "run", "--episodes", 1)[0] == 0
+
+
+def test_continuous_control_has_flags_of_its_own_and_defaults_for_what_is_not_given(a3crs, tmp_path):
+    flags = [
+        "--gaussian",
+        "spherical",
+        "--t-max",
+        "episode",
+        "--no-normalize-obs",
+        "--reward-scale",
+        0.1,
+        "--actors",
+        2,
+    ]
+    out = tmp_path / "run"
+    code, _, err = a3crs("train", "--env", "Pendulum-v1", *flags, "--steps", "1k", "--quiet", "--out", out)
+    assert code == 0, err
+    config = json.loads((out / "config.json").read_text())
+    given = [config[name] for name in ("gaussian", "t_max", "normalize_obs", "reward_scale", "actors")]
+    assert given == ["spherical", "episode", False, 0.1, 2]
+    assert [config[name] for name in ("lr", "entropy_beta", "protocol")] == [1e-3, 1e-4, "none"]
+    assert a3crs("eval", out, "--episodes", 1)[0] == 0
+    assert a3crs("resume", out, "--frames", "1500", "--quiet")[0] == 0
+    assert json.loads((out / "config.json").read_text()) == config | {"total_steps": 1500}
+
+
+def test_a_config_of_another_policy_does_not_go_on_with_the_checkpoint(a3crs, tmp_path):
+    out = tmp_path / "run"
+    assert a3crs("train", "--env", "Pendulum-v1", "--actors", 1, "--steps", 200, "--quiet", "--out", out)[0] == 0
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"gaussian": "spherical"}))
+    code, _, err = a3crs("resume", out, "--frames", "1k")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "it is of a diagonal gaussian, this run has a spherical one" in err
 
 
 def test_file_then_set_then_flags_the_later_wins(a3crs, tmp_path):

@@ -1,9 +1,13 @@
 import json
+import pickle
 from dataclasses import fields
 
 import pytest
 
-from a3crs.config import TrainConfig, choices, parse_assignment, parse_count, public_name, read_settings
+from a3crs import _core
+from a3crs.checks import choices
+from a3crs.config import Kind, TrainConfig, default_of, number_and_words, public_name
+from a3crs.envs import Continuous, Discrete, EnvSpec, ImageObs, VectorObs
 from a3crs.errors import ConfigError
 
 
@@ -12,9 +16,18 @@ def test_the_defaults_are_the_papers():
     assert config == {
         "env": "Pong",
         "protocol": "atari2016",
+        "env_kwargs": {},
+        "pixels": False,
+        "resize": "",
+        "grayscale": False,
+        "frame_stack": 1,
+        "env_workers": "auto",
+        "env_timeout_secs": 60.0,
+        "env_restarts": 10,
         "algo": "a3c",
         "net": "ff",
         "optimizer": "shared-rmsprop",
+        "gaussian": "diagonal",  # counts for no discrete actions
         "actors": 16,
         "segments_at_once": 0,  # as many as suit the cores
         "total_steps": 80_000_000,  # 320M frames
@@ -22,13 +35,16 @@ def test_the_defaults_are_the_papers():
         "gamma": 0.99,
         "lambda": 1.0,
         "entropy_beta": 0.01,
+        "bound_coef": 0.0,
         "value_coef": 0.5,
         "lr": 7e-4,
         "momentum": 0.9,
         "rms_decay": 0.99,
         "rms_eps": 0.1,
         "max_grad_norm": 40.0,
+        "reward_scale": 1.0,
         "reward_clip": 1.0,
+        "normalize_obs": False,
         "target_interval_steps": 10_000,  # 40,000 frames
         "explore_anneal_steps": 1_000_000,  # 4M frames
         "seed": 0,
@@ -49,6 +65,17 @@ def test_every_setting_names_its_source():
         ({"env": 3}, "env is 3, but it must be text."),
         ({"actors": 0}, "actors is 0, but it must be between 1 and 1024."),
         ({"actors": 1.5}, "actors is 1.5, but it must be a whole number."),
+        ({"t_max": 0}, "t_max is 0, but it must be between 1 and 1000 or episode."),
+        ({"t_max": 1.5}, "t_max is 1.5, but it must be a whole number or episode."),
+        ({"t_max": "game"}, "t_max is 'game', but it must be a whole number or episode."),
+        ({"reward_scale": 0}, "reward_scale is 0.0, but it must be above 0 or running."),
+        ({"reward_scale": "std"}, "reward_scale is 'std', but it must be a number or running."),
+        ({"gaussian": "full"}, "gaussian is 'full', but it must be one of diagonal, spherical."),
+        ({"normalize_obs": 1}, "normalize_obs is 1, but it must be true or false."),
+        (
+            {"algo": "n-step-q", "gaussian": "spherical"},
+            "gaussian is 'spherical', but algo n-step-q does not use it, only a3c: leave it out.",
+        ),
         ({"actors": True}, "actors is True, but it must be a whole number."),
         ({"actors": "16"}, "actors is '16', but it must be a whole number."),
         ({"total_steps": 0}, "total_steps is 0, but it must be between 1 and 9.0072e+15."),
@@ -71,6 +98,15 @@ def test_every_setting_names_its_source():
         ({"optimizer": "momentum-sgd", "momentum": 1}, "momentum is 1.0, but it must be at least 0 and below 1."),
         ({"rms_decay": float("nan")}, "rms_decay is nan, but it must be at least 0 and below 1."),
         ({"algo": "a2c"}, "algo is 'a2c', but it must be one of a3c, one-step-q, one-step-sarsa, n-step-q."),
+        ({"resize": "84"}, "resize is '84', but it must be height x width in pixels, like 84x84."),
+        ({"grayscale": 1}, "grayscale is 1, but it must be true or false."),
+        ({"env_kwargs": "a=1"}, "env_kwargs is 'a=1', but it must be names with values."),
+        ({"env_kwargs": {"a": {1}}}, "env_kwargs is {'a': {1}}, but it must be something that JSON can hold."),
+        ({"env_workers": "fork"}, "env_workers is 'fork', but it must be one of auto, thread, process."),
+        (
+            {"env_workers": "thread", "env_restarts": 3},
+            "env_restarts is 3, but env_workers thread does not use it, only auto and process: leave it out.",
+        ),
         ({"entropy": 0.01}, "There is no setting 'entropy' (did you mean entropy_beta?)."),
         ({"xyz": 1}, "There is no setting 'xyz'."),
     ],
@@ -87,20 +123,26 @@ COUNTS_FOR = {
     "lambda": ("algo", {"a3c"}),
     "entropy_beta": ("algo", {"a3c"}),
     "value_coef": ("algo", {"a3c"}),
+    "gaussian": ("algo", {"a3c"}),
     "target_interval_steps": ("algo", Q_METHODS),
     "explore_anneal_steps": ("algo", Q_METHODS),
     "momentum": ("optimizer", {"momentum-sgd"}),
     "rms_decay": ("optimizer", {"rmsprop", "shared-rmsprop"}),
     "rms_eps": ("optimizer", {"rmsprop", "shared-rmsprop"}),
+    "env_timeout_secs": ("env_workers", {"auto", "process"}),
+    "env_restarts": ("env_workers", {"auto", "process"}),
 }
+NAMES = {"algo": choices("algos"), "optimizer": choices("optimizers"), "env_workers": ["auto", "thread", "process"]}
 
 
 @pytest.mark.parametrize("f", [f for f in fields(TrainConfig) if f.name != "env"], ids=public_name)
 def test_a_setting_is_refused_exactly_where_nothing_reads_it(f):
     what, names = COUNTS_FOR.get(public_name(f), ("algo", set(choices("algos"))))
-    other = {int: lambda: f.default + 1, float: lambda: f.default / 2, str: lambda: f.default}[f.type]()
-    for name in choices(f"{what}s"):
-        default = {what: name} if f.name == what else {what: name, f.name: f.default}
+    kind, _ = number_and_words(f)
+    other = f.default + 1 if kind is int else f.default / 2 if kind is float else default_of(f)
+    other = "spherical" if f.name == "gaussian" else other
+    for name in NAMES[what]:
+        default = {what: name} if f.name == what else {what: name, f.name: default_of(f)}
         TrainConfig(env="Pong", **default)  # as every config.json has it
         if name in names:
             TrainConfig(env="Pong", **{f.name: other} | {what: name})
@@ -118,62 +160,133 @@ def test_json_round_trips_every_setting():
     assert TrainConfig.from_mapping(json.loads(config.to_json())) == config
 
 
-def test_toml_and_json_files_say_the_same(tmp_path):
-    (tmp_path / "a.toml").write_text('env = "Pong"\nlr = 0.001\nlambda = 0.9\n')
-    (tmp_path / "a.json").write_text('{"env": "Pong", "lr": 0.001, "lambda": 0.9}')
-    assert read_settings(tmp_path / "a.toml") == read_settings(tmp_path / "a.json")
+CART_POLE = EnvSpec("CartPole-v1", VectorObs(4), Discrete(2), 1)
+CHEETAH = EnvSpec("HalfCheetah-v5", VectorObs(17), Continuous(6, clipped=True), 1, max_episode_steps=1000)
+CHEETAHS_FILM = EnvSpec("HalfCheetah-v5", ImageObs(3, 84, 84), Continuous(6, clipped=True), 1)
+ROCKET = EnvSpec("Rocket-v0", VectorObs(3), Continuous(2), 1)
+PONG = EnvSpec("Pong", ImageObs(4, 84, 84), Discrete(6), 4, game="pong")
+
+
+def in_environment(spec, **settings):
+    return TrainConfig(env=spec.name, **settings).in_environment(spec.name, spec.kinds)
+
+
+def test_the_core_gets_what_it_reads_and_the_environments_settings_stay_in_python():
+    config = in_environment(CART_POLE, env_kwargs={"sutton_barto_reward": True}, frame_stack=2)
+    _core.check(config.core_json(), CART_POLE.to_json())
+    making = {"env_kwargs", "pixels", "resize", "grayscale", "frame_stack"}
+    making |= {"env_workers", "env_timeout_secs", "env_restarts"}
+    assert set(config.to_mapping()) - set(json.loads(config.core_json())) == making
+
+
+def test_atari_games_keep_the_papers_defaults():
+    assert in_environment(PONG) == TrainConfig(env="Pong")
+
+
+def test_continuous_actions_have_defaults_of_their_own():
+    usual = TrainConfig(env="HalfCheetah-v5").to_mapping()
+    own = in_environment(CHEETAH).to_mapping()
+    assert {name: value for name, value in own.items() if value != usual[name]} == {
+        "protocol": "none",
+        "bound_coef": 1e-3,
+        "actors": 8,
+        "total_steps": 10_000_000,
+        "t_max": 32,
+        "lambda": 0.9,
+        "entropy_beta": 1e-4,
+        "lr": 1e-3,
+        "rms_eps": 1e-3,
+        "max_grad_norm": 10.0,
+        "reward_scale": "running",
+        "reward_clip": 10.0,
+        "normalize_obs": True,
+    }
+
+
+def test_means_are_held_only_where_actions_are_clipped():
+    assert [in_environment(spec).bound_coef for spec in (CHEETAH, ROCKET, CART_POLE)] == [1e-3, 0, 0]
+
+
+def test_vectors_are_normalised_unless_that_is_not_wanted_and_images_are_not():
+    assert [in_environment(spec).normalize_obs for spec in (CART_POLE, CHEETAH, CHEETAHS_FILM, PONG)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not in_environment(CHEETAH, normalize_obs=False).normalize_obs
+
+
+def test_what_was_given_stays_even_where_it_is_the_default_of_other_environments():
+    config = in_environment(CHEETAH, lr=7e-4, t_max=5, lambda_=1)
+    assert (config.lr, config.t_max, config.lambda_, config.rms_eps) == (7e-4, 5, 1, 1e-3)
+    read = TrainConfig.from_mapping({"env": "HalfCheetah-v5", "lr": 7e-4})
+    assert read.in_environment("HalfCheetah-v5", CHEETAH.kinds).lr == 7e-4
+
+
+def test_a_config_that_is_changed_still_knows_what_was_given():
+    config = TrainConfig(env="HalfCheetah-v5", lr=2e-3).changed(seed=3).in_environment("HalfCheetah-v5", CHEETAH.kinds)
+    assert (config.lr, config.seed, config.gamma, config.rms_eps) == (2e-3, 3, 0.99, 1e-3)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "sentence"),
-    [
-        ("a.toml", "lr = ", "is not valid TOML"),
-        ("a.json", "{", "is not valid JSON"),
-        ("a.json", "[1]", "must hold names with values"),
-        ("a.json", None, "cannot be read: No such file or directory"),
-    ],
+    "spec", [CART_POLE, CHEETAH, CHEETAHS_FILM, PONG], ids=["vectors", "continuous", "film", "Pong"]
 )
-def test_a_wrong_settings_file_is_named(tmp_path, name, text, sentence):
-    if text is not None:
-        (tmp_path / name).write_text(text)
-    with pytest.raises(ConfigError, match=sentence) as refusal:
-        read_settings(tmp_path / name)
-    assert str(tmp_path / name) in str(refusal.value)
+def test_the_complete_config_reads_back_as_it_is_whatever_the_environment(spec):
+    config = in_environment(spec, seed=7, t_max="episode", reward_scale="running")
+    read = TrainConfig.from_mapping(json.loads(config.to_json()))
+    assert read == config
+    assert read.in_environment(spec.name, spec.kinds) == config
+    assert pickle.loads(pickle.dumps(config)).given == config.given
+
+
+@pytest.mark.parametrize("optimizer", ["momentum-sgd", "rmsprop"])
+def test_no_default_of_continuous_actions_is_refused_with_another_optimizer(optimizer):
+    config = in_environment(CHEETAH, optimizer=optimizer)
+    assert TrainConfig.from_mapping(config.to_mapping()) == config
+    TrainConfig.from_mapping(in_environment(CHEETAH).to_mapping() | {"optimizer": optimizer})
 
 
 @pytest.mark.parametrize(
-    ("text", "count"),
+    ("spec", "settings", "sentence"),
     [
-        ("80000000", 80_000_000),
-        ("80_000_000", 80_000_000),
-        ("10M", 10**7),
-        ("2.5M", 2_500_000),
-        ("1e6", 10**6),
-        ("4k", 4000),
-        ("4K", 4000),
-        ("1G", 10**9),
-        ("0.5k", 500),
+        (PONG, {"frame_stack": 2}, "frame_stack is 2, but Pong is an Atari game: leave it out."),
+        (PONG, {"env_kwargs": {"a": 1}}, "env_kwargs is {'a': 1}, but Pong is an Atari game: leave it out."),
+        (PONG, {"env_workers": "thread"}, "env_workers is 'thread', but Pong is an Atari game: leave it out."),
+        (PONG, {"env_restarts": 1}, "env_restarts is 1, but Pong is an Atari game: leave it out."),
+        (PONG, {"env_timeout_secs": 1}, "env_timeout_secs is 1.0, but Pong is an Atari game: leave it out."),
+        (PONG, {"grayscale": True}, "grayscale is True, but Pong is an Atari game: leave it out."),
+        (PONG, {"pixels": True}, "pixels is True, but Pong is an Atari game: leave it out."),
+        (PONG, {"gaussian": "spherical"}, "gaussian is 'spherical', but Pong has no continuous actions: leave it out."),
+        (PONG, {"bound_coef": 0.1}, "bound_coef is 0.1, but Pong clips no actions: leave it out."),
+        (ROCKET, {"bound_coef": 0.1}, "bound_coef is 0.1, but Rocket-v0 clips no actions: leave it out."),
+        (PONG, {"normalize_obs": True}, "normalize_obs is True, but Pong shows no vectors: leave it out."),
+        (CART_POLE, {"protocol": "ale-v5"}, "protocol is 'ale-v5', but CartPole-v1 is no Atari game: leave it out."),
+        (
+            CART_POLE,
+            {"protocol": "atari2016"},
+            "protocol is 'atari2016', but CartPole-v1 is no Atari game: leave it out.",
+        ),
+        (CART_POLE, {"resize": "84x84"}, "resize is '84x84', but CartPole-v1 shows no images: leave it out."),
+        (CART_POLE, {"grayscale": True}, "grayscale is True, but CartPole-v1 shows no images: leave it out."),
     ],
 )
-def test_counts_are_read_as_people_write_them(text, count):
-    assert parse_count(text, what="--frames") == count
+def test_a_setting_that_does_not_count_in_the_environment_is_refused(spec, settings, sentence):
+    with pytest.raises(ConfigError) as refusal:
+        in_environment(spec, **settings)
+    assert str(refusal.value) == sentence
 
 
-@pytest.mark.parametrize("text", ["", "M", "ten", "1.5", "1.0001k", "nan", "inf", "1MM", "0x10"])
-def test_what_is_no_whole_number_is_refused(text):
-    with pytest.raises(ConfigError, match=r"--frames is .*, but it must be a whole number"):
-        parse_count(text, what="--frames")
+def test_an_environment_is_of_one_kind_of_each_sort():
+    assert PONG.kinds == {Kind.ATARI, Kind.IMAGES}
+    assert CHEETAH.kinds == {Kind.GYMNASIUM, Kind.VECTORS, Kind.CONTINUOUS, Kind.CLIPPED}
+    assert ROCKET.kinds == {Kind.GYMNASIUM, Kind.VECTORS, Kind.CONTINUOUS}
 
 
-def test_assignments_are_typed_as_their_settings():
-    pairs = [parse_assignment(text) for text in ("lr=1e-3", "t-max = 20", "optimizer=rmsprop", "total_steps=1M")]
-    assert pairs == [("lr", 1e-3), ("t_max", 20), ("optimizer", "rmsprop"), ("total_steps", 10**6)]
-
-
-@pytest.mark.parametrize("text", ["lr", "lr=fast", "t_maxx=5", "=3"])
-def test_a_wrong_assignment_is_refused(text):
-    with pytest.raises(ConfigError):
-        parse_assignment(text)
+def test_two_configs_do_not_share_their_environments_arguments():
+    first, second = TrainConfig(env="CartPole-v1"), TrainConfig(env="CartPole-v1")
+    first.env_kwargs["gravity"] = 5
+    assert second.env_kwargs == {}
 
 
 def test_public_names_differ_from_pythons_in_lambda_alone():

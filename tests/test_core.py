@@ -11,6 +11,7 @@ import pytest
 
 import a3crs
 from a3crs import _core
+from a3crs.envs.gym import own_family
 from a3crs.errors import CheckpointError, ConfigError
 
 STUB = ast.parse((Path(a3crs.__file__).parent / "_core.pyi").read_text(encoding="utf-8"))
@@ -60,8 +61,9 @@ def test_what_is_no_checkpoint_is_refused_by_name(tmp_path, content):
 
 
 def test_a_setting_the_core_does_not_know_or_lacks_is_refused(recall, recall_config, tmp_path):
-    lacking = recall_config.to_json().replace('"gamma": 0.99,', "")
-    unknown = recall_config.to_json().replace('"gamma"', '"gama": 1, "gamma"')
+    family = own_family(recall, recall_config)
+    lacking = recall_config.core_json().replace('"gamma": 0.99,', "")
+    unknown = recall_config.core_json().replace('"gamma"', '"gama": 1, "gamma"')
     for config in (lacking, unknown):
         with pytest.raises(ConfigError, match="gam"):
-            _core.train(config, recall.spec.to_json(), recall.make, str(tmp_path), lambda row: None, None)
+            _core.train(config, family.spec.to_json(), family.make, str(tmp_path), lambda row: None, None)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from a3crs.report import episode_line, evaluation_lines, result_lines
 
-SUMMARY = {"frames": 4, "episodes": 1, "updates": 1, "refused_updates": 1, "secs": 2.0}
+SUMMARY = {"frames": 4, "episodes": 1, "updates": 1, "refused_updates": 1, "secs": 2.0, "env_restarts": 0}
 SUMMARY |= {"return_mean_100": None, "return_best_100": None}
 
 
@@ -11,6 +11,11 @@ def test_one_of_a_thing_is_singular():
     assert lines[0] == "4 frames, 1 episode, 1 update in 2 s (2 frames/s)"
     assert lines[1] == "1 update refused: the gradients were not finite"
     assert episode_line({"episode": 0, "return": 1.0, "length_steps": 1}) == "episode 1: 1 in 1 step"
+
+
+def test_environments_that_were_restarted_are_counted():
+    lines = result_lines(Path("run"), SUMMARY | {"env_restarts": 2, "refused_updates": 0})
+    assert lines[1] == f"2 environment restarts: see {Path('run') / 'restarts.jsonl'}"
 
 
 def test_more_or_none_of_a_thing_are_plural():

@@ -1,6 +1,6 @@
 """The Rust core: the asynchronous framework, the network, the shared parameters. Written by hand, checked by a test.
 
-`config` is `TrainConfig.to_json()`, `env_spec` is `EnvSpec.to_json()`; both are complete, the core has no defaults.
+`config` is `TrainConfig.core_json()`, `env_spec` is `EnvSpec.to_json()`; both are complete, the core has no defaults.
 `make_env(actor)` is called on each actor's own thread and returns an environment speaking `a3crs.envs.spec.Env`.
 All functions raise the exceptions of `a3crs.errors`; an environment's own exception passes through unchanged, with a
 note naming the actor and the step.
@@ -31,8 +31,11 @@ def native_differs(make_game: Callable[[bool], Any], steps: int) -> str | None:
     Says where the two differ; None where they do not.
     """
 
-def check(config: str, env_spec: str) -> None:
-    """ConfigError where such settings could not be trained on such an environment; nothing is started."""
+def check(config: str, env_spec: str, checkpoint: str | None = None) -> None:
+    """ConfigError where such settings could not be trained on such an environment; nothing is started.
+
+    CheckpointError where the checkpoint is of another method, network, policy or environment.
+    """
 
 def train(
     config: str,
@@ -76,4 +79,4 @@ def bench_network(config: str, env_spec: str) -> dict[str, float]:
     """Medians on one thread: `forward_us` at batch 1, `update_us` of one whole update."""
 
 def read_checkpoint(path: str) -> dict[str, Any]:
-    """`{"format_version", "steps", "secs", "algo", "net", "num_actions", "episodes", "updates"}` of a checkpoint."""
+    """What a checkpoint says of itself, among it `{"steps", "secs", "algo", "net", "env", "env_spec", "updates"}`."""

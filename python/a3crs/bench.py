@@ -1,6 +1,5 @@
 """How fast training is, next to its environments alone, for several numbers of actors."""
 
-import dataclasses
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -25,12 +24,13 @@ def bench_actors(
     `emulator_steps_per_sec` (same environments, random actions, no network), `train_steps_per_sec`, their `ratio`, and
     the shares of time of environment, forward, backward, update and waiting. `on_row` hears of each row.
     """
-    configs = [dataclasses.replace(config, actors=count) for count in actors]
-    family = resolve(config.env, config.protocol, Mode.TRAINING)
-    network = _core.bench_network(config.to_json(), family.spec.to_json())
+    chosen = [config.changed(actors=count) for count in actors]
+    family = resolve(config, Mode.TRAINING)
+    configs = [config.in_environment(family.spec.name, family.spec.kinds) for config in chosen]
+    network = _core.bench_network(configs[0].core_json(), family.spec.to_json())
     rows = []
     for config in configs:
-        row = _core.bench(config.to_json(), family.spec.to_json(), family.make, secs)
+        row = _core.bench(config.core_json(), family.spec.to_json(), family.make, secs)
         rows.append(row)
         on_row(row)
     return {"env": family.spec.name, "isa": _core.isa(), "cores": os.cpu_count(), "rows": rows, "network": network}

@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 
 import a3crs
-from a3crs.config import TrainConfig, choices, parse_assignment, parse_count, read_settings
+from a3crs.checks import choices
+from a3crs.config import TrainConfig
 from a3crs.errors import A3crsError, ConfigError, did_you_mean
+from a3crs.parse import parse_assignment, parse_count, parse_kwargs, parse_setting, read_settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -19,6 +21,11 @@ Env = Annotated[str | None, typer.Option(help="Atari game in any spelling (`a3cr
 Algo = Annotated[str | None, typer.Option(help=f"Method: {', '.join(choices('algos'))}.")]
 Net = Annotated[str | None, typer.Option(help=f"Network: {', '.join(choices('nets'))}.")]
 Optimizer = Annotated[str | None, typer.Option(help=f"Optimizer: {', '.join(choices('optimizers'))}.")]
+EnvKwargs = Annotated[
+    list[str],
+    typer.Option("--env-kwargs", metavar="NAME=VALUE", help="Argument of a Gymnasium environment; repeatable."),
+]
+EnvWorkers = Annotated[str | None, typer.Option(help="Where Gymnasium environments run: auto, thread or process.")]
 Run = Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)]
 Frames = Annotated[str | None, typer.Option(help="Length of the run in emulator frames: 320M, 4k, 1e6.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random.")]
@@ -97,23 +104,41 @@ def train(
     net: Net = None,
     optimizer: Optimizer = None,
     protocol: Annotated[str | None, typer.Option(help="Rules of Atari games: atari2016 or ale-v5.")] = None,
+    env_kwargs: EnvKwargs = [],  # noqa: B006
+    pixels: Annotated[bool, typer.Option("--pixels", help="Gymnasium's environments seen as rendered images.")] = False,
+    resize: Annotated[str | None, typer.Option(help="Size of Gymnasium's images, height x width: 84x84.")] = None,
+    grayscale: Annotated[bool, typer.Option("--grayscale", help="Gymnasium's images without colours.")] = False,
+    frame_stack: Annotated[int | None, typer.Option(help="How many of the last observations are seen at once.")] = None,
+    env_workers: EnvWorkers = None,
     actors: Annotated[int | None, typer.Option(help="Actor-learner threads.")] = None,
     frames: Frames = None,
     steps: Annotated[str | None, typer.Option(help="The same in agent steps; one of Atari is 4 frames.")] = None,
-    t_max: Annotated[int | None, typer.Option(help="Actions between two updates.")] = None,
+    t_max: Annotated[str | None, typer.Option(help="Actions between two updates, or episode.", metavar="N")] = None,
     lr: Annotated[float | None, typer.Option(help="Initial learning rate.")] = None,
+    gaussian: Annotated[str | None, typer.Option(help="Sigma of continuous actions: diagonal or spherical.")] = None,
+    normalize_obs: Annotated[
+        bool | None, typer.Option("--normalize-obs/--no-normalize-obs", help="Observed vectors by running statistics.")
+    ] = None,
+    reward_scale: Annotated[
+        str | None, typer.Option(help="Multiplies rewards before they are clipped: a number, or running.")
+    ] = None,
     seed: Seed = None,
     out: Annotated[Path | None, typer.Option(help="Directory of the run, new or empty.")] = None,
     config: Settings = None,
     settings: Assignments = [],  # noqa: B006
     quiet: Quiet = False,
 ) -> None:
-    """Train an agent. Without further flags, the settings are the paper's: 16 actors, t_max 5, 320M frames."""
+    """Train an agent. Without further flags, Atari games have the paper's settings: 16 actors, t_max 5, 320M frames."""
     from a3crs.report import result_lines
-    from a3crs.train import start_run
+    from a3crs.training import start_run
 
     flags: dict[str, Any] = {"env": env, "algo": algo, "net": net, "optimizer": optimizer, "protocol": protocol}
-    flags |= {"actors": actors, "t_max": t_max, "lr": lr, "seed": seed}
+    flags |= {"actors": actors, "lr": lr, "seed": seed, "env_workers": env_workers}
+    flags |= {"pixels": pixels or None, "resize": resize, "grayscale": grayscale or None, "frame_stack": frame_stack}
+    flags |= {"gaussian": gaussian, "normalize_obs": normalize_obs}
+    texts = {"t_max": t_max, "reward_scale": reward_scale}
+    flags |= {name: parse_setting(name, text) for name, text in texts.items() if text is not None}
+    flags |= {"env_kwargs": parse_kwargs(env_kwargs) or None}
     if frames is not None and steps is not None:
         raise ConfigError("--frames and --steps say the same thing: give one of them.")
     if steps is not None:
@@ -128,7 +153,7 @@ def train(
 def resume(run: Run, frames: Frames = None, quiet: Quiet = False) -> None:
     """Go on with a run where its newest checkpoint left off; --frames gives it a new length."""
     from a3crs.report import result_lines
-    from a3crs.train import resume_run
+    from a3crs.training import resume_run
 
     count = None if frames is None else parse_count(frames, what="--frames")
     result = resume_run(run, frames=count, quiet=quiet)
@@ -145,7 +170,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Game i starts from seed + i.")] = 0,
 ) -> None:
     """Play whole games with a trained agent and report the raw score."""
-    from a3crs.evaluate import Evaluation, evaluate_run
+    from a3crs.evaluation import Evaluation, evaluate_run
     from a3crs.report import episode_line, evaluation_lines
 
     how = Evaluation(episodes=episodes, greedy=greedy, checkpoint=checkpoint, seed=seed)
@@ -159,6 +184,8 @@ def bench(
     algo: Algo = None,
     net: Net = None,
     optimizer: Optimizer = None,
+    env_kwargs: EnvKwargs = [],  # noqa: B006
+    env_workers: EnvWorkers = None,
     actors: Annotated[str, typer.Option(help="Numbers of actors, separated by commas.")] = "1,2,4,8,16",
     secs: Annotated[float, typer.Option(help="Seconds for each number of actors.")] = 10.0,
     config: Settings = None,
@@ -170,7 +197,8 @@ def bench(
     from a3crs.report import bench_footer, bench_header, bench_line
 
     counts = [parse_count(count, what="--actors") for count in actors.split(",")]
-    chosen = _config(config, settings, {"env": env, "algo": algo, "net": net, "optimizer": optimizer})
+    flags = {"env": env, "algo": algo, "net": net, "optimizer": optimizer, "env_workers": env_workers}
+    chosen = _config(config, settings, flags | {"env_kwargs": parse_kwargs(env_kwargs) or None})
     header = [bench_header()]
 
     def show(row: dict[str, Any]) -> None:

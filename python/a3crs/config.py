@@ -6,50 +6,13 @@ used where the paper is silent. A settings file, a flag and a log column all use
 
 import dataclasses
 import json
-import math
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
-from pathlib import Path
-from typing import Any
+from enum import Enum
+from typing import Any, Literal, Self, Union, get_args, get_origin
 
-from a3crs import _core
+from a3crs.checks import Check, above, decay, in_catalogue, in_range, one_of, savable, size, whatever
 from a3crs.errors import ConfigError, did_you_mean, listed
-
-Check = Callable[[Any], str | None]  # None where the value is right, else what it must be
-
-
-def choices(kind: str) -> list[str]:
-    """The names in the core's catalogue of `algos`, `nets` or `optimizers`."""
-    return [entry["name"] for entry in _core.catalogue()[kind]]
-
-
-def one_of(*names: str) -> Check:
-    """The value is one of these names."""
-    words = names[0] if len(names) == 1 else f"one of {', '.join(names)}"
-    return lambda value: None if value in names else words
-
-
-def in_catalogue(kind: str) -> Check:
-    """The value is a name in the core's catalogue of `algos`, `nets` or `optimizers`."""
-    return one_of(*choices(kind))
-
-
-def in_range(low: float, high: float = math.inf) -> Check:
-    """low <= value <= high, and finite."""
-    words = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
-    return lambda value: None if low <= value <= high and math.isfinite(value) else words
-
-
-def above(low: float) -> Check:
-    """value > low, and finite."""
-    return lambda value: None if value > low and math.isfinite(value) else f"above {low:g}"
-
-
-def decay(value: float) -> str | None:
-    """The share of a running mean that stays: with 1 it would never move."""
-    return None if 0 <= value < 1 else "at least 0 and below 1"
 
 
 @dataclass(frozen=True)
@@ -66,25 +29,111 @@ MOMENTUM = Only("optimizer", frozenset({"momentum-sgd"}))
 RMSPROP = Only("optimizer", frozenset({"rmsprop", "shared-rmsprop"}))
 
 
-def _setting(default: Any, source: str, check: Check, only: Only | None = None) -> Any:
-    return field(default=default, metadata={"source": source, "check": check, "only": only})
+class Kind(Enum):
+    """What an environment is, where a setting's default depends on it or the setting counts for no other.
+
+    The value says of an environment that it is not so.
+    """
+
+    ATARI = "is no Atari game"
+    GYMNASIUM = "is an Atari game"
+    IMAGES = "shows no images"
+    VECTORS = "shows no vectors"
+    CONTINUOUS = "has no continuous actions"
+    CLIPPED = "clips no actions"
+
+
+PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
+
+
+def _about(
+    source: str,
+    check: Check,
+    only: Only | None = None,
+    *,
+    kinds: tuple[Kind, ...] = (),
+    core: bool = True,
+    **elsewhere: Any,
+) -> dict[str, Any]:
+    """What is known of a setting: `continuous=`, for instance, is its default where actions are continuous.
+
+    It counts for environments of all `kinds`. What the core does not read is about making environments.
+    """
+    about = {"source": source, "check": check, "only": only, "kinds": kinds, "core": core}
+    return about | {"elsewhere": {Kind[kind.upper()]: other for kind, other in elsewhere.items()}}
+
+
+def _setting(default: Any, *about: Any, **more: Any) -> Any:
+    return field(default=default, metadata=_about(*about, **more))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Everything that decides how a run learns. Immutable; a wrong value raises ConfigError."""
+    """Everything that decides how a run learns. Immutable; a wrong value raises ConfigError.
 
-    env: str = field(
-        metadata={
-            "source": "the name of the environment",
-            "check": lambda name: None if name else "a name",
-            "only": None,
-        }
-    )
+    It remembers which settings were given: the others take the defaults of the environment's kinds (`in_environment`).
+    For `dataclasses.replace` all are given; `changed` keeps the difference.
+    """
+
+    env: str = field(metadata=_about("the name of the environment", lambda name: None if name else "a name"))
     protocol: str = _setting(
         "atari2016",
         "the rules of Atari games: atari2016 is the paper's setting, ale-v5 that of Machado et al. 2018",
-        one_of("atari2016", "ale-v5"),
+        one_of("atari2016", "ale-v5", "none"),
+        kinds=(Kind.ATARI,),
+        gymnasium="none",
+    )
+    env_kwargs: dict[str, Any] = field(
+        default_factory=dict,
+        metadata=_about("arguments a Gymnasium environment is made with", savable, kinds=(Kind.GYMNASIUM,), core=False),
+    )
+    pixels: bool = _setting(
+        False,
+        "[P] section 9 learns some tasks from pixels: a Gymnasium environment's rendered images are observed",
+        whatever,
+        kinds=(Kind.GYMNASIUM,),
+        core=False,
+    )
+    resize: str = _setting(
+        "",
+        "Gymnasium's images are resized to height x width, like 84x84 in [P] section 8; empty leaves them as they are",
+        size,
+        kinds=(Kind.GYMNASIUM, Kind.IMAGES),
+        core=False,
+    )
+    grayscale: bool = _setting(
+        False, "Gymnasium's colour images become grey", whatever, kinds=(Kind.GYMNASIUM, Kind.IMAGES), core=False
+    )
+    frame_stack: int = _setting(
+        1,
+        "so many of a Gymnasium environment's last observations are seen at once; Atari games have their protocol's 4",
+        in_range(1, 64),
+        kinds=(Kind.GYMNASIUM,),
+        core=False,
+    )
+    env_workers: str = _setting(
+        "auto",
+        "not in the paper: Gymnasium environments run in the actors' threads or in a process each; auto is a process, "
+        "but a thread for those known to be faster in one",
+        one_of("auto", "thread", "process"),
+        kinds=(Kind.GYMNASIUM,),
+        core=False,
+    )
+    env_timeout_secs: float = _setting(
+        60.0,
+        "a worker process that has not answered for so long is restarted",
+        above(0),
+        PROCESSES,
+        kinds=(Kind.GYMNASIUM,),
+        core=False,
+    )
+    env_restarts: int = _setting(
+        10,
+        "so often is an actor's worker process restarted before the run ends",
+        in_range(0, 1e6),
+        PROCESSES,
+        kinds=(Kind.GYMNASIUM,),
+        core=False,
     )
     algo: str = _setting(
         "a3c",
@@ -97,37 +146,108 @@ class TrainConfig:
         "[P] section 7: one g shared by all threads",
         in_catalogue("optimizers"),
     )
-    actors: int = _setting(16, "[P] section 8: 16 actor-learner threads", in_range(1, 1024))
+    gaussian: str = _setting(
+        "diagonal",
+        "a sigma for each dimension that no state changes is the usual modern choice; [P] section 9 has spherical: "
+        "one sigma^2, softplus of a linear layer",
+        one_of("diagonal", "spherical"),
+        ACTOR_CRITIC,
+        kinds=(Kind.CONTINUOUS,),
+    )
+    bound_coef: float = _setting(
+        0.0,
+        "not in the paper: weight of the squares by which the policy's means lie beyond -1 and 1, where actions are "
+        "clipped; too far out, all actions are alike and nothing brings a mean back",
+        in_range(0),
+        ACTOR_CRITIC,
+        kinds=(Kind.CLIPPED,),
+        clipped=1e-3,
+    )
+    actors: int = _setting(
+        16,
+        "[P] section 8: 16 actor-learner threads; fewer where actions are continuous",
+        in_range(1, 1024),
+        continuous=8,
+    )
     segments_at_once: int = _setting(
         0,
         "not in the paper, whose cores were as many as its actors: so many segments are in flight, the other actors "
-        "wait their turn; 0 is one a core for Atari, whose actors share a core with their emulators, else two a core",
+        "wait their turn; 0 is one a core for Atari, whose actors share a core with their emulators, all of them where "
+        "environments run in processes, else two a core",
         in_range(0, 1024),
     )
     total_steps: int = _setting(
-        80_000_000, "[E] T_max of the one-day runs, 320M frames: agent steps of all actors together", in_range(1, 2**53)
+        80_000_000,
+        "[E] T_max of the one-day runs, 320M frames: agent steps of all actors together",
+        in_range(1, 2**53),
+        continuous=10_000_000,
     )
-    t_max: int = _setting(5, "[P] section 8: an update after every 5 actions", in_range(1, 1000))
+    t_max: int | Literal["episode"] = _setting(
+        5,
+        "[P] section 8: an update after every 5 actions; section 9: episode, after every whole one, without "
+        "bootstrapping. Where actions are continuous, longer segments were found to learn faster",
+        in_range(1, 1000),
+        continuous=32,
+    )
     gamma: float = _setting(0.99, "[P] section 8: discount", in_range(0, 1))
     lambda_: float = _setting(
-        1.0, "[P] 1 is the n-step return of Algorithm S3; below 1, lambda-returns", in_range(0, 1), ACTOR_CRITIC
+        1.0,
+        "[P] 1 is the n-step return of Algorithm S3; below 1, lambda-returns. Tuned for continuous actions",
+        in_range(0, 1),
+        ACTOR_CRITIC,
+        continuous=0.9,
     )
     entropy_beta: float = _setting(
-        0.01, "[P] section 8: weight of the entropy, for Atari and TORCS", in_range(0), ACTOR_CRITIC
+        0.01,
+        "[P] weight of the entropy: section 8 for Atari and TORCS, section 9 for continuous actions",
+        in_range(0),
+        ACTOR_CRITIC,
+        continuous=1e-4,
     )
     value_coef: float = _setting(0.5, "[E] multiplies the gradient of (R - V)^2", in_range(0), ACTOR_CRITIC)
     lr: float = _setting(
-        7e-4, "[E] initial learning rate; annealed to 0 over the run ([P] section 8), linearly", above(0)
+        7e-4,
+        "[E] initial learning rate; annealed to 0 over the run ([P] section 8), linearly. Tuned for continuous actions",
+        above(0),
+        continuous=1e-3,
     )
     momentum: float = _setting(
         0.9, "not in the paper, which gives no number: alpha of momentum SGD (section 7)", decay, MOMENTUM
     )
     rms_decay: float = _setting(0.99, "[P] section 8: RMSProp's alpha", decay, RMSPROP)
-    rms_eps: float = _setting(0.1, "[E] the number; [P] equation S3: inside the square root", above(0), RMSPROP)
-    max_grad_norm: float = _setting(
-        40.0, "[E] the L2 norm above which a gradient is scaled down; 0 leaves it as it is", in_range(0)
+    rms_eps: float = _setting(
+        0.1,
+        "[E] the number; [P] equation S3: inside the square root. Tuned for continuous actions",
+        above(0),
+        RMSPROP,
+        continuous=1e-3,
     )
-    reward_clip: float = _setting(1.0, "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw", in_range(0))
+    max_grad_norm: float = _setting(
+        40.0,
+        "[E] the L2 norm above which a gradient is scaled down; 0 leaves it as it is. Tuned for continuous actions",
+        in_range(0),
+        continuous=10.0,
+    )
+    reward_scale: float | Literal["running"] = _setting(
+        1.0,
+        "not in the paper: rewards are multiplied by it before they are clipped; running divides them by the running "
+        "standard deviation of the discounted return, as Stable-Baselines3's VecNormalize does",
+        above(0),
+        continuous="running",
+    )
+    reward_clip: float = _setting(
+        1.0,
+        "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw. For continuous actions that of VecNormalize",
+        in_range(0),
+        continuous=10.0,
+    )
+    normalize_obs: bool = _setting(
+        False,
+        "not in the paper, usual for vectors: each dimension less its running mean, by its running standard deviation",
+        whatever,
+        kinds=(Kind.VECTORS,),
+        vectors=True,
+    )
     target_interval_steps: int = _setting(
         10_000,
         "[P] section 8: the target network of the Q methods is renewed every 40,000 frames",
@@ -144,24 +264,56 @@ class TrainConfig:
     checkpoint_secs: float = _setting(300.0, "seconds between checkpoints", in_range(0.001, 1e9))
     keep_checkpoints: int = _setting(3, "how many of the newest checkpoints stay on disk", in_range(1, 1e6))
 
+    def __new__(cls, **given: Any) -> Self:
+        config = super().__new__(cls)
+        object.__setattr__(config, "_given", frozenset(given))
+        return config
+
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             value = _typed(f, getattr(self, f.name))
-            wanted = f.metadata["check"](value)
+            words = number_and_words(f)[1]
+            wanted = None if value in words else f.metadata["check"](value)
             if wanted is not None:
-                raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {wanted}.")
+                raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {' or '.join([wanted, *words])}.")
             object.__setattr__(self, f.name, value)
         for f in dataclasses.fields(self):
-            self._refuse_what_does_not_count(f)
+            if not self._counts(f) and getattr(self, f.name) not in _defaults(f):
+                only: Only = f.metadata["only"]
+                raise ConfigError(
+                    f"{public_name(f)} is {getattr(self, f.name)!r}, but {only.what} {getattr(self, only.what)} does "
+                    f"not use it, only {listed(only.names)}: leave it out."
+                )
 
-    def _refuse_what_does_not_count(self, f: "dataclasses.Field[Any]") -> None:
+    def _counts(self, f: "dataclasses.Field[Any]") -> bool:
         only: Only | None = f.metadata["only"]
-        if only is None or getattr(self, only.what) in only.names or getattr(self, f.name) == f.default:
-            return
-        raise ConfigError(
-            f"{public_name(f)} is {getattr(self, f.name)!r}, but {only.what} {getattr(self, only.what)} does not use "
-            f"it, only {listed(only.names)}: leave it out."
-        )
+        return only is None or getattr(self, only.what) in only.names
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the fields that do not merely have their default."""
+        names: frozenset[str] = self.__dict__["_given"]
+        return names
+
+    def changed(self, **settings: Any) -> "TrainConfig":
+        """With these settings given too."""
+        return TrainConfig(**{name: getattr(self, name) for name in self.given} | settings)
+
+    def in_environment(self, name: str, kinds: Collection[Kind]) -> "TrainConfig":
+        """Complete: what was not given has the default of an environment of these kinds.
+
+        ConfigError, with the environment's name, where something was given that does not count there.
+        """
+        defaults: dict[str, Any] = {}
+        for f in dataclasses.fields(self):
+            lacking = [kind for kind in f.metadata["kinds"] if kind not in kinds]
+            default = default_of(f, kinds)
+            if f.name not in self.given:
+                defaults |= {f.name: default} if self._counts(f) else {}
+            elif lacking and getattr(self, f.name) != default:
+                value = getattr(self, f.name)
+                raise ConfigError(f"{public_name(f)} is {value!r}, but {name} {lacking[0].value}: leave it out.")
+        return dataclasses.replace(self, **defaults)
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> "TrainConfig":
@@ -179,8 +331,13 @@ class TrainConfig:
         return {public_name(f): getattr(self, f.name) for f in dataclasses.fields(self)}
 
     def to_json(self) -> str:
-        """The complete settings, as the core and config.json have them."""
+        """The complete settings, as config.json has them."""
         return json.dumps(self.to_mapping(), indent=2) + "\n"
+
+    def core_json(self) -> str:
+        """The settings the core reads; the others are about making environments, which is Python's business."""
+        core = [f for f in dataclasses.fields(self) if f.metadata["core"]]
+        return json.dumps({public_name(f): getattr(self, f.name) for f in core})
 
 
 def public_name(f: "dataclasses.Field[Any]") -> str:
@@ -188,61 +345,42 @@ def public_name(f: "dataclasses.Field[Any]") -> str:
     return f.name.rstrip("_")
 
 
-def read_settings(path: Path) -> dict[str, Any]:
-    """The settings in a TOML or JSON file; a run's own config.json is one."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        reason = e.strerror if isinstance(e, OSError) else "it is not text"
-        raise ConfigError(f"The settings file {path} cannot be read: {reason}.") from e
-    try:
-        settings = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except ValueError as e:
-        kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise ConfigError(f"The settings file {path} is not valid {kind}: {e}.") from e
-    if not isinstance(settings, dict):
-        raise ConfigError(f"The settings file {path} must hold names with values, like lr = 0.0007.")
-    return settings
+def default_of(f: "dataclasses.Field[Any]", kinds: Collection[Kind] = ()) -> Any:
+    """In an environment of these kinds; a new one where it could be changed."""
+    for kind, other in f.metadata["elsewhere"].items():
+        if kind in kinds:
+            return other
+    return f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
 
 
-def parse_assignment(assignment: str) -> tuple[str, Any]:
-    """`lr=1e-3` -> ("lr", 0.001), typed as the setting is."""
-    name, equals, text = assignment.partition("=")
-    name = name.strip().replace("-", "_")
-    if not equals:
-        raise ConfigError(f"--set takes name=value, for instance --set lr=1e-3, but got {assignment!r}.")
-    by_name = {public_name(f): f for f in dataclasses.fields(TrainConfig)}
-    if name not in by_name:
-        raise ConfigError(f"There is no setting {name!r}{did_you_mean(name, by_name)}.")
-    kind, text = by_name[name].type, text.strip()
-    if kind is int:
-        return name, parse_count(text, what=name)
-    if kind is float:
-        try:
-            return name, float(text)
-        except ValueError:
-            raise ConfigError(f"{name} is {text!r}, but it must be a number.") from None
-    return name, text
+def _defaults(f: "dataclasses.Field[Any]") -> list[Any]:
+    return [default_of(f), *f.metadata["elsewhere"].values()]
 
 
-def parse_count(text: str, *, what: str) -> int:
-    """A whole number the way people write big ones: `80000000`, `80_000_000`, `80M`, `2.5M`, `4k`, `1e6`, `1G`."""
-    units = {"k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
-    body, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
-    try:
-        count = Decimal(body) * unit
-        if count == count.to_integral_value():
-            return int(count)
-    except ArithmeticError:
-        pass
-    raise ConfigError(f"{what} is {text!r}, but it must be a whole number, like 80000000, 80M, 4k or 1e6.")
+def number_and_words(f: "dataclasses.Field[Any]") -> tuple[Any, tuple[str, ...]]:
+    """`(int, ("episode",))` of a setting that is a number or the word; a type and no words of the others."""
+    if get_origin(f.type) is not Union:
+        return f.type, ()
+    kind, words = get_args(f.type)
+    return kind, get_args(words)
 
 
 def _typed(f: "dataclasses.Field[Any]", value: Any) -> Any:
     """The value if it has the setting's type; a whole number is welcome where a float is wanted."""
-    if f.type is float and type(value) is int:
+    kind, words = number_and_words(f)
+    if type(value) is str and value in words:
+        return value
+    if kind is float and type(value) is int:
         return float(value)
-    if type(value) is not f.type:
-        words = {int: "a whole number", float: "a number", str: "text"}[f.type]  # type: ignore[index]
-        raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {words}.")
+    kind = get_origin(kind) or kind
+    if type(value) is not kind:
+        names = {
+            int: "a whole number",
+            float: "a number",
+            str: "text",
+            bool: "true or false",
+            dict: "names with values",
+        }
+        wanted = " or ".join([names[kind], *words])
+        raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {wanted}.")
     return value

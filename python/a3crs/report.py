@@ -29,6 +29,8 @@ def result_lines(run: Path, summary: dict[str, Any]) -> list[str]:
     ]
     if summary["refused_updates"]:
         lines.insert(1, f"{counted(summary['refused_updates'], 'update')} refused: the gradients were not finite")
+    if summary["env_restarts"]:
+        lines.insert(1, f"{counted(summary['env_restarts'], 'environment restart')}: see {run / 'restarts.jsonl'}")
     return lines
 
 
@@ -61,7 +63,7 @@ def game_lines() -> list[str]:
     from a3crs.envs.atari import display_name, games
 
     lines = [f"{'*' if game in references() else ' '} {display_name(game)}" for game in games()]
-    return [*lines, "", "A star marks the paper's 57; any Gymnasium id with discrete actions works too: CartPole-v1"]
+    return [*lines, "", "A star marks the paper's 57; any Gymnasium id works too: CartPole-v1, HalfCheetah-v5"]
 
 
 def bench_header() -> str:

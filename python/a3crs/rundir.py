@@ -1,5 +1,6 @@
 """A run on disk: its directory, config.json, meta.json and the names of everything else in it."""
 
+import dataclasses
 import json
 import os
 import platform
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from a3crs import _core
-from a3crs.config import TrainConfig, read_settings
+from a3crs.config import TrainConfig
 from a3crs.errors import CheckpointError, ConfigError, RunError
+from a3crs.parse import read_settings
 
 LOCK = "lock"
-PACKAGES = ("a3crs", "ale-py", "gymnasium", "numpy", "polars", "typer")
+PACKAGES = ("a3crs", "ale-py", "gymnasium", "mujoco", "numpy", "polars", "typer")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class RunDir:
         return self.path / "evals.jsonl"
 
     @property
+    def restarts(self) -> Path:
+        """One row for each worker process that was restarted; no file where none was."""
+        return self.path / "restarts.jsonl"
+
+    @property
     def latest_checkpoint(self) -> Path:
         """The newest checkpoint."""
         return self.path / "checkpoints" / "latest.safetensors"
@@ -53,9 +60,10 @@ class RunDir:
             raise ConfigError(f"{self.path} is not a run: it has no config.json.")
 
     def read_config(self) -> TrainConfig:
-        """The settings the run was started with."""
+        """The settings the run was started with, all of them given."""
         self.check()
-        return TrainConfig.from_mapping(read_settings(self.config))
+        config = TrainConfig.from_mapping(read_settings(self.config))
+        return dataclasses.replace(config)  # what an older run did not know, it ran without
 
     def write_config(self, config: TrainConfig) -> None:
         """Saves the settings whole or not at all."""

@@ -1,32 +1,35 @@
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete, MultiBinary
+from gymnasium import spaces
+from gymnasium.spaces import Box
+from gymnasium.wrappers import OrderEnforcing, RecordEpisodeStatistics, TimeLimit, TransformReward
 
-from a3crs.envs import ImageObs, Mode, VectorObs, resolve
-from a3crs.envs.gym import gym_family
+from a3crs.config import TrainConfig
+from a3crs.envs import Continuous, Discrete, Mode, VectorObs, resolve
+from a3crs.envs.gym import gym_family, own_family
 from a3crs.errors import ConfigError
 
+CONFIG = TrainConfig(env="callable", env_workers="thread")
 
-class Fixed(gymnasium.Env):
-    """Gives one observation for ever and remembers the actions."""
 
-    def __init__(self, observation_space, action_space=None):
-        self.observation_space = observation_space
-        self.action_space = action_space or Discrete(2)
-        self.obs = observation_space.sample()
-        self.actions = []
+class Counter(gymnasium.Env):
+    """Earns 2 a step for three steps."""
+
+    observation_space = Box(-1, 1, (5,))
+    action_space = spaces.Discrete(2)
 
     def reset(self, *, seed=None, options=None):
-        return self.obs, {}
+        self.steps = 0
+        return np.zeros(5, np.float32), {}
 
     def step(self, action):
-        self.actions.append(action)
-        return self.obs, 2, len(self.actions) == 3, False, {}
+        self.steps += 1
+        return np.zeros(5, np.float32), 2, self.steps == 3, False, {}
 
 
 def test_cart_pole_speaks_the_protocol():
-    env = resolve("CartPole-v1", "atari2016", Mode.TRAINING).make(0)
+    env = resolve(TrainConfig(env="CartPole-v1"), Mode.TRAINING).make(0)
     obs, _ = env.reset(seed=2**40)
     assert (obs.dtype, obs.shape) == (np.float32, (4,))
     total, length, ended = 0.0, 0, False
@@ -37,52 +40,78 @@ def test_cart_pole_speaks_the_protocol():
     assert (info["episode"]["r"], info["episode"]["l"]) == (total, length)
 
 
+def test_an_environments_own_statistics_are_its_score():
+    def make():
+        return TransformReward(RecordEpisodeStatistics(Counter()), lambda reward: 100 * reward)
+
+    for make_env, score in ((make, 6), (Counter, 6), (lambda: TransformReward(Counter(), lambda reward: -reward), -6)):
+        env = gym_family("Counter", make_env, CONFIG).make(0)
+        env.reset()
+        steps = [env.step(0) for _ in range(3)]
+        assert ["episode" in step[4] for step in steps] == [False, False, True]
+        assert (steps[-1][4]["episode"]["r"], steps[-1][4]["episode"]["l"]) == (score, 3)
+
+
 def test_an_id_may_name_the_module_that_registers_it(tmp_path, monkeypatch):
     lines = ["import gymnasium", "from gymnasium.envs.classic_control import CartPoleEnv"]
     (tmp_path / "a3crs_own_envs.py").write_text("\n".join([*lines, "gymnasium.register('OwnPole-v0', CartPoleEnv)"]))
     monkeypatch.syspath_prepend(tmp_path)
-    spec = resolve("a3crs_own_envs:OwnPole-v0", "atari2016", Mode.TRAINING).spec
-    assert (spec.obs, spec.num_actions) == (VectorObs(4), 2)
+    spec = resolve(TrainConfig(env="a3crs_own_envs:OwnPole-v0"), Mode.TRAINING).spec
+    assert (spec.obs, spec.actions) == (VectorObs(4), Discrete(2))
 
 
 def test_a_module_that_does_not_exist_is_named():
     with pytest.raises(ConfigError, match=r"'nowhere:Pole-v0': No module named 'nowhere'\.$"):
-        resolve("nowhere:Pole-v0", "atari2016", Mode.TRAINING)
+        resolve(TrainConfig(env="nowhere:Pole-v0"), Mode.TRAINING)
 
 
-def test_images_come_with_their_channels_first():
-    inner = Fixed(Box(0, 255, (8, 9, 3), np.uint8))
-    family = gym_family("Image", lambda: inner)
-    obs, _ = family.make(0).reset()
-    assert family.spec.obs == ImageObs(channels=3, height=8, width=9)
-    assert obs.flags.c_contiguous
-    np.testing.assert_array_equal(obs, inner.obs.transpose(2, 0, 1))
+def test_an_environment_is_made_with_its_arguments():
+    shapes = []
+    for size in ("4x4", "8x8"):
+        config = TrainConfig(env="FrozenLake-v1", env_kwargs={"map_name": size, "is_slippery": False})
+        shapes.append(resolve(config, Mode.TRAINING).spec.obs)
+    assert shapes == [VectorObs(16), VectorObs(64)]
 
 
-def test_double_precision_becomes_single():
-    family = gym_family("Vector", lambda: Fixed(Box(-1, 1, (5,), np.float64)))
-    assert family.spec.obs == VectorObs(5)
-    assert family.make(0).reset()[0].dtype == np.float32
+def test_an_argument_the_environment_does_not_take_is_refused():
+    with pytest.raises(ConfigError, match=r"cannot make 'CartPole-v1' with colour='red': .*colour"):
+        resolve(TrainConfig(env="CartPole-v1", env_kwargs={"colour": "red"}), Mode.TRAINING)
 
 
-def test_actions_count_from_the_spaces_first():
-    inner = Fixed(Box(-1, 1, (5,)), Discrete(3, start=-1))
-    env = gym_family("Offset", lambda: inner).make(0)
+def test_a_callable_brings_an_environment_named_after_its_id_or_its_class():
+    assert own_family(Counter, CONFIG).spec.name == "Counter"
+    assert own_family(lambda: gymnasium.make("Acrobot-v1"), CONFIG).spec.name == "Acrobot-v1"
+
+
+def test_what_is_no_environment_is_refused():
+    with pytest.raises(ConfigError, match=r"The callable made a dict, but it must make a gymnasium\.Env"):
+        own_family(dict, CONFIG)
+
+
+def test_a_run_with_a_callable_asks_for_it_again():
+    with pytest.raises(ConfigError, match=r"made by a callable, .* call a3crs\.resume\(run, env=\.\.\.\)"):
+        resolve(CONFIG, Mode.EVALUATION)
+
+
+def test_an_environment_acts_with_what_its_space_holds():
+    class Tilt(Counter):
+        action_space = Box(-2, 6, (2,))
+
+        def step(self, action):
+            obs, _, *rest = super().step(action)
+            return obs, action.sum(), *rest
+
+    family = gym_family("Tilt", Tilt, CONFIG)
+    assert family.spec.actions == Continuous(2, clipped=True)
+    env = family.make(0)
     env.reset()
-    for action in range(3):
-        env.step(action)
-    assert inner.actions == [-1, 0, 1]
+    assert env.step((0.0, -9.0))[1] == 2 - 2
 
 
-@pytest.mark.parametrize(
-    ("observations", "actions", "sentence"),
-    [
-        (Box(-1, 1, (5,)), Box(-1, 1, (2,)), "needs a Discrete one"),
-        (MultiBinary(4), Discrete(2), "needs a Box"),
-        (Box(-1, 1, (5, 5)), Discrete(2), "needs a vector, or a uint8 image"),
-        (Box(0, 1, (8, 8, 3), np.float32), Discrete(2), "needs a vector, or a uint8 image"),
-    ],
-)
-def test_unsupported_spaces_are_refused(observations, actions, sentence):
-    with pytest.raises(ConfigError, match=sentence):
-        gym_family("Odd", lambda: Fixed(observations, actions))
+@pytest.mark.parametrize("limited", [lambda: TimeLimit(Counter(), 7), lambda: OrderEnforcing(TimeLimit(Counter(), 7))])
+def test_the_longest_episode_is_known_where_gymnasium_cuts_it(limited):
+    assert gym_family("Counter", limited, CONFIG).spec.max_episode_steps == 7
+    assert gym_family("Counter", Counter, CONFIG).spec.max_episode_steps is None
+    assert resolve(TrainConfig(env="Pendulum-v1"), Mode.TRAINING).spec.max_episode_steps == 200
+    longer = TrainConfig(env="Pendulum-v1", env_kwargs={"max_episode_steps": 300})
+    assert resolve(longer, Mode.TRAINING).spec.max_episode_steps == 300

@@ -1,7 +1,8 @@
 import pytest
 
-from a3crs.envs import ImageObs, Mode, VectorObs, resolve
-from a3crs.envs.atari import display_name, game_of, games
+from a3crs.config import TrainConfig
+from a3crs.envs import Discrete, ImageObs, Mode, VectorObs, resolve
+from a3crs.envs.atari import atari_family, display_name, game_of, games
 from a3crs.errors import ConfigError
 
 PONG = ["Pong", "pong", "PONG", "ALE/Pong-v5", "Pong-v0", "Pong-v4", "Pong-v5", "PongNoFrameskip-v4"]
@@ -34,10 +35,6 @@ def test_what_is_no_game_is_none(name):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        (  # Gymnasium's, not Atari's
-            "Blackjack-v1",
-            "Blackjack-v1 has the observation space Tuple(Discrete(32), Discrete(11), Discrete(2)); a3crs needs a Box.",
-        ),
         (
             "Brekout",
             "There is no environment 'Brekout' (did you mean Breakout?); `a3crs list envs` lists the Atari games.",
@@ -49,27 +46,34 @@ def test_what_is_no_game_is_none(name):
 )
 def test_an_unknown_name_is_refused_with_the_nearest(name, sentence):
     with pytest.raises(ConfigError) as refusal:
-        resolve(name, "atari2016", Mode.TRAINING)
+        resolve(TrainConfig(env=name), Mode.TRAINING)
     assert str(refusal.value) == sentence
 
 
 def test_an_unknown_gymnasium_version_is_refused_in_gymnasiums_words():
     with pytest.raises(ConfigError, match=r"^Gymnasium cannot make 'CartPole-v9': .*v9"):
-        resolve("CartPole-v9", "atari2016", Mode.TRAINING)
+        resolve(TrainConfig(env="CartPole-v9"), Mode.TRAINING)
 
 
 def test_an_unknown_protocol_is_refused():
     with pytest.raises(ConfigError, match="no protocol 'ale-v4': choose 'atari2016' or 'ale-v5'"):
-        resolve("Pong", "ale-v4", Mode.TRAINING)
+        atari_family("pong", "ale-v4", Mode.TRAINING)
 
 
 def test_the_spec_of_a_game_follows_from_the_protocol():
-    minimal = resolve("breakout", "atari2016", Mode.TRAINING).spec
-    full = resolve("breakout", "ale-v5", Mode.TRAINING).spec
+    minimal = resolve(TrainConfig(env="breakout"), Mode.TRAINING).spec
+    full = resolve(TrainConfig(env="breakout", protocol="ale-v5"), Mode.TRAINING).spec
     assert (minimal.name, minimal.game, minimal.obs) == ("Breakout", "breakout", ImageObs(4, 84, 84))
-    assert (minimal.num_actions, full.num_actions, full.frames_per_step) == (4, 18, 4)
+    assert (minimal.actions, full.actions, full.frames_per_step) == (Discrete(4), Discrete(18), 4)
 
 
 def test_a_gymnasium_id_has_its_own_spec():
-    spec = resolve("CartPole-v1", "atari2016", Mode.TRAINING).spec
-    assert (spec.name, spec.obs, spec.num_actions, spec.frames_per_step) == ("CartPole-v1", VectorObs(4), 2, 1)
+    spec = resolve(TrainConfig(env="CartPole-v1"), Mode.TRAINING).spec
+    assert (spec.name, spec.obs, spec.frames_per_step) == ("CartPole-v1", VectorObs(4), 1)
+    assert (spec.actions, spec.max_episode_steps) == (Discrete(2), 500)
+
+
+def test_blackjack_with_a_version_is_gymnasiums_not_ataris():
+    cards = resolve(TrainConfig(env="Blackjack-v1"), Mode.TRAINING).spec
+    assert (cards.game, cards.obs, cards.actions) == (None, VectorObs(32 + 11 + 2), Discrete(2))
+    assert resolve(TrainConfig(env="Blackjack"), Mode.TRAINING).spec.game == "blackjack"

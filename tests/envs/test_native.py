@@ -7,7 +7,7 @@ from a3crs import _core
 from a3crs.config import TrainConfig
 from a3crs.envs import Mode, resolve
 from a3crs.envs.atari import PROTOCOLS, AtariGame
-from a3crs.train import start_run
+from a3crs.training import start_run
 
 
 def differs(game, protocol, mode, steps):
@@ -37,7 +37,7 @@ def test_a_difference_is_found():
 
 
 def test_a_run_steps_games_without_the_interpreter():
-    game = resolve("Pong", "atari2016", Mode.TRAINING).make(0)
+    game = resolve(TrainConfig(env="Pong"), Mode.TRAINING).make(0)
     assert game.native()["num_actions"] == 6
 
 

@@ -19,6 +19,8 @@ from torch.nn import functional
 
 STEPS = 5
 ACTIONS = 6
+DIMS = 3  # of continuous actions
+MIN_VARIANCE = 1e-4
 ENTROPY_BETA = 0.01
 VALUE_COEF = 0.5
 SAMPLES = 16  # elements of a tensor that are kept
@@ -33,7 +35,16 @@ CASES = [
     *((net, IMAGE, "a3c") for net in ("ff", "lstm", "nature", "nature-lstm")),
     *((net, VECTOR, "a3c") for net in ("ff", "lstm")),
     *((net, IMAGE, "q") for net in ("ff", "lstm")),
+    *((net, VECTOR, f"a3c-{gaussian}") for net in ("ff", "lstm") for gaussian in ("spherical", "diagonal")),
+    ("lstm", IMAGE, "a3c-spherical"),
 ]
+# A trunk's name before that of its tensors, and its heads; section 9 has two trunks.
+TRUNKS = {
+    "q": {"": {"q": ACTIONS}},
+    "a3c": {"": {"policy": ACTIONS, "value": 1}},
+    "a3c-spherical": {"policy.": {"mu": DIMS, "variance": 1}, "value.": {"v": 1}},
+    "a3c-diagonal": {"policy.": {"mu": DIMS}, "value.": {"v": 1}},
+}
 
 
 def hashed(name, count):
@@ -54,13 +65,18 @@ def uniform(name, shape, bound):
     return torch.tensor((units * bound).astype(np.float32).astype(np.float64).reshape(shape))
 
 
-def parameters(net, obs, heads):
-    """Name to tensor in the canonical shapes, bounded by 1/sqrt(fan_in)."""
+def is_section_9(net, obs, prefix):
+    """Two trunks, and from images no units and nothing behind the convolutions."""
+    return net == "lstm" and obs == IMAGE and prefix != ""
+
+
+def parameters(net, obs, prefix, heads):
+    """Name to tensor of one trunk in the canonical shapes, bounded by 1/sqrt(fan_in)."""
     shapes = {}
 
     def add(name, out, fan_in, weight_shape):
-        shapes[f"{name}.weight"] = (weight_shape, fan_in)
-        shapes[f"{name}.bias"] = ([out], fan_in)
+        shapes[f"{prefix}{name}.weight"] = (weight_shape, fan_in)
+        shapes[f"{prefix}{name}.bias"] = ([out], fan_in)
 
     base, recurrent = net.removesuffix("-lstm").replace("lstm", "ff"), "lstm" in net
     inputs = int(np.prod(obs))
@@ -71,11 +87,14 @@ def parameters(net, obs, heads):
             add(f"conv{i}", out, channels * kernel * kernel, [out, channels, kernel, kernel])
             channels, side = out, (side - kernel) // stride + 1
         inputs = channels * side * side
-    add("fc", units, inputs, [units, inputs])
+    if is_section_9(net, obs, prefix):
+        units, cells = inputs, 128
+    else:
+        add("fc", units, inputs, [units, inputs])
     if recurrent:
-        shapes["lstm.weight_ih"] = ([4 * cells, units], cells)
-        shapes["lstm.weight_hh"] = ([4 * cells, cells], cells)
-        shapes["lstm.bias"] = ([4 * cells], cells)
+        shapes[f"{prefix}lstm.weight_ih"] = ([4 * cells, units], cells)
+        shapes[f"{prefix}lstm.weight_hh"] = ([4 * cells, cells], cells)
+        shapes[f"{prefix}lstm.bias"] = ([4 * cells], cells)
     for name, out in heads.items():
         top = cells if recurrent else units
         add(name, out, top, [out, top])
@@ -91,20 +110,24 @@ def observation(obs, step):
     return torch.tensor(pixels.reshape(obs)) / 255
 
 
-def forward(net, obs, theta, heads):
-    """y of each step and the last recurrent state."""
+def forward(net, obs, prefix, theta, heads):
+    """A trunk's outputs in each step and its last recurrent state."""
     base = net.removesuffix("-lstm").replace("lstm", "ff")
+    theta = {name.removeprefix(prefix): tensor for name, tensor in theta.items()}
+    behind = (lambda x: x) if is_section_9(net, obs, prefix) else functional.relu
     state, cell = None, None
     if "lstm" in net:
         cells = theta["lstm.bias"].shape[0] // 4
-        state = tuple(uniform(name, [1, cells], 1.0) for name in ("h", "c"))
+        state = tuple(uniform(f"{prefix}{name}", [1, cells], 1.0) for name in ("h", "c"))
         cell = torch.nn.LSTMCell(theta["lstm.weight_ih"].shape[1], cells).double()
     ys = []
     for step in range(STEPS):
         x = observation(obs, step)[None]
         for i, (_, _, stride) in enumerate(CONVOLUTIONS[base] if obs != VECTOR else [], 1):
-            x = functional.relu(functional.conv2d(x, theta[f"conv{i}.weight"], theta[f"conv{i}.bias"], stride=stride))
-        x = functional.relu(functional.linear(x.flatten(1), theta["fc.weight"], theta["fc.bias"]))
+            x = behind(functional.conv2d(x, theta[f"conv{i}.weight"], theta[f"conv{i}.bias"], stride=stride))
+        x = x.flatten(1)
+        if "fc.weight" in theta:
+            x = functional.relu(functional.linear(x, theta["fc.weight"], theta["fc.bias"]))
         if cell is not None:
             own = {"weight_ih": theta["lstm.weight_ih"], "weight_hh": theta["lstm.weight_hh"]}
             own |= {"bias_ih": theta["lstm.bias"], "bias_hh": torch.zeros_like(theta["lstm.bias"])}
@@ -116,18 +139,30 @@ def forward(net, obs, theta, heads):
     return ys, [] if state is None else [part[0] for part in state]
 
 
+def gaussian(method, y):
+    """The policy of continuous actions: its components are independent."""
+    mu, spread = y[:DIMS], y[DIMS:-1]
+    variance = functional.softplus(spread) if method == "a3c-spherical" else (2 * spread).exp()
+    return torch.distributions.Normal(mu, (variance + MIN_VARIANCE).sqrt().expand(DIMS))
+
+
 def losses(ys, method):
     """The sums over the steps of policy loss, value loss and entropy."""
     policy = value = entropy = torch.zeros((), dtype=torch.float64)
     actions = hashed("actions", STEPS) % np.uint64(ACTIONS)
     returns = uniform("returns", [STEPS], 2.0)
-    for y, action, g in zip(ys, actions.tolist(), returns, strict=True):
+    for step, (y, action, g) in enumerate(zip(ys, actions.tolist(), returns, strict=True)):
         if method == "q":
             value = value + (g - y[action]) ** 2
             continue
-        log_pi, v = functional.log_softmax(y[:ACTIONS], 0), y[ACTIONS]
-        h = -(log_pi.exp() * log_pi).sum()
-        policy = policy - (g - v).detach() * log_pi[action] - ENTROPY_BETA * h
+        v = y[-1]
+        if method == "a3c":
+            pi = torch.distributions.Categorical(logits=y[:ACTIONS])
+            log_pi, h = pi.log_prob(torch.tensor(action)), pi.entropy()
+        else:
+            pi = gaussian(method, y)
+            log_pi, h = pi.log_prob(uniform(f"action{step}", [DIMS], 1.0)).sum(), pi.entropy().sum()
+        policy = policy - (g - v).detach() * log_pi - ENTROPY_BETA * h
         value = value + VALUE_COEF * (g - v) ** 2
         entropy = entropy + h
     return policy, value, entropy
@@ -141,9 +176,18 @@ def summary(name, tensor):
 
 
 def case(net, obs, method):
-    heads = {"q": ACTIONS} if method == "q" else {"policy": ACTIONS, "value": 1}
-    theta = parameters(net, obs, heads)
-    ys, state = forward(net, obs, theta, heads)
+    theta, parts, state = {}, [], []
+    for prefix, heads in TRUNKS[method].items():
+        own = parameters(net, obs, prefix, heads)
+        ys, last = forward(net, obs, prefix, own, heads)
+        theta |= own
+        parts.append(ys)
+        state += last
+    if method == "a3c-diagonal":
+        log_sigma = uniform("policy.log_sigma", [DIMS], 1.0).requires_grad_()
+        theta["policy.log_sigma"] = log_sigma
+        parts.insert(1, [log_sigma] * STEPS)
+    ys = [torch.cat(outputs) for outputs in zip(*parts, strict=True)]
     policy, value, entropy = losses(ys, method)
     (policy + value).backward()
     return {
@@ -151,7 +195,7 @@ def case(net, obs, method):
         "obs": obs,
         "method": method,
         "y": [y.tolist() for y in ys],
-        "state": [summary(name, part) for name, part in zip("hc", state, strict=False)],
+        "state": [summary(name, part) for name, part in zip("hchc", state, strict=False)],
         "losses": [loss.item() for loss in (policy, value, entropy)],
         "gradients": {name: summary(name, tensor.grad) for name, tensor in theta.items()},
     }

@@ -4,6 +4,6 @@ Importing this package is cheap; Gymnasium and ale-py are imported when a name i
 """
 
 from a3crs.envs.resolve import resolve
-from a3crs.envs.spec import Env, EnvFamily, EnvSpec, ImageObs, Mode, VectorObs
+from a3crs.envs.spec import Continuous, Discrete, Env, EnvFamily, EnvSpec, ImageObs, Mode, VectorObs
 
-__all__ = ["Env", "EnvFamily", "EnvSpec", "ImageObs", "Mode", "VectorObs", "resolve"]
+__all__ = ["Continuous", "Discrete", "Env", "EnvFamily", "EnvSpec", "ImageObs", "Mode", "VectorObs", "resolve"]

@@ -33,7 +33,7 @@ from ale_py.registration import rom_id_to_name
 from ale_py.vector_env import AtariVectorEnv
 
 from a3crs import _core
-from a3crs.envs.spec import EnvFamily, EnvSpec, ImageObs, Mode, Observation
+from a3crs.envs.spec import Discrete, EnvFamily, EnvSpec, ImageObs, Mode, Observation
 from a3crs.errors import ConfigError, EnvError
 
 FRAMES_PER_STEP = 4
@@ -219,7 +219,7 @@ def atari_family(game: str, protocol: str, mode: Mode) -> EnvFamily:
     spec = EnvSpec(
         name=display_name(game),
         obs=ImageObs(STACK, SCREEN, SCREEN),
-        num_actions=AtariGame(game, rules, mode).num_actions,
+        actions=Discrete(AtariGame(game, rules, mode).num_actions),
         frames_per_step=FRAMES_PER_STEP,
         own_thread=True,
         game=game,

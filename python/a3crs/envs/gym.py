@@ -1,82 +1,103 @@
-"""Any Gymnasium environment with discrete actions: `CartPole-v1`, `package:MyEnv-v0`, or a callable that makes one."""
+"""Any environment with Gymnasium's interface: `CartPole-v1`, `package:MyEnv-v0`, or a callable that makes one."""
 
-from collections.abc import Callable
+import dataclasses
+import sys
+from functools import partial
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 import gymnasium
-import numpy as np
-from gymnasium.spaces import Box, Discrete
-from gymnasium.wrappers import RecordEpisodeStatistics
+from gymnasium.envs.registration import EnvSpec as Registered
 
-from a3crs.envs.spec import EnvFamily, EnvSpec, ImageObs, Observation, VectorObs
+from a3crs.config import TrainConfig
+from a3crs.envs import mujoco, pixels, worker
+from a3crs.envs.gym_env import GymEnv, MakeEnv
+from a3crs.envs.pixels import AnyEnv
+from a3crs.envs.spec import EnvFamily, EnvSpec, Restarts
+from a3crs.envs.worker import WorkerEnv
 from a3crs.errors import ConfigError
 
-
-class GymEnv:
-    """Gives any supported environment the observations of the `Env` protocol: uint8 images with the channels first,
-    or float32 vectors, both C-contiguous; actions count from 0."""
-
-    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        self._env = RecordEpisodeStatistics(env)
-        self._first_action = int(cast(Discrete, env.action_space).start)
-        self._is_image = len(cast(Box, env.observation_space).shape) == 3
-
-    def reset(self, *, seed: int | None = None) -> tuple[Observation, dict[str, Any]]:
-        """Starts a new episode."""
-        obs, info = self._env.reset(seed=None if seed is None else seed % 2**31)
-        return self._observation(obs), info
-
-    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """One step of the environment, which is one frame."""
-        obs, reward, terminated, truncated, info = self._env.step(self._first_action + action)
-        return self._observation(obs), float(reward), bool(terminated), bool(truncated), info
-
-    def _observation(self, obs: Any) -> Observation:
-        if self._is_image:
-            return np.ascontiguousarray(np.moveaxis(obs, -1, 0), dtype=np.uint8)
-        return np.ascontiguousarray(obs, dtype=np.float32)
+# Faster in threads: a step takes less time than a message to a process, or lets go of the interpreter's lock.
+THREADED = ("gymnasium.envs.classic_control.", "gymnasium.envs.toy_text.", mujoco.GYMNASIUMS)
 
 
-def gym_family(name: str, make: Callable[[], gymnasium.Env[Any, Any]]) -> EnvFamily:
+def gym_family(name: str, make: MakeEnv, config: TrainConfig) -> EnvFamily:
     """A family of environments made by a callable without arguments; one is made here to read its spaces."""
-    env = make()
-    spec = _spec(name, env)
+    made = make()
+    env = GymEnv(name, made, config)
     env.close()
-    return EnvFamily(spec, lambda actor: GymEnv(make()))
+    if _in_thread(made, config):
+        return EnvFamily(env.spec, lambda actor: GymEnv(name, make(), config))
+    return _in_processes(env.spec, make, config)
 
 
-def gym_id_family(env_id: str) -> EnvFamily | None:
+def _in_thread(env: AnyEnv, config: TrainConfig) -> bool:
+    if config.pixels:
+        if config.env_workers == "thread":
+            raise ConfigError(
+                "env_workers is 'thread', but with pixels environments need a process each, because several that draw "
+                "with OpenGL in one process make each other's images black: leave it out."
+            )
+        return False
+    known = type(env.unwrapped).__module__.startswith(THREADED)
+    return config.env_workers == "thread" or (config.env_workers == "auto" and known)
+
+
+def _in_processes(spec: EnvSpec, make: MakeEnv, config: TrainConfig) -> EnvFamily:
+    try:
+        job = worker.job(spec, make, config)
+    except ConfigError as e:
+        if config.env_workers == "process" or config.pixels:
+            raise
+        print(f"a3crs: {spec.name} runs in the actors' threads: {e}", file=sys.stderr)
+        return EnvFamily(spec, lambda actor: GymEnv(spec.name, make(), config))
+    restarts = Restarts()
+    spec = dataclasses.replace(spec, own_process=True)
+    return EnvFamily(spec, lambda actor: WorkerEnv(actor, job, spec, config, restarts), restarts)
+
+
+def own_family(make: MakeEnv, config: TrainConfig) -> EnvFamily:
+    """The family of a callable that a program brings, named after the environment's id or its class."""
+    env = make()
+    if not isinstance(env, gymnasium.Env):
+        raise ConfigError(f"The callable made a {type(env).__name__}, but it must make a gymnasium.Env.")
+    name = env.spec.id if env.spec else type(env.unwrapped).__name__
+    env.close()
+    return gym_family(name, make, config)
+
+
+def gym_id_family(env_id: str, config: TrainConfig) -> EnvFamily | None:
     """The family of an id in Gymnasium's registry; None where Gymnasium does not know the id."""
     module, _, registered = env_id.rpartition(":")
+    given = config.env_kwargs
     try:
+        if env_id.startswith(mujoco.DM_CONTROL):
+            mujoco.register_dm_control()
         if module:  # `package:MyEnv-v0`: importing the package registers its environments
             import_module(module)
-        gymnasium.spec(registered)
-        return gym_family(env_id, lambda: gymnasium.make(env_id, disable_env_checker=True))
+        spec = gymnasium.spec(registered)
+        if config.pixels:
+            given = pixels.arguments(spec, config) | given
+        # Not the id, but what it stands for: another process need not have registered it.
+        return gym_family(env_id, partial(_make, spec, **given), config)
     except gymnasium.error.NameNotFound:
         return None
     except (gymnasium.error.Error, ImportError) as e:
         raise ConfigError(f"Gymnasium cannot make {env_id!r}: {str(e).rstrip('.?')}.") from e
+    except TypeError as e:
+        if not given:
+            raise
+        words = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        raise ConfigError(f"Gymnasium cannot make {env_id!r} with {words}: {str(e).rstrip('.')}.") from e
+
+
+def _make(spec: Registered, **given: Any) -> AnyEnv:
+    if mujoco.has(spec):
+        mujoco.say_warnings_once()  # in a worker process too
+    env: AnyEnv = gymnasium.make(spec, disable_env_checker=True, **given)
+    return env
 
 
 def gym_ids() -> list[str]:
     """Gymnasium's own ids (not ALE's), to suggest the nearest one."""
     return [env_id for env_id in gymnasium.registry if "ale_py" not in str(gymnasium.registry[env_id].entry_point)]
-
-
-def _spec(name: str, env: gymnasium.Env[Any, Any]) -> EnvSpec:
-    actions, observations = env.action_space, env.observation_space
-    if not isinstance(actions, Discrete):
-        raise ConfigError(f"{name} has the action space {actions}; a3crs needs a Discrete one.")
-    if not isinstance(observations, Box):
-        raise ConfigError(f"{name} has the observation space {observations}; a3crs needs a Box.")
-    if len(observations.shape) == 3 and observations.dtype == np.uint8:
-        height, width, channels = observations.shape
-        return EnvSpec(name, ImageObs(channels, height, width), int(actions.n), frames_per_step=1)
-    if len(observations.shape) == 1:
-        return EnvSpec(name, VectorObs(observations.shape[0]), int(actions.n), frames_per_step=1)
-    raise ConfigError(
-        f"{name} has observations of shape {observations.shape} and type {observations.dtype}; a3crs needs a vector, "
-        "or a uint8 image of shape (height, width, channels)."
-    )

@@ -1,13 +1,19 @@
 """What the network and the log need to know about an environment, and the protocol every environment speaks."""
 
 import json
+import sys
+import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from a3crs.config import Kind
 
 Observation = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -15,13 +21,14 @@ Observation = NDArray[np.uint8] | NDArray[np.float32]
 class Env(Protocol):
     """The part of the Gymnasium interface that actors use. One object belongs to one thread.
 
-    `reward` is raw: clipping is the learner's business. `info["episode"] = {"r": raw return, "l": agent steps}` appears
-    exactly when a whole game has ended, in the `info` of the call that ended it.
+    `action` is a number from 0 on where actions are `Discrete`, else a tuple of `Continuous.dims` unbounded numbers, in
+    the policy's coordinates. `reward` is raw: scaling and clipping is the learner's business. `info["episode"] = {"r":
+    raw return, "l": agent steps}` appears exactly when a whole game has ended, in the `info` of the call that ended it.
     """
 
     def reset(self, *, seed: int | None = None) -> tuple[Observation, dict[str, Any]]: ...
 
-    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]: ...
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]: ...
 
 
 class Mode(Enum):
@@ -54,26 +61,82 @@ class VectorObs:
 
 
 @dataclass(frozen=True)
+class Discrete:
+    """The agent chooses one of `n` actions, which are numbered from 0."""
+
+    n: int
+
+    def to_json(self) -> int:
+        return self.n
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """The agent's action is a vector of `dims` numbers, of which the environment may clip each to [-1, 1]."""
+
+    dims: int
+    clipped: bool = False
+
+    def to_json(self) -> dict[str, int]:
+        return {"dims": self.dims}
+
+
+@dataclass(frozen=True)
 class EnvSpec:
     """The shape of an environment: what goes in, what comes out, and how many frames one agent step is."""
 
     name: str  # canonical, fit for a directory name: "MontezumaRevenge", "CartPole-v1"
     obs: ImageObs | VectorObs
-    num_actions: int
+    actions: Discrete | Continuous
     frames_per_step: int
     own_thread: bool = False  # steps are computed by a thread that the environment has started, while the actor's waits
+    own_process: bool = False  # the same of a process
+    max_episode_steps: int | None = None  # Gymnasium's time limit; None where an episode has no longest length
     game: str | None = None  # ALE's name of the game ("montezuma_revenge"); None where it is not an Atari game
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """What settings depend on."""
+        return frozenset(
+            {
+                Kind.GYMNASIUM if self.game is None else Kind.ATARI,
+                Kind.IMAGES if isinstance(self.obs, ImageObs) else Kind.VECTORS,
+            }
+            | ({Kind.CONTINUOUS} if isinstance(self.actions, Continuous) else set())
+            | ({Kind.CLIPPED} if isinstance(self.actions, Continuous) and self.actions.clipped else set())
+        )
 
     def to_json(self) -> str:
         """The JSON that the core reads."""
         return json.dumps(
             {
                 "obs": self.obs.to_json(),
-                "num_actions": self.num_actions,
+                "actions": self.actions.to_json(),
                 "frames_per_step": self.frames_per_step,
                 "own_thread": self.own_thread,
+                "own_process": self.own_process,
+                "max_episode_steps": self.max_episode_steps,
             }
         )
+
+
+class Restarts:
+    """Counts the workers that were restarted, says so on standard error, and in a log where there is one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.log: Path | None = None
+        self._lock = threading.Lock()
+
+    def add(self, actor: int, reason: str) -> None:
+        """One more."""
+        with self._lock:
+            self.count += 1
+            row = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "actor": actor, "reason": reason}
+            if self.log is not None:
+                with self.log.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+        print(f"a3crs: the environment of actor {actor} is restarted because it {reason}.", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -82,3 +145,4 @@ class EnvFamily:
 
     spec: EnvSpec
     make: Callable[[int], Env]
+    restarts: Restarts = field(default_factory=Restarts)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from a3crs.runlog.schema import EPISODES, EVALS, PROGRESS
+from a3crs.runlog.schema import EPISODES, EVALS, PROGRESS, RESTARTS
 
 
 def episodes(run: Path | str) -> pl.LazyFrame:
@@ -21,6 +21,11 @@ def progress(run: Path | str) -> pl.LazyFrame:
 def evals(run: Path | str) -> pl.LazyFrame:
     """One row for each evaluation; columns as in `schema.EVALS`."""
     return _read(Path(run) / "evals.jsonl", EVALS)
+
+
+def restarts(run: Path | str) -> pl.LazyFrame:
+    """One row for each worker process that was restarted; columns as in `schema.RESTARTS`."""
+    return _read(Path(run) / "restarts.jsonl", RESTARTS)
 
 
 def _read(path: Path, schema: pl.Schema) -> pl.LazyFrame:

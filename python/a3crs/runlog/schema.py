@@ -1,4 +1,4 @@
-"""The columns of a run's three logs. One JSON object a line; no value yet is null, never NaN.
+"""The columns of a run's logs. One JSON object a line; no value yet is null, never NaN.
 
 `_steps` are agent decisions summed over the actors, `frames` emulator frames (4 a step in Atari games), `secs` seconds
 of training including those before a resume. Returns are raw scores of whole episodes.
@@ -62,5 +62,14 @@ EVALS = pl.Schema(
         "human_normalised": pl.Float64,  # percent; null where no reference is known
         "returns": pl.List(pl.Float64()),
         "checkpoint": pl.String,  # file name
+    }
+)
+
+# One row for each worker process that died or hung and was restarted.
+RESTARTS = pl.Schema(
+    {
+        "time": pl.String,  # ISO 8601, with the offset from UTC
+        "actor": pl.Int64,
+        "reason": pl.String,
     }
 )

@@ -2,7 +2,7 @@
 
 mod tiny;
 
-pub use tiny::{Catch, Chain, Recall};
+pub use tiny::{Aim, Catch, Chain, Recall};
 
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -82,25 +82,59 @@ impl std::fmt::Display for ObsSpec {
     }
 }
 
+/// What an agent can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ActionSpec {
+    /// One of so many.
+    Discrete(usize),
+    /// A point.
+    Continuous {
+        /// Number of its components.
+        dims: usize,
+    },
+}
+
+impl std::fmt::Display for ActionSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ActionSpec::Discrete(n) => write!(f, "{n} actions"),
+            ActionSpec::Continuous { dims } => write!(f, "continuous actions of {dims} components"),
+        }
+    }
+}
+
 /// What the network and the log have to know of an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvSpec {
     /// The observation.
     pub obs: ObsSpec,
-    /// Number of discrete actions.
-    pub num_actions: usize,
+    /// The action; checkpoints of format 1 had a number of discrete ones.
+    #[serde(alias = "num_actions")]
+    pub actions: ActionSpec,
     /// Emulator frames a step (the action repeat): 4 for Atari.
     pub frames_per_step: u64,
     /// Whether a thread of the environment's own, which the actor's has started, computes a step while the actor's waits.
     #[serde(default)]
     pub own_thread: bool,
+    /// Whether another process does.
+    #[serde(default)]
+    pub own_process: bool,
+    /// The time limit of its episodes, where there is one.
+    #[serde(default)]
+    pub max_episode_steps: Option<usize>,
 }
 
 impl EnvSpec {
+    /// An environment of one frame a step, computed by the actor's thread, without a time limit.
+    pub const fn new(obs: ObsSpec, actions: ActionSpec) -> Self {
+        EnvSpec { obs, actions, frames_per_step: 1, own_thread: false, own_process: false, max_episode_steps: None }
+    }
+
     /// Whether what is learned in one can be gone on with in the other.
     pub fn same_task(&self, other: &EnvSpec) -> bool {
-        let task = |spec: &EnvSpec| (spec.num_actions, spec.frames_per_step);
+        let task = |spec: &EnvSpec| (spec.actions, spec.frames_per_step);
         self.obs == other.obs && task(self) == task(other)
     }
 }
@@ -140,5 +174,20 @@ impl<A, E: Env<A> + ?Sized> Env<A> for Box<E> {
     }
     fn step(&mut self, action: A, obs: ObsMut<'_>) -> Result<Step, EnvError> {
         (**self).step(action, obs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_checkpoint_of_format_1_says_of_its_environment_is_still_understood() {
+        let json = r#"{"obs": {"kind": "vector", "len": 4}, "num_actions": 2, "frames_per_step": 1}"#;
+        let spec: EnvSpec = serde_json::from_str(json).unwrap();
+        assert_eq!(spec, EnvSpec::new(ObsSpec::Vector { len: 4 }, ActionSpec::Discrete(2)));
+        let dims = r#"{"obs": {"kind": "vector", "len": 4}, "actions": {"dims": 3}, "frames_per_step": 1}"#;
+        let spec: EnvSpec = serde_json::from_str(dims).unwrap();
+        assert_eq!(spec.actions, ActionSpec::Continuous { dims: 3 });
     }
 }

@@ -16,6 +16,7 @@
 //! | T, T_max | [`shared::clock::Clock`], `total_steps` |
 //! | t_max, I_AsyncUpdate | `t_max` |
 //! | I_target | `target_interval_steps` |
+//! | mu, sigma^2 of section 9 | `y`, read by [`rl::gaussian`] |
 //! | R, gamma, beta, eta, alpha, epsilon of RMSProp | `g`, `gamma`, `entropy_beta`, `lr`, `rms_decay`, `rms_eps` |
 //!
 //! | algorithm line | function |

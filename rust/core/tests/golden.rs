@@ -1,15 +1,20 @@
 //! Forward pass, loss and gradient of every network against an independent implementation: `tests/golden/generate.py` says how
 //! the numbers came to be. Parameters, observations, actions and returns are computed here by the same hash.
 
-use a3crs_core::env::{ObsMut, ObsSpec};
+use a3crs_core::env::{ActionSpec, EnvSpec, ObsMut, ObsSpec};
 use a3crs_core::kernel::Isa;
-use a3crs_core::nn::{Head, Net, Network, Observations};
-use a3crs_core::rl::{A3c, Algorithm, Exploration, ValueBased};
+use a3crs_core::nn::{Net, Network, Observations};
+use a3crs_core::rl::{A3c, ActionVector, Algorithm, Covariance, Exploration, GaussianA3c, Loss, ValueBased};
+use a3crs_core::train::{Algo, TrainConfig};
 use serde::Deserialize;
 use std::collections::HashMap;
+use support::config;
+
+mod support;
 
 const STEPS: usize = 5;
 const ACTIONS: usize = 6;
+const DIMS: usize = 3;
 /// Relative error of f32 against float64.
 const TOLERANCE: f64 = 1e-4;
 
@@ -24,11 +29,53 @@ struct Case {
     obs: Vec<usize>,
     method: String,
     y: Vec<Vec<f64>>,
-    /// h and c after the last step; empty for a network without.
+    /// h and c of each trunk after the last step; empty for a network without.
     state: Vec<Summary>,
     /// Policy loss, value loss, entropy.
     losses: [f64; 3],
     gradients: HashMap<String, Summary>,
+}
+
+impl Case {
+    fn gaussian(&self) -> Option<Covariance> {
+        match self.method.as_str() {
+            "a3c-spherical" => Some(Covariance::Spherical),
+            "a3c-diagonal" => Some(Covariance::Diagonal),
+            _ => None,
+        }
+    }
+
+    /// The loss of step `t`; `action` is for those who choose among some.
+    fn grad(&self, y: &[f32], t: usize, action: usize, g: f32, dy: &mut [f32]) -> Loss {
+        let (lambda, entropy_beta, value_coef, bound_coef) = (1.0, 0.01, 0.5, 0.0);
+        if let Some(covariance) = self.gaussian() {
+            let name = format!("action{t}");
+            let mut components = uniform(&name, 1.0);
+            let action = ActionVector::from_fn(DIMS, |_| components.next().unwrap());
+            return GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef }.grad(y, action, g, dy);
+        }
+        let algo: Box<dyn Algorithm<usize>> = match self.method.as_str() {
+            "q" => Box::new(ValueBased::one_step_q(Exploration { final_eps: 0.0, anneal_steps: 0 })),
+            _ => Box::new(A3c { lambda, entropy_beta, value_coef }),
+        };
+        algo.grad(y, action, g, dy)
+    }
+
+    /// As a run would build it.
+    fn network(&self) -> Network {
+        let obs = match self.obs[..] {
+            [channels, height, width] => ObsSpec::Image { channels, height, width },
+            _ => ObsSpec::Vector { len: self.obs[0] },
+        };
+        let (algo, gaussian) = match self.method.as_str() {
+            "q" => (Algo::NStepQ, None),
+            _ => (Algo::A3c, self.gaussian()),
+        };
+        let actions = gaussian.map_or(ActionSpec::Discrete(ACTIONS), |_| ActionSpec::Continuous { dims: DIMS });
+        let mut config = TrainConfig { net: self.net, ..config(algo, 1, 1e-3) };
+        config.gaussian = gaussian.unwrap_or(config.gaussian);
+        config.network(&EnvSpec::new(obs, actions)).unwrap()
+    }
 }
 
 /// What is kept of a tensor.
@@ -67,8 +114,10 @@ struct Computed {
 fn compute(case: &Case, net: &Network, isa: Isa) -> Computed {
     let mut theta = vec![0.0; net.layout().len()];
     for param in &net.layout().params {
-        let fan_in = if param.name.starts_with("lstm.") {
-            net.state_len() / 2
+        let fan_in = if param.name.contains("lstm.") {
+            param.shape[0] / 4
+        } else if param.name == "policy.log_sigma" {
+            1
         } else {
             let weight = param.name.replace(".bias", ".weight");
             net.layout().params.iter().find(|p| p.name == weight).unwrap().shape[1..].iter().product()
@@ -84,18 +133,16 @@ fn compute(case: &Case, net: &Network, isa: Isa) -> Computed {
             ObsMut::Vector(x) => x.iter_mut().zip(uniform(&name, 1.0)).for_each(|(x, value)| *x = value),
         }
     }
-    let cells = net.state_len() / 2;
-    let mut state: Vec<f32> = uniform("h", 1.0).take(cells).chain(uniform("c", 1.0).take(cells)).collect();
-    let algo: Box<dyn Algorithm<usize>> = match case.method.as_str() {
-        "q" => Box::new(ValueBased::one_step_q(Exploration { final_eps: 0.0, anneal_steps: 0 })),
-        _ => Box::new(A3c { lambda: 1.0, entropy_beta: 0.01, value_coef: 0.5 }),
-    };
+    let prefixes: &[_] = if case.gaussian().is_some() { &["policy.", "value."] } else { &[""] };
+    let cells = net.state_len() / 2 / prefixes.len();
+    let parts = prefixes.iter().flat_map(|prefix| ["h", "c"].map(|part| format!("{prefix}{part}")));
+    let mut state: Vec<f32> = parts.flat_map(|name| uniform(&name, 1.0).take(cells).collect::<Vec<_>>()).collect();
     let (mut tape, mut workspace) = (net.tape(STEPS + 1), net.workspace(STEPS));
     tape.set_state(0, &state);
     let (mut y, mut losses) = (Vec::new(), [0.0; 3]);
     for (t, (action, g)) in hashed("actions").zip(uniform("returns", 2.0)).take(STEPS).enumerate() {
         net.forward(isa, &theta, (&obs, t), &mut tape, t);
-        let loss = algo.grad(tape.y(t), (action % ACTIONS as u64) as usize, g, workspace.dy(t));
+        let loss = case.grad(tape.y(t), t, (action % ACTIONS as u64) as usize, g, workspace.dy(t));
         for (sum, part) in losses.iter_mut().zip([loss.policy, loss.value, loss.entropy]) {
             *sum += f64::from(part);
         }
@@ -128,15 +175,7 @@ fn assert_summary(what: &str, x: &[f32], golden: &Summary) {
 }
 
 fn check(case: &Case, isa: Isa) {
-    let input = match case.obs[..] {
-        [channels, height, width] => ObsSpec::Image { channels, height, width },
-        _ => ObsSpec::Vector { len: case.obs[0] },
-    };
-    let heads: &[Head] = match case.method.as_str() {
-        "q" => &[Head { name: "q", outputs: ACTIONS }],
-        _ => &[Head { name: "policy", outputs: ACTIONS }, Head { name: "value", outputs: 1 }],
-    };
-    let net = Network::new(case.net, &input, heads).unwrap();
+    let net = case.network();
     let what = format!("{} {:?} {} {}", case.net.entry().name, case.obs, case.method, isa.name());
     let computed = compute(case, &net, isa);
     for (t, (y, golden)) in computed.y.iter().zip(&case.y).enumerate() {
@@ -147,7 +186,9 @@ fn check(case: &Case, isa: Isa) {
         }
     }
     assert_eq!(case.state.is_empty(), net.state_len() == 0, "{what}: state");
-    for (part, golden) in computed.state.chunks_exact((net.state_len() / 2).max(1)).zip(&case.state) {
+    for (part, golden) in
+        computed.state.chunks_exact((net.state_len() / case.state.len().max(1)).max(1)).zip(&case.state)
+    {
         assert_summary(&format!("{what} state"), part, golden);
     }
     for (loss, golden) in computed.losses.iter().zip(&case.losses) {
@@ -163,7 +204,7 @@ fn check(case: &Case, isa: Isa) {
 #[test]
 fn outputs_losses_and_gradients_are_pytorchs() {
     let golden: Golden = serde_json::from_str(include_str!("../../../tests/golden/golden.json")).unwrap();
-    assert_eq!(golden.cases.len(), 8);
+    assert_eq!(golden.cases.len(), 13);
     for case in &golden.cases {
         for isa in Isa::available() {
             check(case, isa);

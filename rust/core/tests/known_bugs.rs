@@ -19,12 +19,13 @@
 //! Not ours: OMP threads (there are none), float observations cast to bytes (two types, one buffer each), and what concerns
 //! observation normalisation and Gaussian policies, which do not exist yet.
 
-use a3crs_core::env::{Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Recall, Step};
+use a3crs_core::env::{ActionSpec, Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Recall, Step};
 use a3crs_core::nn::{Net, Observations};
 use a3crs_core::rl::{ActorRng, Algorithm, Bootstrap, Loss};
 use a3crs_core::shared::OptimizerKind;
 use a3crs_core::train::actor_learner::Actor;
-use a3crs_core::train::evaluate::{Evaluation, evaluate};
+use a3crs_core::train::config::TMax;
+use a3crs_core::train::evaluate::{Agent, Evaluation, evaluate};
 use a3crs_core::train::stats::ActorStats;
 use a3crs_core::train::{ActorLearner, Algo, Setup, TrainConfig, train};
 use std::collections::HashSet;
@@ -71,8 +72,7 @@ fn monotonous(episode_steps: u64, end: End) -> Monotonous {
     Monotonous { episode_steps, end, reward: 0.5, steps: 0, taken: Arc::default() }
 }
 
-const SPEC: EnvSpec =
-    EnvSpec { obs: ObsSpec::Vector { len: 2 }, num_actions: 3, frames_per_step: 1, own_thread: false };
+const SPEC: EnvSpec = EnvSpec::new(ObsSpec::Vector { len: 2 }, ActionSpec::Discrete(3));
 
 fn setup(algo: Algo, change: impl FnOnce(&mut TrainConfig)) -> Setup {
     let mut config = config(algo, 1_000_000, 0.0);
@@ -122,13 +122,7 @@ impl Algorithm<usize> for Noting {
 fn notes_of(setup: &Setup, env: Monotonous, segments: usize) -> Notes {
     let (shared, stats, notes) = (setup.shared(), ActorStats::default(), Arc::default());
     let (rng, algo) = (setup.actor_rng(0, 0), Box::new(Noting(Arc::clone(&notes))));
-    let mut learner = ActorLearner::new(
-        &setup.config,
-        &setup.net,
-        setup.isa,
-        &shared,
-        Actor { actor: 0, env, algo, rng, stats: &stats },
-    );
+    let mut learner = ActorLearner::new(setup, &shared, Actor { actor: 0, env, algo, rng, stats: &stats });
     (0..segments).for_each(|_| learner.segment(&mut |_| ()).unwrap());
     drop(learner);
     Arc::into_inner(notes).unwrap().into_inner().unwrap()
@@ -138,7 +132,7 @@ fn notes_of(setup: &Setup, env: Monotonous, segments: usize) -> Notes {
 fn the_state_is_carried_across_segments_and_reset_with_the_episode() {
     const EPISODE: usize = 7; // segments of 3, 3 and 1 steps
     for end in [End::Terminal, End::Truncated] {
-        let setup = setup(Algo::OneStepSarsa, |config| (config.net, config.t_max) = (Net::Lstm, 3));
+        let setup = setup(Algo::OneStepSarsa, |config| (config.net, config.t_max) = (Net::Lstm, TMax::Steps(3)));
         let notes = notes_of(&setup, monotonous(EPISODE as u64, end), 9);
         // The network by itself, from a state of 0 over an episode and its final observation.
         let (net, mut obs) = (&setup.net, Observations::new(setup.net.input(), EPISODE + 1));
@@ -164,7 +158,7 @@ fn the_state_is_carried_across_segments_and_reset_with_the_episode() {
 
 #[test]
 fn every_action_that_was_chosen_is_taken() {
-    let setup = setup(Algo::OneStepSarsa, |config| config.t_max = 3);
+    let setup = setup(Algo::OneStepSarsa, |config| config.t_max = TMax::Steps(3));
     let env = monotonous(7, End::Terminal);
     let taken = Arc::clone(&env.taken);
     let notes = notes_of(&setup, env, 30);
@@ -177,16 +171,17 @@ fn every_action_that_was_chosen_is_taken() {
 #[test]
 fn evaluation_keeps_a_state_of_its_own() {
     let env = || Recall::new(4);
-    let spec = EnvSpec { obs: env().obs_spec(), num_actions: 2, frames_per_step: 1, own_thread: false };
+    let spec = EnvSpec::new(env().obs_spec(), ActionSpec::Discrete(2));
     let mut config = config(Algo::A3c, 100, 0.0);
     config.net = Net::Lstm;
     let setup = Setup::new(config, spec).unwrap();
     let mut theta = vec![0.0; setup.net.layout().len()];
     setup.shared().theta.read_into(setup.isa, &mut theta);
     theta.iter_mut().for_each(|w| *w *= 8.0); // answers that depend on what was seen
+    let agent = Agent { theta, observations: None };
     let played = |episodes, seed| {
         let how = Evaluation { episodes, actors: 1, seed, greedy: false };
-        evaluate(&setup, &theta, |_| Ok(Box::new(env())), how, &Quiet, |_| Ok(())).unwrap()
+        evaluate::<usize, _>(&setup, &agent, |_| Ok(Box::new(env())), how, &Quiet, |_| Ok(())).unwrap()
     };
     let together = played(40, 0);
     let alone: Vec<f64> = (0..40).map(|seed| played(1, seed)[0].episode_return).collect();
@@ -218,7 +213,8 @@ fn a_gradient_does_not_depend_on_the_one_before() {
 /// How far theta moves in one segment of `t_max` steps that are all alike, by plain gradient descent.
 fn moved(t_max: usize) -> Vec<f32> {
     let setup = setup(Algo::OneStepQ, |config| {
-        (config.t_max, config.lr, config.optimizer, config.momentum) = (t_max, 1e-3, OptimizerKind::MomentumSgd, 0.0);
+        (config.t_max, config.lr, config.optimizer, config.momentum) =
+            (TMax::Steps(t_max), 1e-3, OptimizerKind::MomentumSgd, 0.0);
         config.explore_anneal_steps = 0;
     });
     // Without exploration the same action every time: the greedy one.
@@ -231,7 +227,7 @@ fn moved(t_max: usize) -> Vec<f32> {
     shared.theta.read_into(setup.isa, &mut before);
     let actor =
         Actor { actor: 0, env: monotonous(100, End::Terminal), algo, rng: setup.actor_rng(0, 0), stats: &stats };
-    ActorLearner::new(&setup.config, &setup.net, setup.isa, &shared, actor).segment(&mut |_| ()).unwrap();
+    ActorLearner::new(&setup, &shared, actor).segment(&mut |_| ()).unwrap();
     shared.theta.read_into(setup.isa, &mut after);
     after.iter().zip(&before).map(|(after, before)| after - before).collect()
 }
@@ -256,8 +252,8 @@ fn the_score_is_raw_though_rewards_are_clipped_for_learning() {
 fn the_target_is_refreshed_once_for_each_multiple_of_its_interval() {
     let mut config = config(Algo::OneStepQ, 30_000, 1e-3);
     // A segment of several steps could draw two multiples, were its thread to sleep between them.
-    (config.actors, config.target_interval_steps, config.t_max) = (8, 100, 1);
-    let env = EnvSpec { num_actions: 2, ..SPEC };
+    (config.actors, config.target_interval_steps, config.t_max) = (8, 100, TMax::Steps(1));
+    let env = EnvSpec { actions: ActionSpec::Discrete(2), ..SPEC };
     let setup = Setup::new(config, env).unwrap();
     let shared = setup.shared();
     let stats: Vec<ActorStats> = (0..8).map(|_| ActorStats::default()).collect();
@@ -268,7 +264,7 @@ fn the_target_is_refreshed_once_for_each_multiple_of_its_interval() {
                 let mut rng = setup.actor_rng(0, actor);
                 let algo = setup.config.algorithm(&mut rng);
                 let actor = Actor { actor, env: Chain::new(2, 10), algo, rng, stats };
-                ActorLearner::new(&setup.config, &setup.net, setup.isa, shared, actor).run(|_| ()).unwrap();
+                ActorLearner::new(setup, shared, actor).run(|_| ()).unwrap();
             });
         }
     });

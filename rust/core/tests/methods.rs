@@ -1,46 +1,52 @@
 //! Every method with every network learns environments whose answer is known, through the whole stack: actors, store, checkpoint,
 //! evaluation.
 
-use a3crs_core::env::{Catch, End, Env, EnvError, EnvSpec, ObsMut, ObsSpec, Recall, Step};
+use a3crs_core::env::{ActionSpec, Catch, End, Env, EnvError, EnvSpec, ObsMut, ObsSpec, Recall, Step};
 use a3crs_core::kernel::Isa;
 use a3crs_core::nn::{Net, Observations};
 use a3crs_core::rl::policy;
 use a3crs_core::shared::OptimizerKind;
-use a3crs_core::train::evaluate::{EvaluatedEpisode, Evaluation, evaluate};
-use a3crs_core::train::{Algo, Checkpoint, Setup, TrainConfig, train};
+use a3crs_core::train::config::TMax;
+use a3crs_core::train::evaluate::{Agent, EvaluatedEpisode, Evaluation, evaluate};
+use a3crs_core::train::{Action, Algo, Checkpoint, Setup, TrainConfig, train};
 use support::chain::{self, CELLS, Q, chain};
 use support::{Quiet, config};
 
 mod support;
 
-/// theta after a run.
-fn learn<E: Env<usize> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync) -> Vec<f32> {
+/// What a run has come to.
+fn learn<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync) -> Agent {
     let dir = tempfile::tempdir().unwrap();
-    let summary = train(setup, |_| Ok(Box::new(env())), dir.path(), None, &Quiet).unwrap();
-    Checkpoint::load(&summary.checkpoint, &setup.net).unwrap().theta
+    let summary = train::<A, _>(setup, |_| Ok(Box::new(env())), dir.path(), None, &Quiet).unwrap();
+    Checkpoint::load(&summary.checkpoint, &setup.net).unwrap().into()
 }
 
 const GAMES: usize = 100;
 
-/// Greedy games with theta.
-fn play<E: Env<usize> + 'static>(setup: &Setup, theta: &[f32], env: impl Fn() -> E + Sync) -> Vec<EvaluatedEpisode> {
+/// Its greedy games.
+fn play<A: Action, E: Env<A> + 'static>(
+    setup: &Setup,
+    agent: &Agent,
+    env: impl Fn() -> E + Sync,
+) -> Vec<EvaluatedEpisode> {
     let how = Evaluation { episodes: GAMES, actors: 2, seed: 7, greedy: true };
-    evaluate(setup, theta, |_| Ok(Box::new(env())), how, &Quiet, |_| Ok(())).unwrap()
+    evaluate::<A, _>(setup, agent, |_| Ok(Box::new(env())), how, &Quiet, |_| Ok(())).unwrap()
 }
 
 /// The mean return of greedy games after a run.
-fn learned_return<E: Env<usize> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync) -> f64 {
+fn learned_return<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync) -> f64 {
     let played = play(setup, &learn(setup, &env), &env);
     played.iter().map(|episode| episode.episode_return).sum::<f64>() / GAMES as f64
 }
 
-/// A few thousand steps suffice with small mean squares in RMSProp's denominator. With so large a rate one late gradient can spoil
-/// a run, so segments follow each other; what they do side by side is the subject of `run.rs` and `hogwild.rs`.
+/// A few thousand steps suffice with small mean squares in RMSProp's denominator. With so large a rate a few runs in a hundred fail,
+/// depending on the order in which threads run: one actor has one order. What several do side by side is the subject of the endless
+/// rewards below, of `run.rs` and of `hogwild.rs`.
 fn quick(algo: Algo, net: Net, total_steps: u64) -> TrainConfig {
     TrainConfig {
         net,
         rms_eps: 1e-3,
-        segments_at_once: 1,
+        actors: 1,
         explore_anneal_steps: total_steps / 4,
         target_interval_steps: 100,
         ..config(algo, total_steps, 0.002)
@@ -71,14 +77,14 @@ const EPS: f64 = 0.5;
 
 /// A chain whose actors all end with [`EPS`]: each draws its own, and theory has one answer only where they are equal.
 fn chain_setup(algo: Algo, net: Net, optimizer: OptimizerKind) -> Setup {
-    let env = EnvSpec { obs: chain().obs_spec(), num_actions: 2, frames_per_step: 1, own_thread: false };
+    let env = EnvSpec::new(chain().obs_spec(), ActionSpec::Discrete(2));
     let setup = |seed| {
         let lr = if optimizer == OptimizerKind::MomentumSgd { 0.02 } else { 0.003 };
-        let config = TrainConfig { optimizer, seed, lr, t_max: 3, ..quick(algo, net, 40_000) };
+        let config = TrainConfig { optimizer, seed, lr, t_max: TMax::Steps(3), ..quick(algo, net, 40_000) };
         Setup::new(config, env.clone()).unwrap()
     };
     let final_eps = |setup: &Setup, actor| {
-        let algo = setup.config.algorithm(&mut setup.actor_rng(0, actor));
+        let algo = setup.config.algorithm::<usize>(&mut setup.actor_rng(0, actor));
         algo.explore_eps(u64::MAX).map_or(EPS, f64::from)
     };
     let alike = |setup: &Setup| (0..setup.config.actors).all(|actor| final_eps(setup, actor) == EPS);
@@ -92,9 +98,9 @@ fn chain_setup(algo: Algo, net: Net, optimizer: OptimizerKind) -> Setup {
 fn check_chain(algo: Algo, net: Net, optimizer: OptimizerKind) {
     let what = format!("{algo:?} {net:?} {optimizer:?}");
     let setup = chain_setup(algo, net, optimizer);
-    let theta = learn(&setup, chain);
-    let y = walk(&setup, &theta, CELLS);
-    for episode in play(&setup, &theta, chain) {
+    let agent = learn(&setup, chain);
+    let y = walk(&setup, &agent.theta, CELLS);
+    for episode in play(&setup, &agent, chain) {
         assert_eq!(episode.length_steps, CELLS as u64, "{what} does not walk straight to the goal: {y:?}");
     }
     if algo == Algo::A3c {
@@ -118,7 +124,7 @@ fn q_in_theory(setup: &Setup) -> (Q, Q) {
     match setup.config.algo {
         Algo::OneStepQ => one(chain::q_optimal(GAMMA)),
         Algo::OneStepSarsa => one(chain::q_eps_greedy(GAMMA, EPS)),
-        Algo::NStepQ => chain::q_n_step(GAMMA, EPS, setup.config.t_max, setup.net.state_len() > 0),
+        Algo::NStepQ => chain::q_n_step(GAMMA, EPS, setup.config.segment_steps(&setup.env), setup.net.state_len() > 0),
         Algo::A3c => panic!("A3C has no Q"),
     }
 }
@@ -164,7 +170,7 @@ fn so_does_every_method_with_every_optimizer() {
 fn catches_from_pixels(net: Net) {
     let env = || Catch::new(3, 12); // 36 pixels a side, the least the network of 2015 can look at
     for algo in Algo::ALL {
-        let spec = EnvSpec { obs: env().obs_spec(), num_actions: 3, frames_per_step: 1, own_thread: false };
+        let spec = EnvSpec::new(env().obs_spec(), ActionSpec::Discrete(3));
         let setup = Setup::new(quick(algo, net, 4_000), spec).unwrap();
         let mean = learned_return(&setup, env);
         assert!(mean > 0.9, "{algo:?} {net:?}: mean return {mean}");
@@ -194,8 +200,8 @@ fn every_method_catches_from_pixels_with_the_network_of_2015_and_a_memory() {
 /// The mean return of an agent that was trained to recall a cue it saw four steps before.
 fn recalled(algo: Algo, net: Net) -> f64 {
     let env = || Recall::new(3);
-    let spec = EnvSpec { obs: env().obs_spec(), num_actions: 2, frames_per_step: 1, own_thread: false };
-    let config = TrainConfig { t_max: 5, gamma: 0.99, ..quick(algo, net, 10_000) };
+    let spec = EnvSpec::new(env().obs_spec(), ActionSpec::Discrete(2));
+    let config = TrainConfig { t_max: TMax::Steps(5), gamma: 0.99, ..quick(algo, net, 10_000) };
     learned_return(&Setup::new(config, spec).unwrap(), env)
 }
 
@@ -234,12 +240,12 @@ impl Env<usize> for Forever {
 
 /// The value learned of a world that pays `reward` at every step.
 fn value_of_forever(algo: Algo, reward: f32, change: impl FnOnce(&mut TrainConfig)) -> f32 {
-    let env = EnvSpec { obs: ObsSpec::Vector { len: 1 }, num_actions: 2, frames_per_step: 1, own_thread: false };
+    let env = EnvSpec::new(ObsSpec::Vector { len: 1 }, ActionSpec::Discrete(2));
     let mut config = config(algo, 60_000, 0.01);
     change(&mut config);
     let setup = Setup::new(config, env).unwrap();
-    let theta = learn(&setup, || Forever { reward, steps: 0 });
-    let y = &walk(&setup, &theta, 1)[0];
+    let agent = learn(&setup, || Forever { reward, steps: 0 });
+    let y = &walk(&setup, &agent.theta, 1)[0];
     if algo == Algo::A3c { y[2] } else { y[policy::argmax(y)] }
 }
 

@@ -5,28 +5,45 @@ use a3crs_core::kernel::activation::Activation::{self, Identity, Relu};
 use a3crs_core::kernel::conv2d::Conv2dShape;
 use a3crs_core::kernel::linear::LinearShape;
 use a3crs_core::kernel::{Isa, naive, pad};
-use a3crs_core::nn::{Head, Net, Network, Observations};
+use a3crs_core::nn::{Head, Net, Network, Observations, Part};
 use a3crs_core::rl::ActorRng;
 use rand::{RngExt, SeedableRng};
 
 const STEPS: usize = 3;
 const OUTPUTS: usize = 4;
 const HEADS: &[Head] = &[Head { name: "policy", outputs: 3 }, Head { name: "value", outputs: 1 }];
+/// The same outputs from two trunks, the third of them a parameter.
+const PARTS: &[Part] = &[
+    Part::Trunk { name: "policy", heads: &[Head { name: "mu", outputs: 2 }] },
+    Part::Constant(Head { name: "policy.log_sigma", outputs: 1 }),
+    Part::Trunk { name: "value", heads: &[Head { name: "v", outputs: 1 }] },
+];
 
-/// A network straight from sections 5.1, 8 and 9: filters (number, side, stride), units, LSTM cells.
+/// Whether policy and value share a trunk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    Shared,
+    Separate,
+}
+use Form::{Separate, Shared};
+
+/// A network straight from sections 5.1, 8 and 9: filters (number, side, stride) and what is behind them, units, LSTM cells.
 struct Twin {
     filters: &'static [(usize, usize, usize)],
+    activation: Activation,
     units: usize,
     cells: usize,
+    form: Form,
 }
 
-fn twin_of(net: Net, input: &ObsSpec) -> Twin {
+fn twin_of(net: Net, input: &ObsSpec, form: Form) -> Twin {
     let filters: &[_] = match (net, input) {
         (_, ObsSpec::Vector { .. }) => &[],
         (Net::Ff | Net::Lstm, _) => &[(16, 8, 4), (32, 4, 2)],
         (Net::Nature | Net::NatureLstm, _) => &[(32, 8, 4), (64, 4, 2), (64, 3, 1)],
     };
     let (units, cells) = match (net, input) {
+        (Net::Lstm, ObsSpec::Image { .. }) if form == Separate => (0, 128), // section 9
         (Net::Ff, ObsSpec::Vector { .. }) => (200, 0),
         (_, ObsSpec::Vector { .. }) => (200, 128),
         (Net::Ff, _) => (256, 0),
@@ -34,8 +51,12 @@ fn twin_of(net: Net, input: &ObsSpec) -> Twin {
         (Net::Nature, _) => (512, 0),
         (Net::NatureLstm, _) => (512, 256),
     };
-    Twin { filters, units, cells }
+    let activation = if units == 0 { Identity } else { Relu };
+    Twin { filters, activation, units, cells, form }
 }
+
+/// h and c of each trunk.
+type State = Vec<[Vec<f64>; 2]>;
 
 /// theta cut into tensors by the naive twin's own count, so that a wrong offset shows.
 struct Cut<'a> {
@@ -51,30 +72,51 @@ impl<'a> Cut<'a> {
 }
 
 impl Twin {
-    /// `y` of one observation in f64; `state` is h and c before it and after it.
-    fn y(&self, theta: &[f64], input: &ObsSpec, obs: ObsRef, state: &mut [Vec<f64>; 2]) -> Vec<f64> {
+    /// `y` of one observation in f64; `state` is that before it and after it.
+    fn y(&self, theta: &[f64], input: &ObsSpec, obs: ObsRef, state: &mut State) -> Vec<f64> {
         let mut cut = Cut { theta };
+        let y = match self.form {
+            Shared => self.trunk(&mut cut, input, obs, &mut state[0], OUTPUTS),
+            Separate => {
+                let mu = self.trunk(&mut cut, input, obs, &mut state[0], 2);
+                let log_sigma = cut.take(1).to_vec();
+                [mu, log_sigma, self.trunk(&mut cut, input, obs, &mut state[1], 1)].concat()
+            }
+        };
+        assert!(cut.theta.is_empty(), "theta has {} values too many", cut.theta.len());
+        y
+    }
+
+    fn trunk(
+        &self,
+        cut: &mut Cut,
+        input: &ObsSpec,
+        obs: ObsRef,
+        state: &mut [Vec<f64>; 2],
+        outputs: usize,
+    ) -> Vec<f64> {
         let mut x = match (obs, input) {
             (ObsRef::Vector(x), _) => x.iter().map(|x| f64::from(*x)).collect(),
             (ObsRef::Image(bytes), &ObsSpec::Image { channels, height, width }) => {
                 let mut image = vec![0.0; channels * height * width];
                 naive::images_to_f32(channels, bytes, &mut image);
-                self.convolved(&mut cut, (height, width, channels), image)
+                self.convolved(cut, (height, width, channels), image)
             }
             _ => unreachable!(),
         };
-        x = linear(&mut cut, &x, pad(self.units), Relu);
+        if self.units > 0 {
+            x = linear(cut, &x, pad(self.units), Relu);
+        }
         if self.cells > 0 {
             let [h, c] = state;
             let xh = [&x[..], h].concat();
-            let mut gates = linear(&mut cut, &xh, 4 * self.cells, Identity);
+            let mut gates = linear(cut, &xh, 4 * self.cells, Identity);
             let c_prev = c.clone();
             naive::lstm_forward(&mut gates, &c_prev, c, h);
             x = h.clone();
         }
-        let mut y = linear(&mut cut, &x, 16, Identity);
-        assert!(cut.theta.is_empty(), "theta has {} values too many", cut.theta.len());
-        y.truncate(OUTPUTS);
+        let mut y = linear(cut, &x, 16, Identity);
+        y.truncate(outputs);
         y
     }
 
@@ -83,7 +125,8 @@ impl Twin {
         for &(out_c, kernel, stride) in self.filters {
             let shape = Conv2dShape { in_h, in_w, in_c, out_c, kernel, stride };
             let mut y = vec![0.0; shape.output_len()];
-            naive::conv2d_forward(&shape, 1, &x, cut.take(shape.weight_len()), cut.take(out_c), Relu, &mut y);
+            let (weight, bias) = (cut.take(shape.weight_len()), cut.take(out_c));
+            naive::conv2d_forward(&shape, 1, &x, weight, bias, self.activation, &mut y);
             (x, in_h, in_w, in_c) = (y, shape.out_h(), shape.out_w(), out_c);
         }
         x
@@ -91,8 +134,9 @@ impl Twin {
 
     /// `y` of all steps, one after the other from `state`.
     fn segment(&self, theta: &[f64], input: &ObsSpec, obs: &Observations, state: &[f32]) -> Vec<f64> {
-        let (h, c) = state.split_at(self.cells);
-        let mut state = [h, c].map(|part| part.iter().map(|x| f64::from(*x)).collect());
+        let state: Vec<f64> = state.iter().map(|x| f64::from(*x)).collect();
+        let parts = |trunk: usize| [2 * trunk, 2 * trunk + 1].map(|i| state[i * self.cells..][..self.cells].to_vec());
+        let mut state: State = (0..if self.form == Shared { 1 } else { 2 }).map(parts).collect();
         (0..STEPS).flat_map(|t| self.y(theta, input, obs.get(t), &mut state)).collect()
     }
 }
@@ -116,17 +160,21 @@ fn random_observations(spec: &ObsSpec, rng: &mut ActorRng) -> Observations {
 }
 
 /// Grey stacks, colours, and vectors, for every network that looks at them.
-fn networks() -> Vec<(Net, ObsSpec)> {
+fn networks() -> Vec<(Net, ObsSpec, Form)> {
     let image = |channels, side| ObsSpec::Image { channels, height: side, width: side };
     let vector = ObsSpec::Vector { len: 7 };
     vec![
-        (Net::Ff, image(4, 36)),
-        (Net::Ff, image(3, 28)),
-        (Net::Ff, vector.clone()),
-        (Net::Lstm, image(3, 36)),
-        (Net::Lstm, vector),
-        (Net::Nature, image(4, 44)),
-        (Net::NatureLstm, image(3, 36)),
+        (Net::Ff, image(4, 36), Shared),
+        (Net::Ff, image(3, 28), Shared),
+        (Net::Ff, vector.clone(), Shared),
+        (Net::Lstm, image(3, 36), Shared),
+        (Net::Lstm, vector.clone(), Shared),
+        (Net::Nature, image(4, 44), Shared),
+        (Net::NatureLstm, image(3, 36), Shared),
+        (Net::Ff, image(3, 28), Separate),
+        (Net::Lstm, image(3, 36), Separate),
+        (Net::Ff, vector.clone(), Separate),
+        (Net::Lstm, vector, Separate),
     ]
 }
 
@@ -144,8 +192,11 @@ struct Segment {
 }
 
 impl Segment {
-    fn random(net: Net, input: &ObsSpec, rng: &mut ActorRng) -> Self {
-        let net = Network::new(net, input, HEADS).unwrap();
+    fn random(net: Net, input: &ObsSpec, form: Form, rng: &mut ActorRng) -> Self {
+        let net = match form {
+            Shared => Network::new(net, input, HEADS).unwrap(),
+            Separate => Network::of_parts(net, input, PARTS).unwrap(),
+        };
         let (theta, state) = (net.layout().init(rng), random_state(&net, rng));
         let c = (0..STEPS * OUTPUTS).map(|_| rng.random_range(-1.0..1.0)).collect();
         Segment { theta, obs: random_observations(input, rng), state, c, net }
@@ -168,9 +219,11 @@ impl Segment {
 #[test]
 fn forward_and_gradient_are_those_of_the_textbook_network() {
     let shown = [random_observations, still_observations];
-    for ((net, input), observations) in networks().into_iter().flat_map(|net| shown.map(|shown| (net.clone(), shown))) {
+    for ((net, input, form), observations) in
+        networks().into_iter().flat_map(|net| shown.map(|shown| (net.clone(), shown)))
+    {
         let mut rng = ActorRng::seed_from_u64(11);
-        let (twin, mut segment) = (twin_of(net, &input), Segment::random(net, &input, &mut rng));
+        let (twin, mut segment) = (twin_of(net, &input, form), Segment::random(net, &input, form, &mut rng));
         segment.obs = observations(&input, &mut rng);
         let theta: Vec<f64> = segment.theta.iter().map(|w| f64::from(*w)).collect();
         let expected = twin.segment(&theta, &input, &segment.obs, &segment.state);
@@ -182,7 +235,7 @@ fn forward_and_gradient_are_those_of_the_textbook_network() {
             Isa::available().into_iter().map(|isa| (isa.name(), segment.forward_and_backward(isa))).collect();
         for (isa, (y, d_theta)) in &results {
             for (y, expected) in y.iter().zip(&expected) {
-                assert!((f64::from(*y) - expected).abs() < 1e-5, "{net:?} {input:?} {isa}: y {y} {expected}");
+                assert!((f64::from(*y) - expected).abs() < 1e-5, "{net:?} {input:?} {form:?} {isa}: y {y} {expected}");
             }
             assert!(d_theta.iter().all(|d| d.is_finite()));
         }
@@ -202,7 +255,7 @@ fn forward_and_gradient_are_those_of_the_textbook_network() {
                     let largest = d_theta.iter().fold(0.0f32, |m, d| m.max(d.abs()));
                     let d = f64::from(d_theta[slot]);
                     let tolerance = 1e-4 * fd.abs().max(1e-2 * f64::from(largest));
-                    assert!((d - fd).abs() < tolerance, "{net:?} {isa} {}: {d} against {fd}", param.name);
+                    assert!((d - fd).abs() < tolerance, "{net:?} {form:?} {isa} {}: {d} against {fd}", param.name);
                     checked += usize::from(d != 0.0);
                 }
             }
@@ -227,10 +280,10 @@ fn still_observations(input: &ObsSpec, rng: &mut ActorRng) -> Observations {
 
 #[test]
 fn what_a_step_takes_over_from_the_one_before_changes_nothing() {
-    let images = networks().into_iter().filter(|(_, input)| matches!(input, ObsSpec::Image { .. }));
-    for (net, input) in images {
+    let images = networks().into_iter().filter(|(_, input, _)| matches!(input, ObsSpec::Image { .. }));
+    for (net, input, form) in images {
         let mut rng = ActorRng::seed_from_u64(21);
-        let mut segment = Segment::random(net, &input, &mut rng);
+        let mut segment = Segment::random(net, &input, form, &mut rng);
         segment.obs = still_observations(&input, &mut rng);
         for isa in Isa::available() {
             let (ys, together) = segment.forward_and_backward(isa);
@@ -261,7 +314,7 @@ fn what_a_step_takes_over_from_the_one_before_changes_nothing() {
 fn the_state_before_a_segment_is_a_constant_and_every_step_of_it_counts() {
     let (input, mut rng) = (ObsSpec::Vector { len: 7 }, ActorRng::seed_from_u64(5));
     let isa = Isa::available()[0];
-    let mut segment = Segment::random(Net::Lstm, &input, &mut rng);
+    let mut segment = Segment::random(Net::Lstm, &input, Shared, &mut rng);
     // Only the last step has a loss: what arrives at the first step's input came back through time.
     segment.c[..(STEPS - 1) * OUTPUTS].fill(0.0);
     let whole = segment.forward_and_backward(isa).1;
@@ -287,7 +340,7 @@ fn the_state_before_a_segment_is_a_constant_and_every_step_of_it_counts() {
 #[test]
 fn a_pass_over_a_later_slot_leaves_the_states_before_it() {
     let (input, mut rng) = (ObsSpec::Vector { len: 7 }, ActorRng::seed_from_u64(6));
-    let segment = Segment::random(Net::Lstm, &input, &mut rng);
+    let segment = Segment::random(Net::Lstm, &input, Shared, &mut rng);
     let (net, isa) = (&segment.net, Isa::available()[0]);
     let (mut tape, mut before, mut after) = (net.tape(2), segment.state.clone(), segment.state.clone());
     tape.set_state(0, &segment.state);
@@ -303,8 +356,9 @@ fn a_pass_over_a_later_slot_leaves_the_states_before_it() {
 
 #[test]
 fn the_padding_of_theta_stays_zero() {
-    for (net, input) in networks() {
-        let segment = Segment::random(net, &input, &mut ActorRng::seed_from_u64(2));
+    let largest = (Net::NatureLstm, ObsSpec::Image { channels: 3, height: 36, width: 36 }, Separate);
+    for (net, input, form) in networks().into_iter().chain([largest]) {
+        let segment = Segment::random(net, &input, form, &mut ActorRng::seed_from_u64(2));
         let d_theta = segment.forward_and_backward(Isa::available()[0]).1;
         let mut real = vec![0.0; segment.net.layout().len()];
         segment.net.layout().params.iter().for_each(|param| param.import(&vec![1.0; param.len()], &mut real));

@@ -1,10 +1,12 @@
 //! Nothing allocates in the step loop.
 
-use a3crs_core::env::{Catch, Chain, Env, EnvSpec, ObsSpec};
+use a3crs_core::env::{ActionSpec, Aim, Catch, Chain, Env, EnvSpec};
 use a3crs_core::nn::Net;
+use a3crs_core::rl::ActionVector;
 use a3crs_core::train::actor_learner::Actor;
+use a3crs_core::train::config::{RewardScale, Running};
 use a3crs_core::train::stats::ActorStats;
-use a3crs_core::train::{ActorLearner, Algo, Setup};
+use a3crs_core::train::{Action, ActorLearner, Algo, Setup};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use support::config;
@@ -33,21 +35,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn allocations_of_a_hundred_segments(
-    algo: Algo,
-    net: Net,
-    obs: ObsSpec,
-    num_actions: usize,
-    env: Box<dyn Env<usize>>,
-) -> u64 {
+fn allocations_of_a_hundred_segments<A: Action>(algo: Algo, net: Net, spec: EnvSpec, env: Box<dyn Env<A>>) -> u64 {
     let mut config = config(algo, 1_000_000, 1e-3);
-    config.net = net;
-    let setup = Setup::new(config, EnvSpec { obs, num_actions, frames_per_step: 1, own_thread: false }).unwrap();
+    (config.net, config.normalize_obs, config.reward_scale) = (net, true, RewardScale::Running(Running::Running));
+    let setup = Setup::new(config, spec).unwrap();
     let (shared, stats) = (setup.shared(), ActorStats::default());
     let mut rng = setup.actor_rng(0, 0);
-    let algo = setup.config.algorithm(&mut rng);
+    let algo = setup.config.algorithm::<A>(&mut rng);
     let actor = Actor { actor: 0, env, algo, rng, stats: &stats };
-    let mut learner = ActorLearner::new(&setup.config, &setup.net, setup.isa, &shared, actor);
+    let mut learner = ActorLearner::new(&setup, &shared, actor);
     let mut episodes = 0;
     let mut hear = |_| episodes += 1;
     learner.segment(&mut hear).unwrap();
@@ -65,13 +61,20 @@ fn acting_and_learning_do_not_allocate() {
     for algo in Algo::ALL {
         for net in Net::ALL {
             let catch = Catch::new(6, 6);
-            let n = allocations_of_a_hundred_segments(algo, net, catch.obs_spec(), 3, Box::new(catch));
+            let spec = EnvSpec::new(catch.obs_spec(), ActionSpec::Discrete(3));
+            let n = allocations_of_a_hundred_segments::<usize>(algo, net, spec, Box::new(catch));
             assert_eq!(n, 0, "{algo:?} {net:?} on images");
         }
         for net in [Net::Ff, Net::Lstm] {
             let chain = Chain::new(5, 20);
-            let n = allocations_of_a_hundred_segments(algo, net, chain.obs_spec(), 2, Box::new(chain));
+            let spec = EnvSpec::new(chain.obs_spec(), ActionSpec::Discrete(2));
+            let n = allocations_of_a_hundred_segments::<usize>(algo, net, spec, Box::new(chain));
             assert_eq!(n, 0, "{algo:?} {net:?} on vectors");
         }
+    }
+    for net in [Net::Ff, Net::Lstm] {
+        let aim = Aim::new(3, 20);
+        let n = allocations_of_a_hundred_segments::<ActionVector>(Algo::A3c, net, aim.spec(), Box::new(aim));
+        assert_eq!(n, 0, "{net:?} with continuous actions");
     }
 }

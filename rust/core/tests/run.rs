@@ -1,9 +1,10 @@
 //! The run around the actors: what it writes, how it stops, what it refuses, how it goes on.
 
-use a3crs_core::env::{Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Step};
+use a3crs_core::env::{ActionSpec, Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Step};
 use a3crs_core::shared::OptimizerKind;
 use a3crs_core::train::bench::bench;
 use a3crs_core::train::checkpoint::{CheckpointDir, read_meta};
+use a3crs_core::train::config::TMax;
 use a3crs_core::train::record::ProgressRow;
 use a3crs_core::train::{Algo, Checkpoint, Host, Setup, TrainConfig, TrainError, train};
 use std::fs;
@@ -14,7 +15,7 @@ use support::{Quiet, config};
 mod support;
 
 const SPEC: EnvSpec =
-    EnvSpec { obs: ObsSpec::Vector { len: 5 }, num_actions: 2, frames_per_step: 4, own_thread: false };
+    EnvSpec { frames_per_step: 4, ..EnvSpec::new(ObsSpec::Vector { len: 5 }, ActionSpec::Discrete(2)) };
 
 fn chain(_actor: usize) -> Result<Box<dyn Env<usize>>, EnvError> {
     Ok(Box::new(Chain::new(5, 50)))
@@ -142,7 +143,7 @@ fn a_checkpoint_of_another_method_or_environment_is_refused_by_name() {
     let other = setup(|config| config.algo = Algo::NStepQ);
     let error = train(&other, chain, dir.path(), Some(&summary.checkpoint), &Quiet).unwrap_err();
     assert!(error.to_string().contains("a3c") && error.to_string().contains("n-step-q"), "{error}");
-    let other = Setup::new(config(Algo::A3c, 100, 1e-3), EnvSpec { num_actions: 3, ..SPEC }).unwrap();
+    let other = Setup::new(config(Algo::A3c, 100, 1e-3), EnvSpec { actions: ActionSpec::Discrete(3), ..SPEC }).unwrap();
     let error = train(&other, chain, dir.path(), Some(&summary.checkpoint), &Quiet).unwrap_err();
     assert!(error.to_string().contains("vectors of 5 features and 2 actions"), "{error}");
 }
@@ -291,7 +292,7 @@ fn every_actor_has_its_own_random_stream_and_the_same_one_in_every_run() {
 fn t_max_is_the_steps_between_updates_and_max_grad_norm_clips_them() {
     let run = |t_max, max_grad_norm| {
         let dir = tempfile::tempdir().unwrap();
-        let setup = setup(|c| (c.t_max, c.max_grad_norm, c.total_steps) = (t_max, max_grad_norm, 4_000));
+        let setup = setup(|c| (c.t_max, c.max_grad_norm, c.total_steps) = (TMax::Steps(t_max), max_grad_norm, 4_000));
         let env = |_| Ok(Box::new(Faulty { steps: 1_000, panics: false, reward: 1.0 }) as Box<dyn Env<usize>>);
         let summary = train(&setup, env, dir.path(), None, &Quiet).unwrap();
         let rows = rows(&dir.path().join("progress.jsonl"));
@@ -322,6 +323,19 @@ fn one_segment_at_once_is_sequential_and_more_are_not() {
     };
     assert_eq!(staleness(1), 0.0, "nobody else updates between a pull and its push");
     assert!(staleness(4) > 0.0);
+}
+
+#[test]
+fn all_actors_are_in_flight_where_other_processes_compute() {
+    let at_once = |own_process, segments_at_once| {
+        let config = TrainConfig { actors: 100, segments_at_once, ..config(Algo::A3c, 100, 1e-3) };
+        let setup = Setup::new(config, EnvSpec { own_process, ..SPEC }).unwrap();
+        setup.shared().turns.iter().map(|turns| turns.at_once()).sum::<usize>()
+    };
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(at_once(false, 0), (2 * cores).min(100));
+    assert_eq!(at_once(true, 0), 100);
+    assert_eq!(at_once(true, 3), 3);
 }
 
 #[test]

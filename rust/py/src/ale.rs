@@ -361,6 +361,7 @@ pub fn differs(make_game: &Py<PyAny>, steps: usize) -> Result<Option<String>, En
         PyResult::Ok((PyEnv::over(make_game.call1(py, (false,))?.into_bound(py))?, native))
     })?;
     let Some(native) = &mut native else { return Ok(Some("ale-py has no such interface".into())) };
+    let python: &mut dyn Env<usize> = &mut python;
     let (mut shown, mut expected) = (vec![0; OBS_LEN], vec![0; OBS_LEN]);
     let (mut seed, mut reset) = (Some(1), true);
     for step in 0..steps {

@@ -3,7 +3,8 @@
 use crate::ale::NativeGame;
 use crate::error::protocol_error;
 use a3crs_core::env::{End, Env, EnvError, Episode, ObsMut, Step};
-use a3crs_core::train::BoxEnv;
+use a3crs_core::rl::ActionVector;
+use a3crs_core::train::{Action, BoxEnv};
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -23,19 +24,41 @@ impl PyEnv {
     }
 }
 
-/// `make_env(actor)`, stepped without the interpreter where that can be.
-pub fn make(make_env: &Py<PyAny>, actor: usize) -> Result<BoxEnv<usize>, EnvError> {
-    Python::attach(|py| {
-        let env = make_env.call1(py, (actor,))?.into_bound(py);
-        Ok(match NativeGame::of(&env)? {
-            Some(game) => Box::new(game) as BoxEnv<usize>,
-            None => Box::new(PyEnv::over(env)?),
-        })
-    })
-    .map_err(|error: PyErr| error.into())
+/// An action that an environment in Python can be given.
+pub trait PyAction: Action {
+    /// What `step` is called with.
+    fn to_py(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
+    /// The environment of an actor: stepped without the interpreter where that can be.
+    fn env(env: Bound<'_, PyAny>) -> PyResult<BoxEnv<Self>>;
 }
 
-impl Env<usize> for PyEnv {
+impl PyAction for usize {
+    fn to_py(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(self.into_pyobject(py)?.into_any())
+    }
+    fn env(env: Bound<'_, PyAny>) -> PyResult<BoxEnv<usize>> {
+        Ok(match NativeGame::of(&env)? {
+            Some(game) => Box::new(game),
+            None => Box::new(PyEnv::over(env)?),
+        })
+    }
+}
+
+impl PyAction for ActionVector {
+    fn to_py(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(PyTuple::new(py, self.iter())?.into_any())
+    }
+    fn env(env: Bound<'_, PyAny>) -> PyResult<BoxEnv<ActionVector>> {
+        Ok(Box::new(PyEnv::over(env)?))
+    }
+}
+
+/// `make_env(actor)`
+pub fn make<A: PyAction>(make_env: &Py<PyAny>, actor: usize) -> Result<BoxEnv<A>, EnvError> {
+    Python::attach(|py| A::env(make_env.call1(py, (actor,))?.into_bound(py))).map_err(|error: PyErr| error.into())
+}
+
+impl<A: PyAction> Env<A> for PyEnv {
     fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
         Python::attach(|py| {
             let kwargs = PyDict::new(py);
@@ -48,9 +71,9 @@ impl Env<usize> for PyEnv {
         })
     }
 
-    fn step(&mut self, action: usize, obs: ObsMut<'_>) -> Result<Step, EnvError> {
+    fn step(&mut self, action: A, obs: ObsMut<'_>) -> Result<Step, EnvError> {
         Python::attach(|py| {
-            let result = self.step.call1(py, (action,))?;
+            let result = self.step.call1(py, (action.to_py(py)?,))?;
             let result = result.bind(py).cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 5).ok_or_else(|| {
                 protocol_error(
                     "The environment's step() did not return (observation, reward, terminated, truncated, info)."

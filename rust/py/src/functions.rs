@@ -1,13 +1,14 @@
 //! The functions of the module. Each parses, detaches from the interpreter, calls the core and converts the result.
 
 use crate::ale;
-use crate::env::make;
+use crate::env::{PyAction, make};
 use crate::error::{config_error, to_py};
 use crate::host::{PyHost, to_dict};
 use a3crs_core::catalogue::Entry;
-use a3crs_core::env::{EnvError, EnvSpec};
+use a3crs_core::env::{ActionSpec, EnvError, EnvSpec};
 use a3crs_core::kernel::Isa;
 use a3crs_core::nn::Net;
+use a3crs_core::rl::ActionVector;
 use a3crs_core::shared::optimizer::OptimizerKind;
 use a3crs_core::shared::tear;
 use a3crs_core::train as core;
@@ -29,8 +30,24 @@ fn setup(py: Python<'_>, config: &str, env_spec: &str) -> PyResult<Setup> {
     Setup::new(config, env).map_err(|error| to_py(py, error))
 }
 
-fn env_maker(make_env: &Py<PyAny>) -> impl Fn(usize) -> Result<BoxEnv<usize>, EnvError> + Sync {
+fn env_maker<A: PyAction>(make_env: &Py<PyAny>) -> impl Fn(usize) -> Result<BoxEnv<A>, EnvError> + Sync {
     move |actor| make(make_env, actor)
+}
+
+/// `$call` with `$action` as the kind of action that the environment of `$setup` takes.
+macro_rules! with_actions {
+    ($setup:expr, $action:ident => $call:expr) => {
+        match $setup.env.actions {
+            ActionSpec::Discrete(_) => {
+                type $action = usize;
+                $call
+            }
+            ActionSpec::Continuous { .. } => {
+                type $action = ActionVector;
+                $call
+            }
+        }
+    };
 }
 
 /// What there is to choose from; see `_core.pyi`.
@@ -78,10 +95,12 @@ pub fn tear_test<'py>(py: Python<'py>, secs: f64) -> PyResult<Bound<'py, PyAny>>
     to_dict(py, &Row { reads: report.reads, torn: report.torn })
 }
 
-/// Refuses what could not be trained; see `_core.pyi`.
+/// Refuses what could not be trained, or not be gone on with; see `_core.pyi`.
 #[pyfunction]
-pub fn check(py: Python<'_>, config: &str, env_spec: &str) -> PyResult<()> {
-    setup(py, config, env_spec).map(|_| ())
+#[pyo3(signature = (config, env_spec, checkpoint=None))]
+pub fn check(py: Python<'_>, config: &str, env_spec: &str, checkpoint: Option<PathBuf>) -> PyResult<()> {
+    let setup = setup(py, config, env_spec)?;
+    detached(py, || checkpoint.map_or(Ok(()), |path| core::checkpoint::check(&path, &setup)))
 }
 
 /// Compares a game's two ways of being stepped; see `_core.pyi`.
@@ -103,7 +122,10 @@ pub fn train<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let setup = setup(py, config, env_spec)?;
     let host = PyHost { on_progress: Some(on_progress) };
-    let summary = detached(py, || core::train(&setup, env_maker(&make_env), &run_dir, resume_from.as_deref(), &host))?;
+    let summary = detached(
+        py,
+        || with_actions!(setup, A => core::train::<A, _>(&setup, env_maker(&make_env), &run_dir, resume_from.as_deref(), &host)),
+    )?;
     to_dict(py, &summary)
 }
 
@@ -125,11 +147,14 @@ pub fn evaluate<'py>(
     let setup = setup(py, config, env_spec)?;
     let host = PyHost { on_progress: None };
     let rows = detached(py, || {
-        core::checkpoint::read_meta(&checkpoint)?.check(&setup.config, &setup.env, &checkpoint)?;
-        let theta = Checkpoint::load(&checkpoint, &setup.net)?.theta;
+        core::checkpoint::check(&checkpoint, &setup)?;
+        let agent = Checkpoint::load(&checkpoint, &setup.net)?.into();
         let how = Evaluation { episodes, actors, seed, greedy };
-        core::evaluate::evaluate(&setup, &theta, env_maker(&make_env), how, &host, |row| {
+        let heard = |row: &_| {
             Python::attach(|py| on_episode.call1(py, (to_dict(py, row)?,)).map(|_| ())).map_err(|e: PyErr| e.into())
+        };
+        with_actions!(setup, A => {
+            core::evaluate::evaluate::<A, _>(&setup, &agent, env_maker(&make_env), how, &host, heard)
         })
     })?;
     to_dict(py, &rows)
@@ -146,7 +171,10 @@ pub fn bench<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let setup = setup(py, config, env_spec)?;
     let host = PyHost { on_progress: None };
-    let row = detached(py, || core::bench::bench(&setup, env_maker(&make_env), secs, &host))?;
+    let row = detached(
+        py,
+        || with_actions!(setup, A => core::bench::bench::<A, _>(&setup, env_maker(&make_env), secs, &host)),
+    )?;
     to_dict(py, &row)
 }
 
@@ -162,7 +190,5 @@ pub fn bench_network<'py>(py: Python<'py>, config: &str, env_spec: &str) -> PyRe
 #[pyfunction]
 pub fn read_checkpoint<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
     let meta = detached(py, || core::checkpoint::read_meta(&path))?;
-    let dict = to_dict(py, &meta)?;
-    dict.set_item("num_actions", meta.env_spec.num_actions)?;
-    Ok(dict)
+    to_dict(py, &meta)
 }

@@ -1,7 +1,7 @@
 //! Environments small enough to know the answer.
 
-use super::{End, Env, EnvError, Episode, ObsMut, ObsSpec, Step};
-use crate::rl::ActorRng;
+use super::{ActionSpec, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Step};
+use crate::rl::{ActionVector, ActorRng};
 use rand::{RngExt, SeedableRng};
 
 /// A corridor of `len` cells. Action 1 goes right, 0 left; leaving it on the right pays 1 and is terminal.
@@ -177,5 +177,83 @@ impl Env<usize> for Recall {
         self.show(obs)?;
         let episode = Episode { episode_return: f64::from(reward), length_steps: self.steps };
         Ok(Step { reward, end: if asked { End::Terminal } else { End::No }, episode: asked.then_some(episode) })
+    }
+}
+
+/// A point is shown, and the action should be it: the reward is minus the square of the distance. Then another is shown, until a
+/// time limit cuts the episode.
+#[derive(Clone, Debug)]
+pub struct Aim {
+    dims: usize,
+    time_limit_steps: u64,
+    /// A coordinate x of the point is shown as `scale (x + offset)`.
+    scale: f32,
+    offset: f32,
+    /// Coordinates are from U(-radius, radius).
+    radius: f32,
+    rng: ActorRng,
+    point: ActionVector,
+    episode: Episode,
+}
+
+impl Aim {
+    /// Points of `dims` coordinates, each from U(-1, 1).
+    pub fn new(dims: usize, time_limit_steps: u64) -> Self {
+        let episode = Episode { episode_return: 0.0, length_steps: 0 };
+        let point = ActionVector::from_fn(dims, |_| 0.0);
+        Aim {
+            dims,
+            time_limit_steps,
+            scale: 1.0,
+            offset: 0.0,
+            radius: 1.0,
+            rng: ActorRng::seed_from_u64(0),
+            point,
+            episode,
+        }
+    }
+
+    /// The same, seen as `scale (x + offset)`.
+    pub fn seen_as(self, scale: f32, offset: f32) -> Self {
+        Aim { scale, offset, ..self }
+    }
+
+    /// The same with coordinates from U(-radius, radius).
+    pub fn times(self, radius: f32) -> Self {
+        Aim { radius, ..self }
+    }
+
+    /// Vectors and points of `dims`.
+    pub fn spec(&self) -> EnvSpec {
+        let obs = ObsSpec::Vector { len: self.dims };
+        let max_episode_steps = Some(self.time_limit_steps as usize);
+        EnvSpec { max_episode_steps, ..EnvSpec::new(obs, ActionSpec::Continuous { dims: self.dims }) }
+    }
+
+    fn show(&mut self, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        let ObsMut::Vector(obs) = obs else { return Err("Aim shows vectors".into()) };
+        self.point = ActionVector::from_fn(self.dims, |_| self.radius * self.rng.random_range(-1.0..1.0));
+        obs.iter_mut().zip(self.point.iter()).for_each(|(obs, x)| *obs = self.scale * (x + self.offset));
+        Ok(())
+    }
+}
+
+impl Env<ActionVector> for Aim {
+    fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.rng = ActorRng::seed_from_u64(seed);
+        }
+        self.episode = Episode { episode_return: 0.0, length_steps: 0 };
+        self.show(obs)
+    }
+
+    fn step(&mut self, action: ActionVector, obs: ObsMut<'_>) -> Result<Step, EnvError> {
+        let reward = -action.iter().zip(self.point.iter()).map(|(a, x)| (a - x) * (a - x)).sum::<f32>();
+        self.episode.episode_return += f64::from(reward);
+        self.episode.length_steps += 1;
+        let is_over = self.episode.length_steps == self.time_limit_steps;
+        self.show(obs)?;
+        let end = if is_over { End::Truncated } else { End::No };
+        Ok(Step { reward, end, episode: is_over.then_some(self.episode) })
     }
 }

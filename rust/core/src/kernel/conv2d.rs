@@ -220,9 +220,10 @@ impl Kernel for BackwardBias<'_> {
             let mut sums = [simd.splat(0.0); 4]; // four, so that an addition need not wait for the one before
             for four in self.sites.chunks(4) {
                 for (sum, site) in sums.iter_mut().zip(four) {
+                    let output = site.output as usize * out_c + column;
                     // SAFETY: `check` has found the outputs of each site within `dy`; `column` starts a vector of them.
-                    *sum = simd
-                        .add(*sum, unsafe { simd.load(self.dy.as_ptr().add(site.output as usize * out_c + column)) });
+                    let dy = unsafe { simd.load(self.dy.as_ptr().add(output)) };
+                    *sum = simd.add(*sum, dy);
                 }
             }
             let sum = simd.add(simd.add(sums[0], sums[1]), simd.add(sums[2], sums[3]));

@@ -2,6 +2,7 @@
 
 use crate::catalogue::Entry;
 use crate::env::ObsSpec;
+use crate::kernel::activation::Activation;
 use serde::{Deserialize, Serialize};
 
 /// The networks there are.
@@ -18,7 +19,7 @@ pub enum Net {
     NatureLstm,
 }
 
-/// One convolution: so many square filters, `kernel` pixels a side, `stride` pixels apart, each with ReLU.
+/// One convolution: so many square filters, `kernel` pixels a side, `stride` pixels apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Filters {
     pub out_c: usize,
@@ -26,11 +27,20 @@ pub(super) struct Filters {
     pub stride: usize,
 }
 
-/// Convolutions, fully connected units with ReLU, and LSTM cells where there are some; the heads follow.
+/// Whether all heads stand on one trunk, or policy and value have a network each, as section 9 has it for continuous control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trunk {
+    Shared,
+    Separate,
+}
+
+/// Convolutions, fully connected units with ReLU and LSTM cells, each where there are some; the heads follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Architecture {
     pub convolutions: &'static [Filters],
-    pub units: usize,
+    /// Behind each convolution.
+    pub activation: Activation,
+    pub units: Option<usize>,
     pub cells: Option<usize>,
 }
 
@@ -54,7 +64,12 @@ impl Net {
                 "images: 16 filters 8x8/4, 32 of 4x4/2, 256 units (Mnih et al. 2013); vectors: 200 units",
                 "sections 8 and 9",
             ),
-            Net::Lstm => ("lstm", "ff, then 256 LSTM cells for images, 128 for vectors", "sections 5.1 and 9"),
+            Net::Lstm => (
+                "lstm",
+                "ff, then 256 LSTM cells for images, 128 for vectors; from images to continuous actions: the \
+                 convolutions without ReLU, then 128 cells",
+                "sections 5.1 and 9",
+            ),
             Net::Nature => (
                 "nature",
                 "images: 32 filters 8x8/4, 64 of 4x4/2, 64 of 3x3/1, 512 units (Mnih et al. 2015)",
@@ -66,17 +81,26 @@ impl Net {
     }
 
     /// What it looks like for such observations; none where it has no form for them.
-    pub(super) fn architecture(self, input: &ObsSpec) -> Option<Architecture> {
-        let (convolutions, units, cells) = match (self, input) {
-            (Net::Ff, ObsSpec::Image { .. }) => (MNIH_2013, 256, None),
-            (Net::Lstm, ObsSpec::Image { .. }) => (MNIH_2013, 256, Some(256)),
-            (Net::Nature, ObsSpec::Image { .. }) => (MNIH_2015, 512, None),
-            (Net::NatureLstm, ObsSpec::Image { .. }) => (MNIH_2015, 512, Some(256)),
-            (Net::Ff, ObsSpec::Vector { .. }) => (&[][..], 200, None),
-            (Net::Lstm, ObsSpec::Vector { .. }) => (&[][..], 200, Some(128)),
-            (Net::Nature | Net::NatureLstm, ObsSpec::Vector { .. }) => return None,
+    pub(super) fn architecture(self, input: &ObsSpec, trunk: Trunk) -> Option<Architecture> {
+        let relu = |convolutions, units, cells| {
+            Some(Architecture { convolutions, activation: Activation::Relu, units: Some(units), cells })
         };
-        Some(Architecture { convolutions, units, cells })
+        match (self, input, trunk) {
+            // Section 9: "two layers of spatial convolutions without any non-linearity or pooling", then the LSTM.
+            (Net::Lstm, ObsSpec::Image { .. }, Trunk::Separate) => Some(Architecture {
+                convolutions: MNIH_2013,
+                activation: Activation::Identity,
+                units: None,
+                cells: Some(128),
+            }),
+            (Net::Ff, ObsSpec::Image { .. }, _) => relu(MNIH_2013, 256, None),
+            (Net::Lstm, ObsSpec::Image { .. }, _) => relu(MNIH_2013, 256, Some(256)),
+            (Net::Nature, ObsSpec::Image { .. }, _) => relu(MNIH_2015, 512, None),
+            (Net::NatureLstm, ObsSpec::Image { .. }, _) => relu(MNIH_2015, 512, Some(256)),
+            (Net::Ff, ObsSpec::Vector { .. }, _) => relu(&[], 200, None),
+            (Net::Lstm, ObsSpec::Vector { .. }, _) => relu(&[], 200, Some(128)),
+            (Net::Nature | Net::NatureLstm, ObsSpec::Vector { .. }, _) => None,
+        }
     }
 }
 
@@ -101,7 +125,7 @@ mod tests {
     #[test]
     fn the_smallest_image_leaves_one_pixel_at_the_top() {
         let image = ObsSpec::Image { channels: 4, height: 84, width: 84 };
-        let side = |net: Net| net.architecture(&image).unwrap().smallest_side();
+        let side = |net: Net| net.architecture(&image, Trunk::Shared).unwrap().smallest_side();
         assert_eq!(Net::ALL.map(side), [20, 20, 36, 36]);
     }
 }

@@ -14,7 +14,7 @@ use std::ops::Range;
 /// From so many weights on, writing a gradient out costs more than the products it consists of.
 const LARGE_WEIGHT: usize = 1 << 16;
 
-/// One layer, `y = activation(W x + b)`, or LSTM cells behind such a `W x + b`.
+/// One layer, `y = activation(W x + b)`, or LSTM cells behind such a `W x + b`, or `y = b`.
 #[derive(Clone, Debug)]
 pub struct Layer {
     op: Op,
@@ -28,13 +28,15 @@ enum Op {
     Conv2d(Conv2dShape),
     Linear(LinearShape),
     Lstm(LstmShape),
+    /// So many outputs that are the bias, whatever is observed.
+    Constant(usize),
 }
 
 impl Op {
     /// The linear layer that it is, or that is in it.
     fn linear(&self) -> Option<LinearShape> {
         match self {
-            Op::Conv2d(_) => None,
+            Op::Conv2d(_) | Op::Constant(_) => None,
             Op::Linear(shape) => Some(*shape),
             Op::Lstm(shape) => Some(shape.gates()),
         }
@@ -45,8 +47,8 @@ impl Layer {
     fn new(op: Op, (weight, bias): (usize, usize), activation: Activation) -> Self {
         let (weight_len, bias_len) = match (&op, op.linear()) {
             (Op::Conv2d(shape), _) => (shape.weight_len(), shape.out_c),
-            (_, Some(shape)) => (shape.inputs * shape.outputs, shape.outputs),
-            (_, None) => unreachable!("every layer but a convolution has a linear one"),
+            (Op::Constant(outputs), _) => (0, *outputs),
+            (_, linear) => linear.map_or((0, 0), |shape| (shape.inputs * shape.outputs, shape.outputs)),
         };
         Layer { op, weight: weight..weight + weight_len, bias: bias..bias + bias_len, activation }
     }
@@ -66,12 +68,23 @@ impl Layer {
         Self::new(Op::Lstm(LstmShape { inputs, cells }), offsets, Activation::Identity)
     }
 
+    /// Outputs that are parameters themselves, at `offset` of theta; `outputs` is rounded up to vectors.
+    pub fn constant(outputs: usize, offset: usize) -> Self {
+        Self::new(Op::Constant(pad(outputs)), (offset, offset), Activation::Identity)
+    }
+
+    /// Whether it reads nothing.
+    pub fn is_constant(&self) -> bool {
+        matches!(self.op, Op::Constant(_))
+    }
+
     /// f32 a slot of output, padding included.
     pub fn output_len(&self) -> usize {
         match &self.op {
             Op::Conv2d(shape) => shape.output_len(),
             Op::Linear(shape) => shape.outputs,
             Op::Lstm(shape) => shape.cells,
+            Op::Constant(outputs) => *outputs,
         }
     }
 
@@ -79,7 +92,7 @@ impl Layer {
     pub fn state_len(&self) -> usize {
         match &self.op {
             Op::Lstm(shape) => shape.state_len(),
-            Op::Conv2d(_) | Op::Linear(_) => 0,
+            Op::Conv2d(_) | Op::Linear(_) | Op::Constant(_) => 0,
         }
     }
 
@@ -96,6 +109,11 @@ impl Layer {
         [self.weight.clone(), self.bias.clone()]
     }
 
+    /// Both, and the padding between them.
+    pub fn params(&self) -> Range<usize> {
+        self.weight.start..self.bias.end
+    }
+
     /// Memory for the activations of `slots` steps.
     pub(super) fn tape(&self, slots: usize) -> LayerTape {
         let tape = |runs| LayerTape::new(self.output_len(), slots, runs);
@@ -103,6 +121,7 @@ impl Layer {
             Op::Conv2d(shape) => tape(Runs::of_convolution(shape, slots)),
             Op::Linear(shape) => LayerTape { z: Buffer::zeros(slots * shape.outputs), ..tape(Runs::new(1, slots)) },
             Op::Lstm(shape) => LayerTape { lstm: Some(LstmTape::new(*shape, slots)), ..tape(Runs::new(1, slots)) },
+            Op::Constant(_) => tape(Runs::new(1, slots)),
         }
     }
 
@@ -110,7 +129,7 @@ impl Layer {
     pub(super) fn workspace(&self, slots: usize) -> LayerWorkspace {
         let lstm = match &self.op {
             Op::Lstm(shape) => Some(LstmWorkspace::new(*shape, slots)),
-            Op::Conv2d(_) | Op::Linear(_) => None,
+            Op::Conv2d(_) | Op::Linear(_) | Op::Constant(_) => None,
         };
         LayerWorkspace::new(self.output_len(), slots, lstm)
     }
@@ -142,6 +161,7 @@ impl Layer {
                 activate(isa, self.activation, y);
             }
             Op::Lstm(shape) => tape.lstm_forward(isa, weight, bias, input.row(shape.inputs), slot),
+            Op::Constant(outputs) => tape.y[slot * outputs..][..*outputs].copy_from_slice(bias),
         }
     }
 
@@ -177,7 +197,7 @@ impl Layer {
                 let [d_weight, d_bias] = self.params_mut(d_theta);
                 linear::linear_backward_weight(isa, &shape, n, x, dy, d_weight, d_bias);
             }
-            (_, None) => unreachable!("every layer but a convolution has a linear one"),
+            (_, None) => self.backward_bias(dy, d_theta),
         }
     }
 
@@ -244,6 +264,7 @@ impl Layer {
                 let shape = LinearShape { inputs: *inputs, outputs: 4 * cells };
                 linear(shape, &weight[..shape.inputs * shape.outputs]); // of x alone
             }
+            Op::Constant(_) => (), // there is nothing below
         }
     }
 }

@@ -147,15 +147,16 @@ impl Layout {
         (weight, bias)
     }
 
-    /// Adds LSTM cells, gates in the order i, f, g, o; returns the offsets of their weight (of x, then of h) and bias. `rows >=
-    /// inputs` counts the padding of the layer below.
-    pub fn lstm(&mut self, name: &str, inputs: usize, rows: usize, cells: usize) -> (usize, usize) {
+    /// Adds LSTM cells, gates in the order i, f, g, o; returns the offsets of their weight (of x, then of h) and bias. `channels` and
+    /// `rows` are those of [`Layout::linear`].
+    pub fn lstm(&mut self, name: &str, inputs: usize, rows: usize, channels: usize, cells: usize) -> (usize, usize) {
         let out_padded = 4 * cells;
         let weight = self.reserve((rows + cells) * out_padded);
         let bias = self.reserve(out_padded);
-        for (what, inputs, offset) in [("weight_ih", inputs, weight), ("weight_hh", cells, weight + rows * out_padded)]
+        let of_h = weight + rows * out_padded;
+        for (what, inputs, channels, offset) in [("weight_ih", inputs, channels, weight), ("weight_hh", cells, 1, of_h)]
         {
-            let order = Order::Linear { inputs, channels: 1, out_padded, first_out: 0 };
+            let order = Order::Linear { inputs, channels, out_padded, first_out: 0 };
             let (name, shape) = (format!("{name}.{what}"), vec![out_padded, inputs]);
             self.params.push(Param { name, shape, fan_in: cells, offset, order });
         }
@@ -164,11 +165,22 @@ impl Layout {
         (weight, bias)
     }
 
+    /// Adds outputs that are parameters themselves and start at 0; returns their offset.
+    pub fn constant(&mut self, name: &str, outputs: usize) -> usize {
+        let offset = self.reserve(outputs);
+        let order = Order::Bias { first_out: 0 };
+        self.params.push(Param { name: name.into(), shape: vec![outputs], fan_in: 0, offset, order });
+        offset
+    }
+
     /// A fresh theta by Torch's default: weights and biases from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), where all of
-    /// an LSTM's count its cells as their fan_in; padding is 0.
+    /// an LSTM's count its cells as their fan_in; padding and constants are 0.
     pub fn init(&self, rng: &mut impl Rng) -> Vec<f32> {
         let mut theta = vec![0.0; self.len];
         for param in &self.params {
+            if param.fan_in == 0 {
+                continue; // it is no weight
+            }
             let bound = 1.0 / (param.fan_in as f32).sqrt();
             let values: Vec<f32> = (0..param.len()).map(|_| rng.random_range(-bound..bound)).collect();
             param.import(&values, &mut theta);
@@ -192,7 +204,7 @@ mod tests {
             5,
             &[Columns { name: "policy", outputs: 3 }, Columns { name: "value", outputs: 1 }],
         );
-        layout.lstm("lstm", 5, 8, 16);
+        layout.lstm("lstm", 5, 8, 1, 16);
         layout
     }
 

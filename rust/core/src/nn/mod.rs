@@ -1,9 +1,10 @@
-//! Networks: theta as one flat vector, a network as a list of layers with offsets into it.
+//! Networks: theta as one flat vector, a network as layers with offsets into it.
 //!
 //! A network reads observations and theta and writes `y`; given dL/dy it writes d_theta. It knows nothing of actions,
 //! rewards or threads.
 
 pub mod architecture;
+mod build;
 pub mod layer;
 pub mod layout;
 mod lstm;
@@ -13,5 +14,5 @@ pub mod tape;
 
 pub use architecture::Net;
 pub use layout::{Layout, Param};
-pub use network::{Head, NetError, Network};
+pub use network::{Head, NetError, Network, Part};
 pub use tape::{Observations, Tape, Workspace};

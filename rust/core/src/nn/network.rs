@@ -1,14 +1,13 @@
 //! A network: the forward and backward pass over its layers.
 
-use super::architecture::{Architecture, Filters, Net};
+use super::architecture::{Net, Trunk};
+use super::build::Builder;
 use super::layer::Layer;
 use super::layout::{Columns, Layout};
 use super::tape::{Image, Input, LayerTape, LayerWorkspace, Observations, Tape, Workspace};
 use crate::env::ObsSpec;
 use crate::kernel::Isa;
-use crate::kernel::activation::Activation;
 use crate::kernel::buffer::Buffer;
-use crate::kernel::conv2d::Conv2dShape;
 use crate::kernel::gradient::{Gradient, MAX_RANK};
 
 /// A named group of outputs, for example the policy's logits.
@@ -42,11 +41,30 @@ pub enum NetError {
     EmptyObservation(ObsSpec),
 }
 
-/// A list of layers over one flat theta.
+/// Where a part of y comes from, in a network of several parts.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    /// Heads on a trunk of their own.
+    Trunk {
+        /// The names of its tensors start with this and a dot.
+        name: &'a str,
+        /// Its share of y.
+        heads: &'a [Head<'a>],
+    },
+    /// Parameters that are outputs, whatever is observed.
+    Constant(Head<'a>),
+}
+
+/// Layers over one flat theta.
 #[derive(Clone, Debug)]
 pub struct Network {
     input: ObsSpec,
+    /// Each after the one below it.
     layers: Vec<Layer>,
+    /// Which layer each of them reads; none reads the observation.
+    below: Vec<Option<usize>>,
+    /// The layers whose outputs, side by side, are y: each with how many it gives.
+    tops: Vec<(usize, usize)>,
     layout: Layout,
     outputs: usize,
 }
@@ -54,10 +72,26 @@ pub struct Network {
 impl Network {
     /// The network `net` from observations `input` to `heads` side by side.
     pub fn new(net: Net, input: &ObsSpec, heads: &[Head]) -> Result<Self, NetError> {
+        Self::build(net, input, Trunk::Shared, |build| build.trunk("", heads))
+    }
+
+    /// Section 9: `parts` that share no parameter, side by side.
+    pub fn of_parts(net: Net, input: &ObsSpec, parts: &[Part]) -> Result<Self, NetError> {
+        Self::build(net, input, Trunk::Separate, |build| {
+            for part in parts {
+                match *part {
+                    Part::Trunk { name, heads } => build.trunk(&format!("{name}."), heads),
+                    Part::Constant(head) => build.constant(head),
+                }
+            }
+        })
+    }
+
+    fn build(net: Net, input: &ObsSpec, trunk: Trunk, parts: impl FnOnce(&mut Builder)) -> Result<Self, NetError> {
         if input.is_empty() {
             return Err(NetError::EmptyObservation(input.clone()));
         }
-        let Some(architecture) = net.architecture(input) else {
+        let Some(architecture) = net.architecture(input, trunk) else {
             return Err(NetError::NeedsImages { input: input.clone(), net });
         };
         let least = architecture.smallest_side();
@@ -66,9 +100,11 @@ impl Network {
         {
             return Err(NetError::ImageTooSmall { height, width, least, net });
         }
-        let Builder { layout, layers } = Builder::build(&architecture, input, heads);
-        let outputs = heads.iter().map(|head| head.outputs).sum();
-        Ok(Network { input: input.clone(), layers, layout, outputs })
+        let mut build = Builder::new(architecture, input);
+        parts(&mut build);
+        let Builder { layout, layers, below, tops, .. } = build;
+        let outputs = tops.iter().map(|(_, outputs)| outputs).sum();
+        Ok(Network { input: input.clone(), layers, below, tops, layout, outputs })
     }
 
     /// Where the tensors lie in theta.
@@ -89,7 +125,7 @@ impl Network {
     /// Memory for the activations of `slots` steps.
     pub fn tape(&self, slots: usize) -> Tape {
         let layers = self.layers.iter().map(|layer| layer.tape(slots)).collect();
-        Tape { image: Image::new(&self.input), layers, outputs: self.outputs }
+        Tape { image: Image::new(&self.input), layers, y: Buffer::zeros(slots * self.outputs), outputs: self.outputs }
     }
 
     /// Working memory for passes over up to `slots` steps.
@@ -97,35 +133,46 @@ impl Network {
         let scratch = self.layers.iter().map(|layer| layer.scratch_len(slots)).max();
         Workspace {
             image: Image::new(&self.input),
-            d_first: Buffer::zeros(self.first_params()),
+            d_first: Buffer::zeros(self.roots().map(|root| root.params().end).max().unwrap_or(0)),
             layers: self.layers.iter().map(|layer| layer.workspace(slots)).collect(),
+            dy: Buffer::zeros(slots * self.outputs),
             outputs: self.outputs,
             scratch: Buffer::zeros(scratch.unwrap_or(0)),
             d_theta: Buffer::zeros(self.layout.len()),
         }
     }
 
-    /// The first layer's parameters are the first of theta: how many they are.
-    fn first_params(&self) -> usize {
-        self.layers[0].param_ranges()[1].end
+    /// The layers that read the observation.
+    fn roots(&self) -> impl Iterator<Item = &Layer> {
+        let roots =
+            self.layers.iter().zip(&self.below).filter(|(layer, below)| below.is_none() && !layer.is_constant());
+        roots.map(|(layer, _)| layer)
     }
 
     /// `y <- network(s; theta)` for observation `t` of `obs`, its activations kept in `slot` of the tape. The slots are computed one
     /// after the other, of observations one after the other, under one theta: what has not changed since the slot before is
     /// taken over from there. A recurrent network reads the state before `slot` and leaves that before the next.
     pub fn forward(&self, isa: Isa, theta: &[f32], (obs, t): (&Observations, usize), tape: &mut Tape, slot: usize) {
-        let Tape { image, layers, .. } = tape;
-        let input = match obs.vectors() {
+        let Tape { image, layers, y, .. } = tape;
+        let observed = match obs.vectors() {
             Some(all) => Input { all, nth: t, changed: &[] },
             None => {
                 image.show(isa, obs.get(t), (slot > 0).then(|| obs.get(t - 1)));
                 Input { all: &image.x, nth: 0, changed: &image.changed }
             }
         };
-        self.layers[0].forward(isa, theta, input, &mut layers[0], slot);
-        for (i, layer) in self.layers.iter().enumerate().skip(1) {
-            let [below, above] = neighbours(layers, i);
-            layer.forward(isa, theta, below.input(slot), above, slot);
+        for (i, layer) in self.layers.iter().enumerate() {
+            match self.below[i] {
+                None => layer.forward(isa, theta, observed, &mut layers[i], slot),
+                Some(below) => {
+                    let [below, above] = pair(layers, below, i);
+                    layer.forward(isa, theta, below.input(slot), above, slot);
+                }
+            }
+        }
+        let mut y = &mut y[slot * self.outputs..][..self.outputs];
+        for &(top, outputs) in &self.tops {
+            y.split_off_mut(..outputs).expect("the tops make y").copy_from_slice(&layers[top].slot(slot)[..outputs]);
         }
     }
 
@@ -140,59 +187,95 @@ impl Network {
         n: usize,
         workspace: &'a mut Workspace,
     ) -> Gradient<'a> {
+        self.scatter(n, workspace);
         let Workspace { layers: gradients, scratch, image, d_first, d_theta, .. } = workspace;
         // The gradients of the large linear layers are not written out.
-        let is_outer = |i: usize| i > 0 && n <= MAX_RANK && self.layers[i].has_outer_gradient();
-        for i in (1..self.layers.len()).rev() {
-            let (layer, below, above) = (&self.layers[i], &tape.layers[i - 1], &tape.layers[i]);
-            layer.backward_state(isa, theta, n, above, &mut gradients[i], scratch);
-            let [dx, dy] = neighbours(gradients, i);
+        let is_outer = |i: usize| self.below[i].is_some() && n <= MAX_RANK && self.layers[i].has_outer_gradient();
+        for (i, layer) in self.layers.iter().enumerate().rev() {
+            let Some(below) = self.below[i] else { continue };
+            layer.backward_state(isa, theta, n, &tape.layers[i], &mut gradients[i], scratch);
+            let [dx, dy] = pair(gradients, below, i);
+            let activation = self.layers[below].activation;
+            let (below, above) = (&tape.layers[below], &tape.layers[i]);
             let (x, dy) = factors(below, above, dy, n);
             match is_outer(i) {
                 true => layer.backward_bias(dy, d_theta),
                 false => layer.backward_params(isa, n, x, above, dy, d_theta),
             }
-            let below = (below, self.layers[i - 1].activation);
-            layer.backward_input(isa, theta, n, below, above, dy, scratch, dx.first_mut(n));
+            layer.backward_input(isa, theta, n, (below, activation), above, dy, scratch, dx.first_mut(n));
         }
-        let (first, dy) = (&tape.layers[0], gradients[0].first(n));
         match obs.vectors() {
-            Some(x) => self.layers[0].backward_params(isa, n, &x[..n * self.input.len()], first, dy, d_theta),
-            None => self.backward_images(isa, (obs, n), first, dy, (image, d_first), d_theta),
+            Some(x) => self.backward_vectors(isa, &x[..n * self.input.len()], tape, n, gradients, d_theta),
+            None => self.backward_images(isa, (obs, n), tape, gradients, (image, d_first), d_theta),
         }
         let (tape, mut gradient) = (&tape.layers, Gradient::from(&d_theta[..]));
         for i in (0..self.layers.len()).filter(|i| is_outer(*i)) {
-            let (x, dy) = factors(&tape[i - 1], &tape[i], &gradients[i], n);
+            let below = self.below[i].expect("a layer that reads the observation has its gradient written out");
+            let (x, dy) = factors(&tape[below], &tape[i], &gradients[i], n);
             gradient = gradient.with_outer(self.layers[i].outer(n, x, dy));
         }
         gradient
     }
 
-    /// The gradient by the first layer's parameters, where it looks at images. They are kept as bytes, a quarter of the memory,
-    /// and shown once more here, one after the other.
+    /// dL/dy of the first `n` steps, each to the layer that it comes from.
+    fn scatter(&self, n: usize, workspace: &mut Workspace) {
+        let Workspace { layers, dy, .. } = workspace;
+        for (slot, mut dy) in dy.chunks_exact(self.outputs).take(n).enumerate() {
+            for &(top, outputs) in &self.tops {
+                let of_top = dy.split_off(..outputs).expect("the tops make y");
+                layers[top].slot_mut(slot)[..outputs].copy_from_slice(of_top);
+            }
+        }
+    }
+
+    /// The gradient by the parameters of what reads vectors, or nothing.
+    fn backward_vectors(
+        &self,
+        isa: Isa,
+        x: &[f32],
+        tape: &Tape,
+        n: usize,
+        gradients: &[LayerWorkspace],
+        d_theta: &mut [f32],
+    ) {
+        for (i, layer) in self.layers.iter().enumerate().filter(|(i, _)| self.below[*i].is_none()) {
+            layer.backward_params(isa, n, x, &tape.layers[i], gradients[i].first(n), d_theta);
+        }
+    }
+
+    /// The same where images are looked at. They are kept as bytes, a quarter of the memory, and shown once more here, one
+    /// after the other.
     fn backward_images(
         &self,
         isa: Isa,
         (obs, n): (&Observations, usize),
-        tape: &LayerTape,
-        dy: &[f32],
+        tape: &Tape,
+        gradients: &[LayerWorkspace],
         (image, d_first): (&mut Image, &mut Buffer),
         d_theta: &mut [f32],
     ) {
-        let d_theta = &mut d_theta[..d_first.len()];
-        d_theta.fill(0.0);
+        let bottom = || self.layers.iter().enumerate().filter(|(i, _)| self.below[*i].is_none());
+        for (i, layer) in bottom() {
+            match layer.is_constant() {
+                true => layer.backward_bias(gradients[i].first(n), d_theta),
+                false => d_theta[layer.params()].fill(0.0),
+            }
+        }
         for slot in 0..n {
             image.show(isa, obs.get(slot), (slot > 0).then(|| obs.get(slot - 1)));
-            self.layers[0].backward_sites(isa, tape.runs.sites_of(slot), &image.x, dy, d_first);
-            d_theta.iter_mut().zip(d_first.iter()).for_each(|(sum, d)| *sum += d);
+            for (i, layer) in bottom().filter(|(_, layer)| !layer.is_constant()) {
+                let (sites, dy) = (tape.layers[i].runs.sites_of(slot), gradients[i].first(n));
+                layer.backward_sites(isa, sites, &image.x, dy, d_first);
+                let d = &d_first[layer.params()];
+                d_theta[layer.params()].iter_mut().zip(d).for_each(|(sum, d)| *sum += d);
+            }
         }
     }
 }
 
-/// The one below `i`, and `i`.
-fn neighbours<T>(layers: &mut [T], i: usize) -> [&mut T; 2] {
-    let (below, above) = layers.split_at_mut(i);
-    [&mut below[i - 1], &mut above[0]]
+/// The one below, and `i`.
+fn pair<T>(layers: &mut [T], below: usize, i: usize) -> [&mut T; 2] {
+    layers.get_disjoint_mut([below, i]).expect("no layer is below itself")
 }
 
 /// What a layer's gradient is the product of over `n` slots: its input, and the gradient by its `W x + b`.
@@ -205,63 +288,5 @@ fn factors<'a>(
     match (&tape.lstm, &gradients.lstm) {
         (Some(tape), Some(gradients)) => (tape.xh(n), gradients.d_gates(n)),
         _ => (below.first(n), gradients.first(n)),
-    }
-}
-
-struct Builder {
-    layout: Layout,
-    layers: Vec<Layer>,
-}
-
-impl Builder {
-    fn build(architecture: &Architecture, input: &ObsSpec, heads: &[Head]) -> Self {
-        let mut build = Builder { layout: Layout::default(), layers: Vec::new() };
-        let Architecture { convolutions, units, cells } = *architecture;
-        // (height, width, channel); a vector is an image of one pixel
-        let mut shape = match *input {
-            ObsSpec::Image { channels, height, width } => (height, width, channels),
-            ObsSpec::Vector { len } => (1, 1, len),
-        };
-        for (i, filters) in convolutions.iter().enumerate() {
-            shape = build.conv2d(&format!("conv{}", i + 1), shape, *filters);
-        }
-        let (height, width, channels) = shape;
-        build.linear(height * width * channels, channels, &[Columns { name: "fc", outputs: units }], Activation::Relu);
-        if let Some(cells) = cells {
-            build.lstm("lstm", units, cells);
-        }
-        build.linear(cells.unwrap_or(units), 1, heads, Activation::Identity);
-        build
-    }
-
-    /// Adds a convolution with ReLU over an image of `(height, width, channels)`; returns the new shape.
-    fn conv2d(
-        &mut self,
-        name: &str,
-        (in_h, in_w, in_c): (usize, usize, usize),
-        Filters { out_c, kernel, stride }: Filters,
-    ) -> (usize, usize, usize) {
-        let offsets = self.layout.conv2d(name, kernel, in_c, out_c);
-        let shape = Conv2dShape { in_h, in_w, in_c, out_c, kernel, stride };
-        self.layers.push(Layer::conv2d(shape, offsets, Activation::Relu));
-        (shape.out_h(), shape.out_w(), out_c)
-    }
-
-    fn linear(&mut self, inputs: usize, channels: usize, columns: &[Columns], activation: Activation) {
-        let rows = self.rows_below(inputs);
-        let offsets = self.layout.linear(inputs, rows, channels, columns);
-        let outputs = columns.iter().map(|c| c.outputs).sum();
-        self.layers.push(Layer::linear(rows, outputs, offsets, activation));
-    }
-
-    fn lstm(&mut self, name: &str, inputs: usize, cells: usize) {
-        let rows = self.rows_below(inputs);
-        let offsets = self.layout.lstm(name, inputs, rows, cells);
-        self.layers.push(Layer::lstm(rows, cells, offsets));
-    }
-
-    /// The outputs of the layer below, padding included.
-    fn rows_below(&self, inputs: usize) -> usize {
-        self.layers.last().map_or(inputs, Layer::output_len)
     }
 }

@@ -77,6 +77,8 @@ pub struct Tape {
     pub(super) image: Image,
     /// Each layer's output.
     pub(super) layers: Vec<LayerTape>,
+    /// The network's output, `(slots, outputs)`.
+    pub(super) y: Buffer,
     pub(super) outputs: usize,
 }
 
@@ -182,7 +184,7 @@ impl LayerTape {
 impl Tape {
     /// The network's output `y` in `slot`, without padding.
     pub fn y(&self, slot: usize) -> &[f32] {
-        &self.layers[self.layers.len() - 1].slot(slot)[..self.outputs]
+        &self.y[slot * self.outputs..][..self.outputs]
     }
 
     /// The recurrent state before `slot` <- `state`: h and c of each layer that has them, `(state_len)`; nothing for a network
@@ -219,13 +221,14 @@ impl Tape {
 pub struct Workspace {
     /// Each layer's gradients.
     pub(super) layers: Vec<LayerWorkspace>,
-    /// Number of outputs of the network.
+    /// dL/dy, `(slots, outputs)`.
+    pub(super) dy: Buffer,
     pub(super) outputs: usize,
     /// Working memory of the widest layer.
     pub(super) scratch: Buffer,
     /// The image being looked at once more.
     pub(super) image: Image,
-    /// The gradient of the first layer's parameters for one image.
+    /// The gradient by the parameters of the layers that look at images, for one image; as theta up to the last of them.
     pub(super) d_first: Buffer,
     /// The gradient by theta, where it is written out.
     pub(super) d_theta: Buffer,
@@ -252,13 +255,16 @@ impl LayerWorkspace {
     pub(super) fn first_mut(&mut self, n: usize) -> &mut [f32] {
         &mut self.dy[..n * self.len]
     }
+
+    /// Of one slot.
+    pub(super) fn slot_mut(&mut self, slot: usize) -> &mut [f32] {
+        &mut self.dy[slot * self.len..][..self.len]
+    }
 }
 
 impl Workspace {
     /// Where dL/dy of `slot` goes before a backward pass.
     pub fn dy(&mut self, slot: usize) -> &mut [f32] {
-        let last = self.layers.len() - 1;
-        let LayerWorkspace { len, dy, .. } = &mut self.layers[last];
-        &mut dy[slot * *len..][..self.outputs]
+        &mut self.dy[slot * self.outputs..][..self.outputs]
     }
 }

@@ -8,17 +8,23 @@
 //! | one-step Sarsa | section 4 | 0 | `Q(s, a')` | theta_target | eps-greedy | same |
 //! | n-step Q | Algorithm S2 | 1 | `max_a Q(s, a)` | theta_target | eps-greedy | same |
 //! | A3C | Algorithm S3 | 1 | `V(s)` | theta (local) | sample pi | `-(G - V) grad log pi - beta grad H`; `2 c_v (V - G)` |
+//!
+//! With continuous actions (section 9) pi is a Gaussian instead of a softmax, and the last row is [`GaussianA3c`].
 
 pub mod a3c;
+pub mod action;
 pub mod algorithm;
 pub mod explore;
+pub mod gaussian;
 pub mod policy;
 pub mod returns;
 pub mod value_based;
 
 pub use a3c::A3c;
+pub use action::{ActionVector, MAX_ACTION_DIMS};
 pub use algorithm::{Algorithm, Bootstrap, Loss};
 pub use explore::Exploration;
+pub use gaussian::{Covariance, GaussianA3c};
 pub use value_based::ValueBased;
 
 /// The random stream of one actor.

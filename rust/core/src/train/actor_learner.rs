@@ -1,12 +1,14 @@
 //! Algorithms 1, S2 and S3 in one loop: what one actor-learner thread does.
 
-use super::config::TrainConfig;
+use super::config::{TMax, TrainConfig};
 use super::cores::Cores;
 use super::error::TrainError;
+use super::normalise::{ObsNormaliser, RewardScaler, SharedMoments};
 use super::schedule::annealed_lr;
+use super::setup::Setup;
 use super::stats::{ActorStats, Stat};
 use super::turns::{SegmentMemory, Turns};
-use crate::env::{End, Env, Episode};
+use crate::env::{End, Env, Episode, ObsMut};
 use crate::kernel::Isa;
 use crate::nn::{Network, Observations};
 use crate::rl::returns::lambda_returns;
@@ -41,6 +43,10 @@ pub struct Shared {
     pub cores: Cores,
     /// The memory of segments, which actors take turns with: actor `i` with those of group `i % len`.
     pub turns: Vec<Turns>,
+    /// What all have seen, where observations are normalised.
+    pub observations: Option<SharedMoments>,
+    /// What all have been paid, discounted, where rewards are scaled by it.
+    pub returns: Option<SharedMoments>,
 }
 
 /// What an actor reports of a whole episode.
@@ -67,9 +73,14 @@ pub struct ActorLearner<'a, A, E> {
     algo: Box<dyn Algorithm<A>>,
     env: E,
     rng: ActorRng,
+    /// t_max: the longest segment.
+    t_max: usize,
     /// a_t of the segment.
     actions: Vec<A>,
-    /// The last observation of a segment is the first of the next ...
+    /// Makes of observations what the network sees, where that is something else.
+    normaliser: Option<ObsNormaliser<'a>>,
+    rewards: RewardScaler<'a>,
+    /// The last observation of a segment, as it was, is the first of the next ...
     s_t: Observations,
     /// ... and so is the recurrent state before it; 0 where an episode begins.
     state: Vec<f32>,
@@ -97,24 +108,23 @@ pub struct Actor<'a, A, E> {
 
 impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
     /// An actor-learner that has not yet reset its environment. Allocates all it will ever need.
-    pub fn new(
-        config: &'a TrainConfig,
-        net: &'a Network,
-        isa: Isa,
-        shared: &'a Shared,
-        actor: Actor<'a, A, E>,
-    ) -> Self {
+    pub fn new(setup: &'a Setup, shared: &'a Shared, actor: Actor<'a, A, E>) -> Self {
+        let Setup { config, net, isa, env } = setup;
+        let t_max = config.segment_steps(env);
         ActorLearner {
             config,
             net,
-            isa,
+            isa: *isa,
             shared,
             stats: actor.stats,
             actor: actor.actor,
             algo: actor.algo,
             env: actor.env,
             rng: actor.rng,
-            actions: Vec::with_capacity(config.t_max),
+            t_max,
+            actions: Vec::with_capacity(t_max),
+            normaliser: shared.observations.as_ref().map(ObsNormaliser::new),
+            rewards: RewardScaler::new(config.reward_scale, config.gamma, shared.returns.as_ref()),
             s_t: Observations::new(net.input(), 1),
             state: vec![0.0; net.state_len()],
             carried: None,
@@ -145,14 +155,15 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         let pulled_at = self.pull(memory); // theta' <- theta
         self.begin(memory)?; // get state s_t
         let (mut end, mut refresh_target) = (End::No, false);
-        while end == End::No && self.actions.len() < self.config.t_max {
+        while end == End::No && self.actions.len() < self.t_max {
             let t = self.actions.len(); // until terminal s_t or t - t_start = t_max
             let a = self.act(t, memory); // take action a_t
             let step = self.env.step(a, memory.obs.get_mut(t + 1)); // receive r_t and s_{t+1}
             let step = step.map_err(|source| self.env_error(source))?;
             self.steps += 1;
             self.actions.push(a);
-            memory.rewards.push(self.clipped(step.reward));
+            self.observe(memory, t + 1);
+            memory.rewards.push(self.learned(step.reward));
             end = step.end;
             let ticket = shared.clock.tick(); // T <- T + 1
             refresh_target |= crossed(ticket, self.config.target_interval_steps);
@@ -168,7 +179,6 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
             shared.target_refreshes.fetch_add(1, Relaxed);
         }
         self.started = end == End::No;
-        self.s_t.copy(0, &memory.obs, self.actions.len());
         memory.tape.state_into(self.actions.len(), &mut self.state);
         Ok(())
     }
@@ -190,6 +200,7 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         memory.rewards.clear();
         if self.started {
             memory.obs.copy(0, &self.s_t, 0);
+            self.normalise(memory, 0);
             memory.tape.set_state(0, &self.state);
             return Ok(());
         }
@@ -198,8 +209,28 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         // The environment is seeded once, by the actor's own stream; later episodes continue it.
         let seed = (self.steps == 0).then(|| u64::from(self.rng.random::<u32>() >> 1));
         self.carried = None;
+        self.rewards.reset();
         let reset = self.env.reset(seed, memory.obs.get_mut(0));
-        reset.map_err(|source| self.env_error(source))
+        reset.map_err(|source| self.env_error(source))?;
+        self.observe(memory, 0);
+        Ok(())
+    }
+
+    /// Keeps what the environment has put into `slot`, in case a segment begins with it, and makes of it what the network sees.
+    fn observe(&mut self, memory: &mut SegmentMemory, slot: usize) {
+        if slot == self.t_max {
+            self.s_t.copy(0, &memory.obs, slot);
+        }
+        if let (Some(normaliser), ObsMut::Vector(x)) = (&mut self.normaliser, memory.obs.get_mut(slot)) {
+            normaliser.note(x);
+        }
+        self.normalise(memory, slot);
+    }
+
+    fn normalise(&self, memory: &mut SegmentMemory, slot: usize) {
+        if let (Some(normaliser), ObsMut::Vector(x)) = (&self.normaliser, memory.obs.get_mut(slot)) {
+            normaliser.apply(x);
+        }
     }
 
     fn env_error(&self, source: crate::env::EnvError) -> TrainError {
@@ -216,7 +247,9 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         }
     }
 
-    fn clipped(&self, reward: f32) -> f32 {
+    /// The reward as it is learned from.
+    fn learned(&mut self, reward: f32) -> f32 {
+        let reward = self.rewards.scaled(reward);
         match self.config.reward_clip {
             0.0 => reward,
             limit => reward.clamp(-limit, limit),
@@ -228,7 +261,9 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         let SegmentMemory { theta, obs, tape, target, v_next, .. } = memory;
         let (n, net, isa, shared) = (self.actions.len(), self.net, self.isa, self.shared);
         v_next[..n].fill(0.0); // v_n = 0 where s_n is terminal
-        let last = if end == End::Terminal { n - 1 } else { n };
+        // Section 9: a whole episode is learned from without bootstrapping, whatever ended it.
+        let is_end = end == End::Terminal || self.config.t_max != TMax::Steps(self.t_max);
+        let last = if is_end { n - 1 } else { n };
         if last == n && (self.algo.follows_policy() || self.algo.bootstrap() == Bootstrap::Local) {
             net.forward(isa, theta, (obs, n), tape, n);
         }
@@ -282,6 +317,8 @@ impl<'a, A: Copy, E: Env<A>> ActorLearner<'a, A, E> {
         });
         let updates = shared.updates.fetch_add(1, Relaxed);
         *read_at = Some(updates + 1);
+        self.normaliser.iter_mut().for_each(ObsNormaliser::merge);
+        self.rewards.merge();
         let updates_by_others = updates.saturating_sub(pulled_at);
         stats.add(Stat::Steps, n as f64);
         stats.add(Stat::Entropy, sum.entropy);

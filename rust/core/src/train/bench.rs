@@ -1,9 +1,10 @@
 //! How fast training is, beside the emulator alone, in one run.
 
 use super::actor_learner::{Actor, ActorLearner};
+use super::config::Action;
 use super::error::TrainError;
 use super::pool::{Message, with_actors};
-use super::run::Setup;
+use super::setup::Setup;
 use super::stats::{ActorStats, Meter, Reading, Shares, Stat, Totals};
 use super::{BoxEnv, Host};
 use crate::env::{End, Env, EnvError, ObsMut};
@@ -53,9 +54,9 @@ struct Round {
 }
 
 /// Measures `config.actors` actors for about `secs` in all: emulator and training in turn on the same environments.
-pub fn bench<F>(setup: &Setup, make_env: F, secs: f64, host: &dyn Host) -> Result<BenchRow, TrainError>
+pub fn bench<A: Action, F>(setup: &Setup, make_env: F, secs: f64, host: &dyn Host) -> Result<BenchRow, TrainError>
 where
-    F: Fn(usize) -> Result<BoxEnv<usize>, EnvError> + Sync,
+    F: Fn(usize) -> Result<BoxEnv<A>, EnvError> + Sync,
 {
     let round = Duration::try_from_secs_f64(secs / (2 * ROUNDS) as f64).ok().filter(|round| !round.is_zero());
     let Some(round_duration) = round else {
@@ -71,11 +72,11 @@ where
         let fail = |source| TrainError::Env { actor, step: 0, source };
         shared.cores.keep(actor);
         let mut rng = setup.actor_rng(0, actor);
-        let algo = setup.config.algorithm(&mut rng);
+        let algo = setup.config.algorithm::<A>(&mut rng);
         let mut result = make_env(actor).map_err(fail).map(|env| {
             let timed = Switch { env, obs: Observations::new(setup.net.input(), 1), ended: true };
             let actor = Actor { actor, env: timed, algo, rng: rng.clone(), stats: &stats[actor] };
-            ActorLearner::new(&setup.config, &setup.net, setup.isa, &shared, actor)
+            ActorLearner::new(setup, &shared, actor)
         });
         for phase in 0..2 * ROUNDS + 2 {
             barrier.wait();
@@ -83,7 +84,7 @@ where
                 let Ok(learner) = &mut result else { break };
                 let step = if phase % 2 == 0 {
                     emulator_steps[actor].fetch_add(1, Relaxed);
-                    learner.env_mut().random_step(setup.env.num_actions, &mut rng).map_err(fail)
+                    learner.env_mut().random_step(A::random(setup.env.actions, &mut rng)).map_err(fail)
                 } else {
                     learner.segment(&mut |_| ())
                 };
@@ -168,24 +169,27 @@ pub struct Switch<E> {
     ended: bool,
 }
 
-impl<E: Env<usize>> Switch<E> {
-    fn random_step(&mut self, num_actions: usize, rng: &mut ActorRng) -> Result<(), EnvError> {
+impl<E> Switch<E> {
+    fn random_step<A>(&mut self, action: A) -> Result<(), EnvError>
+    where
+        E: Env<A>,
+    {
         if self.ended {
             self.env.reset(None, self.obs.get_mut(0))?;
         }
-        let step = self.env.step(rng.random_range(0..num_actions), self.obs.get_mut(0))?;
+        let step = self.env.step(action, self.obs.get_mut(0))?;
         self.ended = step.end != End::No;
         Ok(())
     }
 }
 
-impl<E: Env<usize>> Env<usize> for Switch<E> {
+impl<A, E: Env<A>> Env<A> for Switch<E> {
     fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
         self.ended = false;
         self.env.reset(seed, obs)
     }
 
-    fn step(&mut self, action: usize, obs: ObsMut<'_>) -> Result<crate::env::Step, EnvError> {
+    fn step(&mut self, action: A, obs: ObsMut<'_>) -> Result<crate::env::Step, EnvError> {
         if self.ended {
             // Random play ended an episode in between: the learner's goes on in a new one.
             self.env.reset(None, self.obs.get_mut(0))?;
@@ -208,7 +212,7 @@ pub struct NetworkCost {
 /// Times the network of `setup` on random observations, one thread.
 pub fn bench_network(setup: &Setup) -> NetworkCost {
     let Setup { config, net, isa, .. } = setup;
-    let (shared, t_max) = (setup.shared(), config.t_max);
+    let (shared, t_max) = (setup.shared(), config.segment_steps(&setup.env));
     let mut rng = ActorRng::seed_from_u64(config.seed);
     let mut theta = Buffer::zeros(shared.theta.len());
     let mut workspace = net.workspace(t_max);

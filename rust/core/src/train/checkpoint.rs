@@ -1,13 +1,16 @@
 //! Checkpoints: safetensors files that survive a power cut, readable by anything and executed by nothing.
 //!
 //! `theta.<layer>.weight` and so on in canonical order, `theta_target.<...>` where there is one, and the optimizer's statistics under
-//! their names: `g.<...>` for shared RMSProp, `g.actor0.<...>` or `m.actor0.<...>` where each actor has its own. Scalars are string
-//! metadata.
+//! their names: `g.<...>` for shared RMSProp, `g.actor0.<...>` or `m.actor0.<...>` where each actor has its own; in F64 the running
+//! statistics `observations.{count,mean,m2}` and `returns.{count,mean,m2}` where there are such. Scalars are string metadata.
 
-use super::config::{Algo, TrainConfig};
+use super::config::Algo;
 use super::error::TrainError;
-use crate::env::EnvSpec;
+use super::normalise::Moments;
+use super::setup::Setup;
+use crate::env::{ActionSpec, EnvSpec};
 use crate::nn::{Net, Network};
+use crate::rl::Covariance;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -15,8 +18,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Files of a newer format are refused, of an older one read for ever.
-pub const FORMAT_VERSION: u32 = 1;
+/// Files of a newer format are refused, of an older one read for ever. Format 1 knew discrete actions alone, and no running statistics.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The key under which [`CheckpointMeta`] lies in the file's metadata, as JSON.
 const META_KEY: &str = "a3crs";
@@ -44,8 +47,16 @@ pub struct CheckpointMeta {
     pub algo: Algo,
     /// The network.
     pub net: Net,
-    /// Its input and number of actions.
+    /// Its covariance, where actions are continuous.
+    #[serde(default = "of_discrete_actions")]
+    pub gaussian: Covariance,
+    /// Its input and its actions.
     pub env_spec: EnvSpec,
+}
+
+/// What format 1 says nothing of, because it says nothing.
+fn of_discrete_actions() -> Covariance {
+    Covariance::Spherical
 }
 
 /// A checkpoint in memory. Vectors are laid out as theta.
@@ -59,27 +70,40 @@ pub struct Checkpoint {
     pub theta_target: Option<Vec<f32>>,
     /// The optimizer's statistics, each under its name.
     pub statistics: Vec<(String, Vec<f32>)>,
+    /// What observations are normalised by.
+    pub observations: Option<Moments>,
+    /// What rewards are scaled by.
+    pub returns: Option<Moments>,
 }
 
 /// The groups of tensors, each laid out as theta; the others are the optimizer's.
 const THETA: &str = "theta";
 const THETA_TARGET: &str = "theta_target";
+/// The groups of running statistics.
+const OBSERVATIONS: &str = "observations";
+const RETURNS: &str = "returns";
 
 impl Checkpoint {
     /// The file's bytes.
     fn to_bytes(&self, net: &Network) -> Result<Vec<u8>, String> {
         let target = self.theta_target.iter().map(|values| (THETA_TARGET, values));
         let statistics = self.statistics.iter().map(|(name, values)| (name.as_str(), values));
-        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         for (group, values) in [(THETA, &self.theta)].into_iter().chain(target).chain(statistics) {
             for param in &net.layout().params {
                 let bytes = param.export(values).iter().flat_map(|x| x.to_le_bytes()).collect();
-                tensors.push((format!("{group}.{}", param.name), param.shape.clone(), bytes));
+                tensors.push((format!("{group}.{}", param.name), Dtype::F32, param.shape.clone(), bytes));
+            }
+        }
+        for (group, moments) in [(OBSERVATIONS, &self.observations), (RETURNS, &self.returns)] {
+            for (name, values) in moments.iter().flat_map(|moments| moments.parts()) {
+                let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+                tensors.push((format!("{group}.{name}"), Dtype::F64, vec![values.len()], bytes));
             }
         }
         let mut views = Vec::with_capacity(tensors.len());
-        for (name, shape, bytes) in &tensors {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| e.to_string())?;
+        for (name, dtype, shape, bytes) in &tensors {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|e| e.to_string())?;
             views.push((name.as_str(), view));
         }
         let meta = serde_json::to_string(&self.meta).map_err(|e| e.to_string())?;
@@ -115,7 +139,9 @@ impl Checkpoint {
             }
         }
         let theta = read_group(&file, THETA, net).map_err(unusable)?;
-        Ok(Checkpoint { meta, theta, theta_target, statistics })
+        let observations = read_moments(&file, OBSERVATIONS, net.input().len()).map_err(unusable)?;
+        let returns = read_moments(&file, RETURNS, 1).map_err(unusable)?;
+        Ok(Checkpoint { meta, theta, theta_target, statistics, observations, returns })
     }
 }
 
@@ -168,6 +194,24 @@ fn read_group(file: &SafeTensors, group: &str, net: &Network) -> Result<Vec<f32>
         param.import(&canonical, &mut values);
     }
     Ok(values)
+}
+
+/// The statistics of `group` over vectors of length `dims`; none where the file has none.
+fn read_moments(file: &SafeTensors, group: &str, dims: usize) -> Result<Option<Moments>, String> {
+    if file.tensor(&format!("{group}.count")).is_err() {
+        return Ok(None);
+    }
+    let read = |name: &str, len: usize| {
+        let name = format!("{group}.{name}");
+        let tensor = file.tensor(&name).map_err(|_| format!("it has no tensor {name}"))?;
+        let bytes = tensor.data().as_chunks().0.iter();
+        let values: Vec<f64> = bytes.map(|b| f64::from_le_bytes(*b)).collect();
+        match tensor.dtype() == Dtype::F64 && values.len() == len && values.iter().all(|x| x.is_finite()) {
+            true => Ok(values),
+            false => Err(format!("its tensor {name} is not {len} finite numbers in F64")),
+        }
+    };
+    Ok(Some(Moments { count: read("count", 1)?[0], mean: read("mean", dims)?, m2: read("m2", dims)? }))
 }
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -229,24 +273,28 @@ impl CheckpointDir {
     }
 }
 
-impl CheckpointMeta {
-    /// Refuses to continue a run of another method, network or environment.
-    pub fn check(&self, config: &TrainConfig, env: &EnvSpec, path: &Path) -> Result<(), TrainError> {
-        let differs = if self.algo != config.algo {
-            format!("it is of algo {}, this run has {}", self.algo.name(), config.algo.name())
-        } else if self.net != config.net {
-            format!("it is of net {}, this run has {}", self.net.entry().name, config.net.entry().name)
-        } else if !self.env_spec.same_task(env) {
-            let describe = |spec: &EnvSpec| format!("{} and {} actions", spec.obs, spec.num_actions);
-            format!(
-                "it was trained on {} with {}, this run's environment has {}",
-                self.env,
-                describe(&self.env_spec),
-                describe(env)
-            )
-        } else {
-            return Ok(());
-        };
-        Err(TrainError::Checkpoint { path: path.to_path_buf(), reason: differs })
-    }
+/// Refuses the checkpoint at `path` if it is of another method, network or environment than the run.
+pub fn check(path: &Path, setup: &Setup) -> Result<(), TrainError> {
+    let (meta, config, env) = (read_meta(path)?, &setup.config, &setup.env);
+    let covariance = |gaussian: Covariance| format!("{gaussian:?}").to_lowercase();
+    let is_continuous = matches!(env.actions, ActionSpec::Continuous { .. });
+    let differs = if meta.algo != config.algo {
+        format!("it is of algo {}, this run has {}", meta.algo.name(), config.algo.name())
+    } else if meta.net != config.net {
+        format!("it is of net {}, this run has {}", meta.net.entry().name, config.net.entry().name)
+    } else if !meta.env_spec.same_task(env) {
+        let describe = |spec: &EnvSpec| format!("{} and {}", spec.obs, spec.actions);
+        format!(
+            "it was trained on {} with {}, this run's environment has {}",
+            meta.env,
+            describe(&meta.env_spec),
+            describe(env)
+        )
+    } else if is_continuous && meta.gaussian != config.gaussian {
+        let (has, wanted) = (covariance(meta.gaussian), covariance(config.gaussian));
+        format!("it is of a {has} gaussian, this run has a {wanted} one")
+    } else {
+        return Ok(());
+    };
+    Err(TrainError::Checkpoint { path: path.to_path_buf(), reason: differs })
 }

@@ -2,10 +2,13 @@
 
 use super::error::TrainError;
 use crate::catalogue::Entry;
-use crate::env::EnvSpec;
-use crate::nn::{Head, Net, Network};
-use crate::rl::{A3c, ActorRng, Algorithm, Exploration, ValueBased};
+use crate::env::{ActionSpec, EnvSpec};
+use crate::nn::{Head, Net, Network, Part};
+use crate::rl::{
+    A3c, ActionVector, ActorRng, Algorithm, Covariance, Exploration, GaussianA3c, MAX_ACTION_DIMS, ValueBased,
+};
 use crate::shared::optimizer::{OptimizerConfig, OptimizerKind};
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 /// The methods of the paper.
@@ -57,6 +60,53 @@ impl Algo {
     }
 }
 
+/// The longest segment between two updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TMax {
+    /// So many steps, from whose last state returns bootstrap.
+    Steps(usize),
+    /// Section 9: whole episodes, without bootstrapping.
+    Whole(Whole),
+}
+
+/// `"episode"` in a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Whole {
+    /// To its end.
+    Episode,
+}
+
+/// What multiplies rewards before they are clipped.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RewardScale {
+    /// A number.
+    By(f32),
+    /// 1 / the running deviation of the discounted return.
+    Running(Running),
+}
+
+/// `"running"` in a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Running {
+    /// As the run goes on.
+    Running,
+}
+
+/// A kind of action, with its rows of the table in [`crate::rl`].
+pub trait Action: Copy + Send + 'static {
+    /// The method of `config`, exploring so.
+    fn algorithm(config: &TrainConfig, explore: impl FnOnce() -> Exploration) -> Box<dyn Algorithm<Self>>;
+    /// Any action.
+    ///
+    /// # Panics
+    /// If `actions` are of the other kind.
+    fn random(actions: ActionSpec, rng: &mut ActorRng) -> Self;
+}
+
 /// Everything that defines a run, in the paper's symbols. `_steps` are agent decisions summed over the actors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,16 +123,21 @@ pub struct TrainConfig {
     pub optimizer: OptimizerKind,
     /// Number of actor-learner threads.
     pub actors: usize,
-    /// How many segments are in flight at once; the other actors wait for their turn. 0 is twice the cores.
+    /// How many segments are in flight at once; the other actors wait for their turn. 0 leaves it to the environment: one
+    /// a core where it has a thread of its own, all where it has a process, else two a core.
     pub segments_at_once: usize,
     /// T_max.
     pub total_steps: u64,
     /// Longest segment between two updates (t_max, I_AsyncUpdate).
-    pub t_max: usize,
+    pub t_max: TMax,
     /// Discount.
     pub gamma: f32,
     /// Of A3C's lambda-return: 1 is the paper's n-step return.
     pub lambda: f32,
+    /// The covariance of A3C's policy where actions are continuous.
+    pub gaussian: Covariance,
+    /// c_b, which holds a Gaussian's means where its actions are not clipped.
+    pub bound_coef: f32,
     /// beta, the weight of A3C's entropy.
     pub entropy_beta: f32,
     /// c_v, which multiplies A3C's `(G - V)^2`.
@@ -97,6 +152,10 @@ pub struct TrainConfig {
     pub rms_eps: f32,
     /// L2 norm to which a segment's gradient is clipped; 0 is no clipping.
     pub max_grad_norm: f32,
+    /// Whether observations that are vectors are brought to mean 0 and variance 1.
+    pub normalize_obs: bool,
+    /// What multiplies rewards before they are clipped.
+    pub reward_scale: RewardScale,
     /// Rewards are clipped to `[-reward_clip, reward_clip]` for learning; 0 is no clipping.
     pub reward_clip: f32,
     /// I_target of the value-based methods.
@@ -114,31 +173,42 @@ pub struct TrainConfig {
 impl TrainConfig {
     /// The one place that turns a configuration into a network ...
     pub fn network(&self, env: &EnvSpec) -> Result<Network, TrainError> {
-        let heads: &[Head] = match self.algo {
-            Algo::A3c => &[Head { name: "policy", outputs: env.num_actions }, Head { name: "value", outputs: 1 }],
-            Algo::OneStepQ | Algo::OneStepSarsa | Algo::NStepQ => &[Head { name: "q", outputs: env.num_actions }],
-        };
-        Ok(Network::new(self.net, &env.obs, heads)?)
+        let head = |name, outputs| Head { name, outputs };
+        Ok(match (self.algo, env.actions) {
+            (Algo::A3c, ActionSpec::Discrete(n)) => {
+                Network::new(self.net, &env.obs, &[head("policy", n), head("value", 1)])?
+            }
+            (_, ActionSpec::Discrete(n)) => Network::new(self.net, &env.obs, &[head("q", n)])?,
+            (_, ActionSpec::Continuous { dims }) => {
+                let mu = [head("mu", dims), head("variance", 1)];
+                let value = Part::Trunk { name: "value", heads: &[head("v", 1)] };
+                let policy = |heads| Part::Trunk { name: "policy", heads };
+                match self.gaussian {
+                    Covariance::Spherical => Network::of_parts(self.net, &env.obs, &[policy(&mu), value])?,
+                    Covariance::Diagonal => {
+                        let log_sigma = Part::Constant(head("policy.log_sigma", dims));
+                        Network::of_parts(self.net, &env.obs, &[policy(&mu[..1]), log_sigma, value])?
+                    }
+                }
+            }
+        })
     }
 
     /// ... and an actor's algorithm, which draws its own exploration ...
-    pub fn algorithm(&self, rng: &mut ActorRng) -> Box<dyn Algorithm<usize>> {
-        self.exploring(|| Exploration::draw(self.explore_anneal_steps, rng))
+    pub fn algorithm<A: Action>(&self, rng: &mut ActorRng) -> Box<dyn Algorithm<A>> {
+        A::algorithm(self, || Exploration::draw(self.explore_anneal_steps, rng))
     }
 
     /// ... or the algorithm as it is evaluated.
-    pub fn evaluated(&self) -> Box<dyn Algorithm<usize>> {
-        self.exploring(|| Exploration::EVALUATION)
+    pub fn evaluated<A: Action>(&self) -> Box<dyn Algorithm<A>> {
+        A::algorithm(self, || Exploration::EVALUATION)
     }
 
-    fn exploring(&self, explore: impl FnOnce() -> Exploration) -> Box<dyn Algorithm<usize>> {
-        match self.algo {
-            Algo::A3c => {
-                Box::new(A3c { lambda: self.lambda, entropy_beta: self.entropy_beta, value_coef: self.value_coef })
-            }
-            Algo::OneStepQ => Box::new(ValueBased::one_step_q(explore())),
-            Algo::OneStepSarsa => Box::new(ValueBased::one_step_sarsa(explore())),
-            Algo::NStepQ => Box::new(ValueBased::n_step_q(explore())),
+    /// Memory for the longest segment in `env`: so many steps.
+    pub fn segment_steps(&self, env: &EnvSpec) -> usize {
+        match self.t_max {
+            TMax::Steps(n) => n,
+            TMax::Whole(Whole::Episode) => env.max_episode_steps.unwrap_or(0), // `check` refuses none
         }
     }
 
@@ -156,15 +226,64 @@ impl TrainConfig {
         self.optimizer_config().validate().map_err(TrainError::Config)?;
         let wrong = [
             (self.actors == 0, "actors must be at least 1"),
-            (self.t_max == 0, "t_max must be at least 1"),
+            (self.t_max == TMax::Steps(0), "t_max must be at least 1"),
+            (
+                self.segment_steps(env) == 0,
+                "the environment's episodes have no time limit, which t_max = episode needs: make t_max a number (or, of a \
+                 Gymnasium environment, set --env-kwargs max_episode_steps=1000)",
+            ),
             (self.target_interval_steps == 0, "target_interval_steps must be at least 1"),
             (self.checkpoint_secs.is_nan() || self.checkpoint_secs <= 0.0, "checkpoint_secs must be positive"),
-            (env.num_actions < 1, "the environment has no actions"),
+            (
+                matches!(self.reward_scale, RewardScale::By(by) if by.is_nan() || by <= 0.0),
+                "reward_scale must be positive",
+            ),
             (env.frames_per_step < 1, "frames_per_step must be at least 1"),
         ];
-        match wrong.iter().find(|(is_wrong, _)| *is_wrong) {
-            Some((_, message)) => Err(TrainError::Config((*message).into())),
-            None => Ok(()),
+        if let Some((_, message)) = wrong.iter().find(|(is_wrong, _)| *is_wrong) {
+            return Err(TrainError::Config((*message).into()));
         }
+        match env.actions {
+            ActionSpec::Discrete(0) | ActionSpec::Continuous { dims: 0 } => {
+                Err(TrainError::Config("the environment has no actions".into()))
+            }
+            ActionSpec::Continuous { dims } if dims > MAX_ACTION_DIMS => Err(TrainError::Config(format!(
+                "the environment's actions have {dims} components, but there can be {MAX_ACTION_DIMS} at most"
+            ))),
+            ActionSpec::Continuous { .. } if !self.algo.has_policy() => Err(TrainError::Config(format!(
+                "{} chooses among actions, but the environment's are continuous: use algo a3c",
+                self.algo.name()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Action for usize {
+    fn algorithm(config: &TrainConfig, explore: impl FnOnce() -> Exploration) -> Box<dyn Algorithm<usize>> {
+        let TrainConfig { lambda, entropy_beta, value_coef, .. } = *config;
+        match config.algo {
+            Algo::A3c => Box::new(A3c { lambda, entropy_beta, value_coef }),
+            Algo::OneStepQ => Box::new(ValueBased::one_step_q(explore())),
+            Algo::OneStepSarsa => Box::new(ValueBased::one_step_sarsa(explore())),
+            Algo::NStepQ => Box::new(ValueBased::n_step_q(explore())),
+        }
+    }
+
+    fn random(actions: ActionSpec, rng: &mut ActorRng) -> usize {
+        let ActionSpec::Discrete(n) = actions else { panic!("the environment has {actions}") };
+        rng.random_range(0..n)
+    }
+}
+
+impl Action for ActionVector {
+    fn algorithm(config: &TrainConfig, _: impl FnOnce() -> Exploration) -> Box<dyn Algorithm<ActionVector>> {
+        let TrainConfig { gaussian: covariance, lambda, entropy_beta, value_coef, bound_coef, .. } = *config;
+        Box::new(GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef })
+    }
+
+    fn random(actions: ActionSpec, rng: &mut ActorRng) -> ActionVector {
+        let ActionSpec::Continuous { dims } = actions else { panic!("the environment has {actions}") };
+        ActionVector::from_fn(dims, |_| rng.random_range(-1.0..1.0))
     }
 }

@@ -1,11 +1,14 @@
 //! Playing whole episodes with fixed parameters.
 
+use super::checkpoint::Checkpoint;
+use super::config::Action;
 use super::cores::Cores;
 use super::error::TrainError;
+use super::normalise::{Moments, Scale};
 use super::pool::{Message, with_actors};
-use super::run::Setup;
+use super::setup::Setup;
 use super::{BoxEnv, Host};
-use crate::env::{End, EnvError, Episode};
+use crate::env::{End, EnvError, Episode, ObsMut};
 use crate::nn::{Observations, Tape};
 use crate::rl::ActorRng;
 use rand::SeedableRng;
@@ -41,18 +44,33 @@ pub struct EvaluatedEpisode {
     pub length_steps: u64,
 }
 
-/// Plays whole episodes with `theta`, each from its own seed, and returns them in order. `on_episode` hears of each as it
+/// What plays: the part of a checkpoint that acting needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agent {
+    /// theta
+    pub theta: Vec<f32>,
+    /// What observations are normalised by, where they are.
+    pub observations: Option<Moments>,
+}
+
+impl From<Checkpoint> for Agent {
+    fn from(checkpoint: Checkpoint) -> Agent {
+        Agent { theta: checkpoint.theta, observations: checkpoint.observations }
+    }
+}
+
+/// Plays whole episodes, each from its own seed, and returns them in order. `on_episode` hears of each as it
 /// ends; an error from it, or from [`Host::check`], stops the evaluation.
-pub fn evaluate<F>(
+pub fn evaluate<A: Action, F>(
     setup: &Setup,
-    theta: &[f32],
+    agent: &Agent,
     make_env: F,
     how: Evaluation,
     host: &dyn Host,
     mut on_episode: impl FnMut(&EvaluatedEpisode) -> Result<(), EnvError>,
 ) -> Result<Vec<EvaluatedEpisode>, TrainError>
 where
-    F: Fn(usize) -> Result<BoxEnv<usize>, EnvError> + Sync,
+    F: Fn(usize) -> Result<BoxEnv<A>, EnvError> + Sync,
 {
     let actors = how.actors.clamp(1, how.episodes.max(1));
     let (stop, next) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -60,7 +78,7 @@ where
     let body = |actor: usize, reports: &std::sync::mpsc::SyncSender<Message<EvaluatedEpisode>>| {
         let fail = |source| TrainError::Env { actor, step: 0, source };
         cores.keep(actor);
-        let mut player = Player::new(setup, theta, make_env(actor).map_err(fail)?);
+        let mut player = Player::new(setup, agent, make_env(actor).map_err(fail)?);
         loop {
             let episode = next.fetch_add(1, Relaxed);
             if episode >= how.episodes {
@@ -100,31 +118,37 @@ where
 }
 
 /// An environment and the memory to play it.
-struct Player<'a> {
+struct Player<'a, A> {
     setup: &'a Setup,
     theta: &'a [f32],
-    env: BoxEnv<usize>,
+    /// What training has normalised observations by.
+    scale: Option<Scale>,
+    env: BoxEnv<A>,
     obs: Observations,
     tape: Tape,
     /// The recurrent state: the evaluation's own, 0 at the start of an episode.
     state: Vec<f32>,
 }
 
-impl<'a> Player<'a> {
-    fn new(setup: &'a Setup, theta: &'a [f32], env: BoxEnv<usize>) -> Self {
+impl<'a, A: Action> Player<'a, A> {
+    fn new(setup: &'a Setup, agent: &'a Agent, env: BoxEnv<A>) -> Self {
         let (obs, tape) = (Observations::new(setup.net.input(), 1), setup.net.tape(1));
         let state = vec![0.0; setup.net.state_len()];
-        Player { setup, theta, env, obs, tape, state }
+        let scale = agent.observations.as_ref().map(Scale::of);
+        Player { setup, theta: &agent.theta, scale, env, obs, tape, state }
     }
 
     /// One whole episode; none if it was stopped.
     fn play(&mut self, seed: u64, greedy: bool, stop: &AtomicBool) -> Result<Option<Episode>, EnvError> {
         let Setup { config, net, isa, .. } = self.setup;
         let mut rng = ActorRng::seed_from_u64(seed);
-        let algo = config.evaluated();
+        let algo = config.evaluated::<A>();
         self.env.reset(Some(seed & 0x7fff_ffff), self.obs.get_mut(0))?;
         self.state.fill(0.0);
         while !stop.load(Relaxed) {
+            if let (Some(scale), ObsMut::Vector(x)) = (&self.scale, self.obs.get_mut(0)) {
+                scale.apply(x);
+            }
             self.tape.set_state(0, &self.state);
             net.forward(*isa, self.theta, (&self.obs, 0), &mut self.tape, 0);
             let y = self.tape.y(0);

@@ -7,18 +7,21 @@ pub mod config;
 pub mod cores;
 pub mod error;
 pub mod evaluate;
+pub mod normalise;
 pub mod pool;
 pub mod record;
 pub mod run;
 pub mod schedule;
+pub mod setup;
 pub mod stats;
 pub mod turns;
 
 pub use actor_learner::{ActorLearner, Shared};
 pub use checkpoint::{Checkpoint, CheckpointMeta};
-pub use config::{Algo, TrainConfig};
+pub use config::{Action, Algo, TrainConfig};
 pub use error::TrainError;
-pub use run::{Setup, Summary, train};
+pub use run::{Summary, train};
+pub use setup::Setup;
 
 use crate::env::{Env, EnvError};
 use record::ProgressRow;

@@ -2,26 +2,20 @@
 
 use super::actor_learner::{Actor, ActorLearner, EpisodeReport, Shared};
 use super::checkpoint::{Checkpoint, CheckpointDir, CheckpointMeta, FORMAT_VERSION};
-use super::config::TrainConfig;
-use super::cores::Cores;
+use super::config::Action;
 use super::error::TrainError;
+use super::normalise::SharedMoments;
 use super::pool::{Message, with_actors};
 use super::record::{EpisodeRow, JsonLines, ProgressRow, ReturnWindow, rss_mb};
 use super::schedule::annealed_lr;
+use super::setup::Setup;
 use super::stats::{ActorStats, Meter, Reading, Stat, Totals};
-use super::turns::{SegmentMemory, Turns};
 use super::{BoxEnv, Host};
-use crate::env::{EnvError, EnvSpec, Episode};
-use crate::kernel::Isa;
-use crate::nn::Network;
-use crate::rl::{ActorRng, Bootstrap};
-use crate::shared::clock::Clock;
-use crate::shared::optimizer::SharedOptimizer;
+use crate::env::{EnvError, Episode};
 use crate::shared::store::Store;
-use rand::SeedableRng;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -29,18 +23,6 @@ use std::time::{Duration, Instant};
 const LOG_INTERVAL: Duration = Duration::from_secs(2);
 /// Between two calls of [`Host::poll`].
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-
-/// A run, checked and ready to start.
-pub struct Setup {
-    /// Its settings.
-    pub config: TrainConfig,
-    /// Its environment.
-    pub env: EnvSpec,
-    /// The network that follows from both.
-    pub net: Network,
-    /// The instruction set.
-    pub isa: Isa,
-}
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -65,78 +47,12 @@ pub struct Summary {
     pub checkpoint: PathBuf,
 }
 
-impl Setup {
-    /// Checks that a run of `config` on `env` can be.
-    pub fn new(config: TrainConfig, env: EnvSpec) -> Result<Self, TrainError> {
-        config.check(&env)?;
-        let isa = Isa::detect().map_err(TrainError::Config)?;
-        let net = config.network(&env)?;
-        Ok(Setup { config, env, net, isa })
-    }
-
-    /// The random stream of `actor` in a run (re)started at step `start`: streams 2^128 draws apart, never shared.
-    pub fn actor_rng(&self, start: u64, actor: usize) -> ActorRng {
-        let mut rng = ActorRng::seed_from_u64(self.config.seed ^ start.rotate_left(32));
-        (0..=actor).for_each(|_| rng.jump());
-        rng
-    }
-
-    /// Fresh shared memory: theta by Torch's rule, g = 0, T = 0.
-    pub fn shared(&self) -> Shared {
-        let theta = self.net.layout().init(&mut ActorRng::seed_from_u64(self.config.seed));
-        let bootstrap = self.config.algorithm(&mut self.actor_rng(0, 0)).bootstrap();
-        let with_target = bootstrap == Bootstrap::Target;
-        let cores = Cores::new(self.config.actors, self.env.own_thread);
-        Shared {
-            theta_target: with_target.then(|| Store::from_slice(&theta)),
-            theta: Store::from_slice(&theta),
-            optimizer: SharedOptimizer::new(self.config.optimizer_config(), theta.len(), self.config.actors),
-            clock: Clock::at(0),
-            updates: AtomicU64::new(0),
-            target_refreshes: AtomicU64::new(0),
-            stop: AtomicBool::new(false),
-            turns: self.turns(&cores, with_target),
-            cores,
-        }
-    }
-
-    /// The memory of as many segments as shall be in flight, in as many groups as wait for each other.
-    fn turns(&self, cores: &Cores, with_target: bool) -> Vec<Turns> {
-        let TrainConfig { actors, segments_at_once, t_max, .. } = self.config;
-        let at_once = match segments_at_once {
-            0 => cores.segments_at_once(actors),
-            n => n.min(actors),
-        };
-        let groups = cores.groups().min(at_once);
-        let memory = |_| SegmentMemory::new(&self.net, t_max, with_target);
-        let share = |group| at_once / groups + usize::from(group < at_once % groups);
-        (0..groups).map(|group| Turns::new(actors.div_ceil(groups), (0..share(group)).map(memory).collect())).collect()
-    }
-
-    /// Shared memory as `checkpoint` left it.
-    pub fn restored(&self, checkpoint: &Checkpoint) -> Shared {
-        let shared = self.shared();
-        shared.theta.write_from(self.isa, &checkpoint.theta);
-        if let (Some(store), Some(values)) = (&shared.theta_target, &checkpoint.theta_target) {
-            store.write_from(self.isa, values);
-        }
-        for (name, store) in shared.optimizer.statistics() {
-            if let Some((_, values)) = checkpoint.statistics.iter().find(|(kept, _)| *kept == name) {
-                store.write_from(self.isa, values);
-            }
-        }
-        shared.clock.set(checkpoint.meta.steps);
-        shared.updates.store(checkpoint.meta.updates, Relaxed);
-        shared
-    }
-}
-
 /// Trains until T > T_max, an actor fails or the host stops it; logs and checkpoints go to `run_dir`. In every case the last
 /// state is saved before returning.
 ///
 /// `make_env(actor)` is called on the actor's own thread. With `resume_from` theta, g, T and the schedules go on where that
 /// checkpoint left them.
-pub fn train<F>(
+pub fn train<A: Action, F>(
     setup: &Setup,
     make_env: F,
     run_dir: &Path,
@@ -144,12 +60,12 @@ pub fn train<F>(
     host: &dyn Host,
 ) -> Result<Summary, TrainError>
 where
-    F: Fn(usize) -> Result<BoxEnv<usize>, EnvError> + Sync,
+    F: Fn(usize) -> Result<BoxEnv<A>, EnvError> + Sync,
 {
     let resumed = match resume_from {
         None => None,
         Some(path) => {
-            super::checkpoint::read_meta(path)?.check(&setup.config, &setup.env, path)?;
+            super::checkpoint::check(path, setup)?;
             Some(Checkpoint::load(path, &setup.net)?)
         }
     };
@@ -161,9 +77,9 @@ where
         shared.cores.keep(actor);
         let env = make_env(actor).map_err(|source| TrainError::Env { actor, step: 0, source })?;
         let mut rng = setup.actor_rng(start, actor);
-        let algo = setup.config.algorithm(&mut rng);
+        let algo = setup.config.algorithm::<A>(&mut rng);
         let actor_learner = Actor { actor, env, algo, rng, stats: &stats[actor] };
-        let mut learner = ActorLearner::new(&setup.config, &setup.net, setup.isa, &shared, actor_learner);
+        let mut learner = ActorLearner::new(setup, &shared, actor_learner);
         learner.run(|report| {
             // The supervisor outlives the actors; should it be gone, the run is over anyway.
             let _ = reports.send(Message::Report(report));
@@ -206,6 +122,7 @@ impl<'a> Supervisor<'a> {
             env: setup.config.env.clone(),
             algo: setup.config.algo,
             net: setup.config.net,
+            gaussian: setup.config.gaussian,
             env_spec: setup.env.clone(),
         });
         Ok(Supervisor {
@@ -373,7 +290,9 @@ impl<'a> Supervisor<'a> {
         };
         let theta_target = self.shared.theta_target.as_ref().map(read);
         let statistics = self.shared.optimizer.statistics().map(|(name, store)| (name, read(store))).collect();
-        let checkpoint = Checkpoint { meta, theta, theta_target, statistics };
+        let moments = |shared: &Option<SharedMoments>| shared.as_ref().map(SharedMoments::get);
+        let (observations, returns) = (moments(&self.shared.observations), moments(&self.shared.returns));
+        let checkpoint = Checkpoint { meta, theta, theta_target, statistics, observations, returns };
         self.checkpoints.save(&checkpoint, &self.setup.net, is_best, self.setup.config.keep_checkpoints)?;
         self.episode_log.sync()?;
         self.progress_log.sync()

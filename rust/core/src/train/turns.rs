@@ -116,13 +116,18 @@ impl Turns {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many turns there are at a time.
+    pub fn at_once(&self) -> usize {
+        self.memories.len()
+    }
+
     /// Waits for a turn.
     pub fn take(&self) -> Turn<'_> {
         let mut queue = self.queue();
         let ticket = queue.next;
         queue.next += 1;
         let place = &self.called[ticket as usize % self.called.len()];
-        while ticket >= queue.over + self.memories.len() as u64 {
+        while ticket >= queue.over + self.at_once() as u64 {
             queue = place.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         drop(queue);
@@ -156,7 +161,7 @@ impl Drop for Turn<'_> {
         self.memory = None; // before the next is called
         let mut queue = self.turns.queue();
         queue.over += 1;
-        let called = queue.over + self.turns.memories.len() as u64 - 1;
+        let called = queue.over + self.turns.at_once() as u64 - 1;
         self.turns.called[called as usize % self.turns.called.len()].notify_all();
     }
 }

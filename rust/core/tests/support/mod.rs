@@ -6,7 +6,9 @@ pub mod chain;
 
 use a3crs_core::env::EnvError;
 use a3crs_core::nn::Net;
+use a3crs_core::rl::Covariance;
 use a3crs_core::shared::optimizer::OptimizerKind;
+use a3crs_core::train::config::{RewardScale, TMax};
 use a3crs_core::train::record::ProgressRow;
 use a3crs_core::train::{Algo, Host, TrainConfig};
 
@@ -33,9 +35,11 @@ pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
         actors: 2,
         segments_at_once: 0,
         total_steps,
-        t_max: 5,
+        t_max: TMax::Steps(5),
         gamma: 0.9,
         lambda: 1.0,
+        gaussian: Covariance::Spherical,
+        bound_coef: 0.0,
         entropy_beta: 0.01,
         value_coef: 0.5,
         lr,
@@ -43,6 +47,8 @@ pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
         rms_decay: 0.99,
         rms_eps: 0.1,
         max_grad_norm: 40.0,
+        normalize_obs: false,
+        reward_scale: RewardScale::By(1.0),
         reward_clip: 1.0,
         target_interval_steps: 500,
         explore_anneal_steps: total_steps / 2,

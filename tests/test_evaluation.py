@@ -2,12 +2,12 @@ import json
 
 import pytest
 
-from a3crs.envs import EnvSpec, VectorObs
+from a3crs.envs import Discrete, EnvSpec, VectorObs
 from a3crs.errors import CheckpointError, ConfigError
-from a3crs.evaluate import Evaluation, evaluate_run, summarise
+from a3crs.evaluation import Evaluation, evaluate_run, summarise
 from a3crs.runlog import load
 
-PONG = EnvSpec("Pong", VectorObs(1), 6, 4, game="pong")
+PONG = EnvSpec("Pong", VectorObs(1), Discrete(6), 4, game="pong")
 
 
 def test_a_summary_is_what_it_is_by_hand():
@@ -23,7 +23,7 @@ def test_one_game_has_no_standard_error():
 
 
 def test_an_environment_without_reference_has_no_normalised_score():
-    assert summarise([5.0], EnvSpec("CartPole-v1", VectorObs(4), 2, 1))["human_normalised"] is None
+    assert summarise([5.0], EnvSpec("CartPole-v1", VectorObs(4), Discrete(2), 1))["human_normalised"] is None
 
 
 @pytest.mark.parametrize("wrong", [{"episodes": 0}, {"seed": -1}])
@@ -54,7 +54,7 @@ def test_a_missing_checkpoint_is_refused_by_name(pong_run, tmp_path):
 
 def test_whole_games_are_played_where_training_stops_at_a_lost_life(tmp_path):
     from a3crs.config import TrainConfig
-    from a3crs.train import start_run
+    from a3crs.training import start_run
 
     out = tmp_path / "run"
     start_run(TrainConfig(env="Breakout", actors=1, total_steps=200), out=out, quiet=True)

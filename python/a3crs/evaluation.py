@@ -6,13 +6,16 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from a3crs import _core
 from a3crs.atari57 import references
-from a3crs.envs import EnvFamily, EnvSpec, Mode, resolve
+from a3crs.envs import EnvSpec, Mode, resolve
 from a3crs.errors import ConfigError, RunError
 from a3crs.rundir import RunDir
+
+if TYPE_CHECKING:
+    from a3crs.envs.gym_env import MakeEnv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,24 +34,34 @@ class Evaluation:
             raise ConfigError(f"seed is {self.seed}, but it must be at least 0.")
 
 
+def evaluate(run: Path | str, *, env: "MakeEnv | None" = None, **how: Any) -> dict[str, Any]:
+    """Plays whole games with a run's newest checkpoint: `evaluate("runs/pong", episodes=10, greedy=True)`.
+
+    `how` are fields of `Evaluation`; `env` makes the environment where the run was started with a callable. Returns a
+    row as in `runlog.schema.EVALS`.
+    """
+    return evaluate_run(Path(run), Evaluation(**how), env=env)
+
+
 def evaluate_run(
     path: Path,
     how: Evaluation,
     *,
-    family: EnvFamily | None = None,
+    env: "MakeEnv | None" = None,
     on_episode: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> dict[str, Any]:
     """Plays whole games with a run's checkpoint; appends the row it returns to evals.jsonl (`runlog.schema.EVALS`).
 
+    `env` makes the environment where the run was started with a callable.
     `on_episode` hears of each game as it ends: `{"episode", "seed", "return", "length_steps"}`.
     """
     run = RunDir(path)
     config = run.read_config()
     checkpoint = run.checkpoint(how.checkpoint)
-    family = family or resolve(config.env, config.protocol, Mode.EVALUATION)
+    family = resolve(config, Mode.EVALUATION, env)
     steps = _core.read_checkpoint(str(checkpoint))["steps"]
     played = _core.evaluate(
-        config.to_json(),
+        config.core_json(),
         family.spec.to_json(),
         family.make,
         str(checkpoint),

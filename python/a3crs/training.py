@@ -1,7 +1,6 @@
 """Starting and resuming runs."""
 
 import dataclasses
-import json
 import signal
 import sys
 import threading
@@ -10,15 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from a3crs import _core, rundir
 from a3crs.config import TrainConfig
 from a3crs.display import open_display
 from a3crs.envs import EnvFamily, Mode, resolve
-from a3crs.errors import CheckpointError, ConfigError, DivergedError
+from a3crs.envs.resolve import OWN
+from a3crs.errors import ConfigError, DivergedError
 from a3crs.report import counted
 from a3crs.rundir import RunDir
+
+if TYPE_CHECKING:
+    from a3crs.envs.gym_env import MakeEnv
 
 
 @dataclass(frozen=True)
@@ -29,22 +32,46 @@ class Result:
     summary: dict[str, Any]
 
 
+def train(
+    env: "str | MakeEnv",
+    *,
+    frames: int | None = None,
+    out: Path | str | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> Result:
+    """Trains from scratch in a new directory: `train("Pong", algo="n-step-q")`, `train(lambda: MyEnv(), t_max=20)`.
+
+    `env` is a name, or a callable that makes a `gymnasium.Env`, one for each actor. `settings` are fields of
+    `TrainConfig`. `frames` is the run's length in place of `total_steps`.
+    """
+    make = None if isinstance(env, str) else env
+    given = {name.rstrip("_"): value for name, value in settings.items()}
+    config = TrainConfig.from_mapping({"env": OWN if make else env} | given)
+    return start_run(config, frames=frames, out=None if out is None else Path(out), quiet=quiet, env=make)
+
+
+def resume(run: Path | str, *, env: "MakeEnv | None" = None, frames: int | None = None, quiet: bool = False) -> Result:
+    """Goes on with a run in its directory; see `resume_run`."""
+    return resume_run(Path(run), frames=frames, quiet=quiet, env=env)
+
+
 def start_run(
     config: TrainConfig,
     *,
     frames: int | None = None,
     out: Path | None = None,
     quiet: bool = False,
-    family: EnvFamily | None = None,
+    env: "MakeEnv | None" = None,
 ) -> Result:
     """Trains from scratch in a new directory.
 
-    `frames` replaces `config.total_steps` by as many agent steps as give that many frames. `family` brings an
-    environment of your own, made by `a3crs.envs.gym.gym_family`; otherwise `config.env` is looked up by name.
+    `frames` replaces `config.total_steps` by as many agent steps as give that many frames. `env` makes an environment
+    of your own; otherwise `config.env` is looked up by name.
     """
-    family = family or resolve(config.env, config.protocol, Mode.TRAINING)
-    config = with_frames(config, frames, family)
-    _core.check(config.to_json(), family.spec.to_json())  # before there is a directory
+    family = resolve(config, Mode.TRAINING, env)
+    config = with_frames(config.in_environment(family.spec.name, family.spec.kinds), frames, family)
+    _core.check(config.core_json(), family.spec.to_json())  # before there is a directory
     with rundir.created(config, family.spec.name, out) as run:
         return _train(run, config, family, resume_from=None, quiet=quiet)
 
@@ -54,37 +81,28 @@ def resume_run(
     *,
     frames: int | None = None,
     quiet: bool = False,
-    family: EnvFamily | None = None,
+    env: "MakeEnv | None" = None,
 ) -> Result:
-    """Goes on where the newest checkpoint of a run left off, in the same directory; `frames` gives it a new total."""
+    """Goes on where the newest checkpoint of a run left off, in the same directory; `frames` gives it a new total.
+
+    `env` makes the environment where the run was started with a callable.
+    """
     run = RunDir(path)
     run.check()  # before a lock is put there
     with run.locked():
         config = run.read_config()
         checkpoint = run.checkpoint(None)
-        meta = _core.read_checkpoint(str(checkpoint))
-        family = family or resolve(config.env, config.protocol, Mode.TRAINING)
+        done = _core.read_checkpoint(str(checkpoint))["steps"]
+        family = resolve(config, Mode.TRAINING, env)
         config = with_frames(config, frames, family)
-        _refuse_another(meta, checkpoint, config, family)
-        if meta["steps"] >= config.total_steps:
-            done_frames = meta["steps"] * family.spec.frames_per_step
+        _core.check(config.core_json(), family.spec.to_json(), str(checkpoint))  # before anything of the run is touched
+        if done >= config.total_steps:
+            done_frames = done * family.spec.frames_per_step
             raise ConfigError(f"{path} has finished its {done_frames:,} frames: give it more with --frames.")
         run.write_config(config)
         run.add_session()
-        run.forget_after(meta["steps"])
+        run.forget_after(done)
         return _train(run, config, family, resume_from=checkpoint, quiet=quiet)
-
-
-def _refuse_another(meta: dict[str, Any], checkpoint: Path, config: TrainConfig, family: EnvFamily) -> None:
-    """Before anything of the run is touched: the core would refuse it too, but only after that."""
-    for what, has in {"algo": config.algo, "net": config.net}.items():
-        if meta[what] != has:
-            raise CheckpointError(f"The checkpoint {checkpoint} has {what} {meta[what]}, but the run's is {has}.")
-    if meta["env_spec"] != json.loads(family.spec.to_json()):
-        raise CheckpointError(
-            f"The checkpoint {checkpoint} is of {meta['env']} with other observations or actions than the run's "
-            f"{family.spec.name} has."
-        )
 
 
 def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> TrainConfig:
@@ -98,12 +116,13 @@ def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> T
 
 
 def _train(run: RunDir, config: TrainConfig, family: EnvFamily, *, resume_from: Path | None, quiet: bool) -> Result:
+    family.restarts.log = run.restarts
     with _terminate_like_ctrl_c(), open_display(config, quiet=quiet) as display:
         if not quiet:
             print(f"{family.spec.name}: {counted(config.actors, 'actor')}, {_core.isa()}, {run.path}", file=sys.stderr)
         try:
             summary = _core.train(
-                config.to_json(),
+                config.core_json(),
                 family.spec.to_json(),
                 family.make,
                 str(run.path),
@@ -118,7 +137,7 @@ def _train(run: RunDir, config: TrainConfig, family: EnvFamily, *, resume_from: 
             if run.latest_checkpoint.exists():
                 e.add_note(f"The run is saved; go on with: a3crs resume {run.path}")
             raise
-    return Result(run, summary)
+    return Result(run, summary | {"env_restarts": family.restarts.count})
 
 
 @contextmanager

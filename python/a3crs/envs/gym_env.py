@@ -1,0 +1,63 @@
+"""One environment with Gymnasium's interface, as actors see it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+from gymnasium.wrappers import TimeLimit
+
+from a3crs.config import TrainConfig
+from a3crs.envs import mujoco
+from a3crs.envs.actions import agents_actions
+from a3crs.envs.observations import observed
+from a3crs.envs.pixels import AnyEnv
+from a3crs.envs.spec import EnvSpec, Observation
+
+MakeEnv = Callable[[], AnyEnv]
+
+
+class GymEnv:
+    """An environment as the `Env` protocol has it.
+
+    Actions are numbers from 0 on or vectors: `a3crs.envs.actions` says what becomes of them. Observations are
+    C-contiguous, uint8 images of shape (channels, height, width) or float32 vectors.
+
+    An episode's return and length are those of the environment's own `RecordEpisodeStatistics` where it has one.
+    """
+
+    def __init__(self, name: str, env: AnyEnv, config: TrainConfig) -> None:
+        actions, self._action = agents_actions(name, env.action_space)
+        limit = time_limit(env)
+        self._env, obs, self._observation = observed(name, env, config)
+        self.spec = EnvSpec(name, obs, actions, frames_per_step=1, max_episode_steps=limit)
+        self._return = 0.0
+        self._length_steps = 0
+
+    def reset(self, *, seed: int | None = None) -> tuple[Observation, dict[str, Any]]:
+        """Starts a new episode."""
+        self._return, self._length_steps = 0.0, 0
+        obs, info = self._env.reset(seed=None if seed is None else seed % 2**31)
+        return self._observation(obs), info
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """One step of the environment, which is one frame."""
+        obs, reward, terminated, truncated, info = self._env.step(self._action(action))
+        reward = float(reward)
+        self._return += reward
+        self._length_steps += 1
+        if terminated or truncated:
+            info = {"episode": {"r": self._return, "l": self._length_steps}} | info
+        return self._observation(obs), reward, bool(terminated), bool(truncated), info
+
+    def close(self) -> None:
+        """Lets go of what the environment holds."""
+        self._env.close()
+
+
+def time_limit(env: AnyEnv) -> int | None:
+    """The steps after which an episode is cut; None where that does not happen, or is not known."""
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, TimeLimit):
+            return env._max_episode_steps
+        env = env.env
+    return mujoco.step_limit(env)

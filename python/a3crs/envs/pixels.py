@@ -1,0 +1,34 @@
+"""An environment observed as the images that it renders, as the paper learns some MuJoCo tasks (section 9)."""
+
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.wrappers import AddRenderObservation
+
+from a3crs.config import TrainConfig
+from a3crs.envs import mujoco
+from a3crs.errors import ConfigError
+
+AnyEnv = gymnasium.Env[Any, Any]
+
+RENDERED = "rgb_array"
+
+
+def arguments(spec: EnvSpec, config: TrainConfig) -> dict[str, Any]:
+    """What an id is made with so that it renders images, MuJoCo's in the size that is wanted."""
+    size = dict(zip(("height", "width"), map(int, config.resize.split("x")), strict=True)) if config.resize else {}
+    if spec.id.startswith(mujoco.DM_CONTROL):
+        return {"render_mode": RENDERED, "render_kwargs": {"camera_id": 0} | size}
+    return {"render_mode": RENDERED} | (size if mujoco.has(spec) else {})
+
+
+def rendered(name: str, env: AnyEnv) -> AnyEnv:
+    """The environment, showing what it renders; ConfigError where it renders no images."""
+    if env.render_mode != RENDERED:
+        raise ConfigError(
+            f"pixels is true, but {name} has the render_mode {env.render_mode!r}: make it with "
+            f"render_mode={RENDERED!r}."
+        )
+    mujoco.draw_fast(env)
+    return AddRenderObservation(env, render_only=True)

@@ -1,0 +1,335 @@
+"""An environment in a process of its own: it computes beside the others, and its crash is not the run's.
+
+Gymnasium's `AsyncVectorEnv` does this for a batch of environments. For the one that an actor has it is slower (15,000
+steps of CartPole a second beside 20,000 here, on a busy machine), and a worker that dies or hangs ends it. Here a step
+is one small message each way on a socket, on which the actor waits without the interpreter's lock, and
+observations lie in memory that both processes see.
+
+The process is started anew, not forked: threads of the core would not survive a fork, and a program that calls
+`a3crs.train` at its top level would be run again by `multiprocessing`.
+"""
+
+import mmap
+import os
+import pickle
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from typing import IO, Any
+
+import cloudpickle  # type: ignore[import-untyped]
+import gymnasium
+import numpy as np
+
+from a3crs.config import TrainConfig
+from a3crs.envs.gym_env import GymEnv, MakeEnv
+from a3crs.envs.spec import EnvSpec, ImageObs, Observation, Restarts
+from a3crs.errors import ConfigError, EnvError
+
+# Ctrl-C reaches every process of a terminal, and SIGTERM those of a batch job: the run decides when its workers end.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+from a3crs.envs.worker import serve
+serve()
+"""
+CLOSING_SECS = 2.0
+PARENT_LOOK_SECS = 2.0
+
+_LENGTH = struct.Struct("<I")  # of the message that follows
+
+
+class WorkerLostError(Exception):
+    """The process died or does not answer; the message says which, ready to follow `because it`."""
+
+
+class WorkerEnv:
+    """Speaks the `Env` protocol for an environment in a worker process.
+
+    An observation it returns is valid until the next call. When the worker is lost, the episode ends as if a time limit
+    had cut it: the last observation counts, the episode has no score, and the next `reset` starts another worker.
+    EnvError when it is lost more than `env_restarts` times. An exception of the environment arrives as itself.
+    """
+
+    def __init__(self, actor: int, job: bytes, spec: EnvSpec, config: TrainConfig, restarts: Restarts) -> None:
+        self.spec = spec
+        self._actor, self._job, self._restarts = actor, job, restarts
+        self._timeout_secs, self._restarts_left = config.env_timeout_secs, config.env_restarts
+        self._memory = _memory(_bytes(spec))
+        self._obs = _observation_in(mmap.mmap(self._memory.fileno(), 0), spec)
+        self._worker: Worker | None = None
+        try:
+            self._start()
+        except BaseException:
+            self._memory.close()
+            raise
+
+    def reset(self, *, seed: int | None = None) -> tuple[Observation, dict[str, Any]]:
+        """Starts a new episode, in a new process where the last one was lost."""
+        while True:
+            worker = self._worker or self._start()
+            try:
+                worker.ask(("reset", seed))
+                return self._obs, {}
+            except WorkerLostError as e:
+                self._lose(worker, e)
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """One step of the environment, which is one frame."""
+        worker = self._worker
+        if worker is None:
+            raise EnvError("The environment was stepped after its episode had ended: call reset() first.")
+        try:
+            reward, terminated, truncated, info = worker.ask(("step", action))
+        except WorkerLostError as e:
+            self._lose(worker, e)
+            return self._obs, 0.0, False, True, {}
+        return self._obs, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """Ends the process, by force where it does not follow."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+        self._memory.close()
+
+    def _start(self) -> "Worker":
+        while True:
+            worker = Worker(self._memory.fileno(), self._timeout_secs)
+            try:
+                worker.ask(self._job)
+            except WorkerLostError as e:
+                self._lose(worker, e)
+            except BaseException:
+                worker.kill()
+                raise
+            else:
+                self._worker = worker
+                return worker
+
+    def _lose(self, worker: "Worker", lost: WorkerLostError) -> None:
+        self._worker = None
+        reason = f"{lost}{worker.kill()}"
+        if self._restarts_left == 0:
+            raise EnvError(
+                f"The environment of actor {self._actor} has no restarts left, and its worker process {reason}: mend "
+                "the environment, or allow more with --set env_restarts=N."
+            ) from lost
+        self._restarts_left -= 1
+        self._restarts.add(self._actor, reason)
+
+
+class Worker:
+    """A process that runs one environment, and the line to it."""
+
+    def __init__(self, memory: int, timeout_secs: float) -> None:
+        self._line, far_end = socket.socketpair()
+        self._line.settimeout(timeout_secs)
+        self._timeout_secs = timeout_secs
+        with far_end:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, str(far_end.fileno()), str(memory)],
+                pass_fds=(far_end.fileno(), memory),
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+            )
+
+    def ask(self, question: Any) -> Any:
+        """The answer, waited for without the interpreter's lock. An exception of the environment is raised here."""
+        try:
+            _send(self._line, question)
+            answer = _receive(self._line)
+        except TimeoutError:
+            raise WorkerLostError(f"did not answer for {self._timeout_secs:g} s") from None
+        except OSError as e:
+            raise WorkerLostError(f"broke off ({e.strerror})") from e
+        except EOFError:
+            raise WorkerLostError("died") from None
+        if isinstance(answer, _Raised):
+            raise answer.exception()
+        return answer
+
+    def close(self) -> None:
+        """Lets the environment close itself; kills it where that takes long."""
+        self._line.close()  # it reads the end of the line
+        try:
+            self._process.wait(CLOSING_SECS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> str:
+        """Ends the process for good and says how it had ended by itself, if it had."""
+        self._line.close()
+        try:
+            code = self._process.wait(0.1)  # one that died is given the time to be dead
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return ""
+        return f" (signal {signal.Signals(-code).name})" if code < 0 else f" (exit code {code})"
+
+
+def job(spec: EnvSpec, make: MakeEnv, config: TrainConfig) -> bytes:
+    """What a worker needs to make its environment; ConfigError where it cannot be sent to one."""
+    if os.name != "posix":
+        raise ConfigError("Worker processes need Linux or macOS: choose --env-workers thread.")
+    try:
+        # Functions and classes that no module holds, as those of a notebook, are sent whole.
+        return bytes(cloudpickle.dumps((spec, make, config, _registered_by_the_program())))
+    except Exception as e:  # whatever the objects' own pickling raises
+        raise ConfigError(
+            f"{spec.name} cannot be sent to a worker process ({type(e).__name__}: {e}): choose --env-workers thread."
+        ) from e
+
+
+def _registered_by_the_program() -> dict[str, Any]:
+    """What `make` may name and a new process does not know: ids that are neither Gymnasium's own nor ALE's."""
+    known = ("gymnasium.", "ale_py")
+    own = {i: spec for i, spec in gymnasium.registry.items() if not str(spec.entry_point).startswith(known)}
+    return {env_id: spec for env_id, spec in own.items() if _can_be_sent(spec)}
+
+
+def _can_be_sent(thing: Any) -> bool:
+    try:
+        cloudpickle.dumps(thing)
+    except Exception:  # whatever its own pickling raises
+        return False
+    return True
+
+
+def serve() -> None:
+    """A worker's whole life: makes the environment it is sent, then answers until the line ends."""
+    threading.Thread(target=_follow_parent, args=(os.getppid(),), daemon=True).start()
+    line, memory = socket.socket(fileno=int(sys.argv[1])), mmap.mmap(int(sys.argv[2]), 0)
+    served: _Served | None = None
+    while True:
+        try:
+            question = _receive(line)
+        except (EOFError, OSError):
+            break
+        try:
+            if served is None:
+                served = _Served(question, memory)
+                answer: Any = None
+            else:
+                answer = served.answer(*question)
+        except Exception as e:
+            answer = _Raised(e)
+        _send(line, answer)
+    if served is not None:
+        served.env.close()
+
+
+def _follow_parent(parent: int) -> None:
+    """Ends the process soon after its parent was killed, also where the environment hangs and nobody reads the line."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOK_SECS)
+    os._exit(1)
+
+
+class _Served:
+    """The worker's environment, and where its observations are shown."""
+
+    def __init__(self, job: bytes, memory: mmap.mmap) -> None:
+        try:
+            spec, make, config, registered = pickle.loads(job)
+        except Exception as e:  # of an import, most likely
+            raise EnvError(
+                f"The environment cannot be made in a worker process ({type(e).__name__}: {e}): make its module "
+                "importable there, or choose --env-workers thread."
+            ) from e
+        try:
+            env = make()
+        except gymnasium.error.UnregisteredEnv:
+            gymnasium.registry.update(registered)
+            env = make()
+        self.env = GymEnv(spec.name, env, config)
+        self._shown = _observation_in(memory, spec)
+
+    def answer(self, method: str, argument: Any) -> tuple[float, bool, bool, dict[str, Any]] | None:
+        """What there is to say besides the observation: nothing after a reset."""
+        if method == "reset":
+            self._show(self.env.reset(seed=argument)[0])
+            return None
+        obs, reward, terminated, truncated, info = self.env.step(argument)
+        self._show(obs)
+        episode = info.get("episode")  # the rest of info is read by nobody
+        if episode is None:
+            return reward, terminated, truncated, {}
+        return reward, terminated, truncated, {"episode": {"r": float(episode["r"]), "l": int(episode["l"])}}
+
+    def _show(self, obs: Observation) -> None:
+        if obs.shape != self._shown.shape:
+            raise EnvError(
+                f"The environment's observation has the shape {obs.shape}, but its observation_space has "
+                f"{self._shown.shape}."
+            )
+        self._shown[...] = obs
+
+
+class _Raised:
+    """An exception on its way to the other process, with its traceback as text."""
+
+    def __init__(self, e: Exception) -> None:
+        self._text = "".join(traceback.format_exception(e)).rstrip()
+        self._sentence = f"The environment raised {type(e).__name__}: {e}."
+        try:
+            self._pickled = bytes(cloudpickle.dumps(e))
+        except Exception:  # whatever its own pickling raises
+            self._pickled = b""
+
+    def exception(self) -> Exception:
+        """The exception itself; an EnvError with its words where it could not be sent."""
+        try:
+            e = pickle.loads(self._pickled)
+        except Exception:  # likewise
+            e = EnvError(self._sentence)
+        e.add_note(f"In its worker process:\n{self._text}")
+        return e  # type: ignore[no-any-return]
+
+
+def _send(line: socket.socket, message: Any) -> None:
+    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    line.sendall(_LENGTH.pack(len(data)) + data)
+
+
+def _receive(line: socket.socket) -> Any:
+    """EOFError where the line ended."""
+    data = _chunk(line)
+    while len(data) < _LENGTH.size or len(data) < _LENGTH.size + _LENGTH.unpack_from(data)[0]:
+        data += _chunk(line)
+    return pickle.loads(memoryview(data)[_LENGTH.size :])
+
+
+def _chunk(line: socket.socket) -> bytes:
+    chunk = line.recv(1 << 16)
+    if not chunk:
+        raise EOFError
+    return chunk
+
+
+def _memory(size: int) -> IO[bytes]:
+    """Memory that another process can be given, as a file on no disk where the system has such."""
+    anonymous = hasattr(os, "memfd_create")
+    file = os.fdopen(os.memfd_create("a3crs"), "r+b") if anonymous else tempfile.TemporaryFile()  # noqa: SIM115
+    file.truncate(size)
+    return file
+
+
+def _observation_in(memory: mmap.mmap, spec: EnvSpec) -> Any:
+    obs = spec.obs
+    if isinstance(obs, ImageObs):
+        return np.frombuffer(memory, np.uint8).reshape(obs.channels, obs.height, obs.width)
+    return np.frombuffer(memory, np.float32)
+
+
+def _bytes(spec: EnvSpec) -> int:
+    obs = spec.obs
+    return obs.channels * obs.height * obs.width if isinstance(obs, ImageObs) else 4 * obs.len
