@@ -82,11 +82,16 @@ fn shared_mean_squares_are_those_of_a_sequential_twin_whoever_applies_the_update
         let (theta, g) = (values(&theta), statistic_of(&twin, 0));
         let turns = shared_g(isa, UPDATES, true);
         assert_eq!((bits(&turns.0), bits(&turns.1)), (bits(&theta), bits(&g)), "{}: in turns", isa.name());
-        // Racing, updates of an element may be lost or overlap: near the twin, never beyond what all of them add up to.
-        let racing = shared_g(isa, UPDATES, false);
-        for (raced, g) in racing.1.iter().zip(&g) {
-            assert!(*raced > 0.5 * g && *raced < 1.5 * g, "{}: {raced} instead of {g}", isa.name());
+        // Racing, updates are lost: some where threads meet, and for the few elements that a thread held in registers when
+        // it was interrupted, all that the others made meanwhile. Whatever the order, g is a mean of squares that occurred.
+        let racing = shared_g(isa, UPDATES, false).1;
+        let mut largest = vec![0f32; LEN];
+        for n in 1..=UPDATES as u64 {
+            noise(n).iter().zip(&mut largest).for_each(|(x, largest)| *largest = largest.max(x * x));
         }
+        assert!(racing.iter().zip(&largest).all(|(raced, largest)| (0.0..=*largest).contains(raced)), "{}", isa.name());
+        let near = racing.iter().zip(&g).filter(|(raced, g)| **raced > 0.3 * **g && **raced < 1.5 * **g).count();
+        assert!(near > LEN * 9 / 10, "{}: {near} of {LEN} mean squares are near their twins", isa.name());
     }
 }
 
