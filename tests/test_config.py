@@ -29,6 +29,7 @@ def test_the_defaults_are_the_papers():
         "optimizer": "shared-rmsprop",
         "gaussian": "diagonal",  # counts for no discrete actions
         "actors": 16,
+        "deterministic": False,
         "segments_at_once": 0,  # as many as suit the cores
         "total_steps": 80_000_000,  # 320M frames
         "t_max": 5,
@@ -48,7 +49,7 @@ def test_the_defaults_are_the_papers():
         "target_interval_steps": 10_000,  # 40,000 frames
         "explore_anneal_steps": 1_000_000,  # 4M frames
         "seed": 0,
-        "checkpoint_secs": 300.0,
+        "checkpoint_secs": 60.0,
         "keep_checkpoints": 3,
     }
 

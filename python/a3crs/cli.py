@@ -123,6 +123,9 @@ def train(
         str | None, typer.Option(help="Multiplies rewards before they are clipped: a number, or running.")
     ] = None,
     seed: Seed = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same run again, bit for bit, at some cost in speed.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Directory of the run, new or empty.")] = None,
     config: Settings = None,
     settings: Assignments = [],  # noqa: B006
@@ -135,6 +138,7 @@ def train(
     flags: dict[str, Any] = {"env": env, "algo": algo, "net": net, "optimizer": optimizer, "protocol": protocol}
     flags |= {"actors": actors, "lr": lr, "seed": seed, "env_workers": env_workers}
     flags |= {"pixels": pixels or None, "resize": resize, "grayscale": grayscale or None, "frame_stack": frame_stack}
+    flags |= {"deterministic": deterministic or None}
     flags |= {"gaussian": gaussian, "normalize_obs": normalize_obs}
     texts = {"t_max": t_max, "reward_scale": reward_scale}
     flags |= {name: parse_setting(name, text) for name, text in texts.items() if text is not None}

@@ -169,11 +169,17 @@ class TrainConfig:
         in_range(1, 1024),
         continuous=8,
     )
+    deterministic: bool = _setting(
+        False,
+        "not in the paper: updates come in a fixed order, so that the same settings give the same run, bit for bit, on "
+        "every machine with the same instruction set",
+        whatever,
+    )
     segments_at_once: int = _setting(
         0,
         "not in the paper, whose cores were as many as its actors: so many segments are in flight, the other actors "
         "wait their turn; 0 is one a core for Atari, whose actors share a core with their emulators, all of them where "
-        "environments run in processes, else two a core",
+        "environments run in processes, else two a core; 4 where the run is deterministic",
         in_range(0, 1024),
     )
     total_steps: int = _setting(
@@ -261,7 +267,7 @@ class TrainConfig:
         VALUE_BASED,
     )
     seed: int = _setting(0, "of the initial parameters, the policies and the games", in_range(0, 2**63 - 1))
-    checkpoint_secs: float = _setting(300.0, "seconds between checkpoints", in_range(0.001, 1e9))
+    checkpoint_secs: float = _setting(60.0, "seconds between checkpoints", in_range(0.001, 1e9))
     keep_checkpoints: int = _setting(3, "how many of the newest checkpoints stay on disk", in_range(1, 1e6))
 
     def __new__(cls, **given: Any) -> Self:

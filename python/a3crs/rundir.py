@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from a3crs import _core
 from a3crs.config import TrainConfig
-from a3crs.errors import CheckpointError, ConfigError, RunError
+from a3crs.errors import CheckpointError, ConfigError, DamagedError, RunError
 from a3crs.parse import read_settings
 
 LOCK = "lock"
@@ -77,6 +77,21 @@ class RunDir:
             raise CheckpointError(f"There is no checkpoint {path}{again}.")
         return path
 
+    def newest_checkpoint(self) -> tuple[Path, dict[str, Any]]:
+        """The newest checkpoint that is whole, and what it says of itself; a line says if newer ones are damaged."""
+        numbered = sorted(self.latest_checkpoint.parent.glob("step_*.safetensors"), reverse=True)
+        damaged: list[DamagedError] = []
+        for path in [self.checkpoint(None), *numbered]:
+            try:
+                saved = _core.read_checkpoint(str(path))
+            except DamagedError as e:
+                damaged.append(e)
+            else:
+                if damaged:
+                    print(f"a3crs: {damaged[0]} The one used is {path}.", file=sys.stderr)
+                return path, saved
+        raise damaged[0]
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """While this lasts, no other process trains here; the system lets go of it should this process be killed."""
@@ -101,14 +116,20 @@ class RunDir:
             raise RunError(f"{self.meta} is damaged ({e}): remove it, and the run can go on.") from e
         _write(self.meta, json.dumps({"sessions": [*sessions, session()]}, indent=2) + "\n")
 
-    def forget_after(self, steps: int) -> None:
-        """Drops the log rows after T = `steps` and half-written ones, because the run goes on from there."""
-        for log in (self.path / "episodes.jsonl", self.path / "progress.jsonl"):
-            if log.exists():
-                text = log.read_bytes()
+    def forget_after(self, saved: dict[str, Any]) -> None:
+        """Drops the log rows of what came after a checkpoint, and half-written ones: the run goes on from there.
+
+        An episode is dropped that ended after what the checkpoint has of its actor: it will end once more.
+        """
+        tickets = {actor: state["ticket"] for actor, state in enumerate(saved["actors"])}
+        for log in ("episodes.jsonl", "progress.jsonl", "incidents.jsonl"):
+            path = self.path / log
+            if path.exists():
+                text = path.read_bytes()
                 rows = text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
-                kept = (row for number, row in enumerate(rows, 1) if _steps(log, number, row) <= steps)
-                _write(log, b"".join(kept).decode())
+                last = tickets if log == "episodes.jsonl" else {}
+                kept = (row for number, row in enumerate(rows, 1) if _is_before(path, number, row, saved["steps"], last))
+                _write(path, b"".join(kept).decode())
 
 
 @contextmanager
@@ -155,12 +176,13 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _steps(log: Path, number: int, row: bytes) -> int:
+def _is_before(log: Path, number: int, row: bytes, steps: int, last: dict[int, int]) -> bool:
+    """Whether the row is of T = `steps` at most, or of its actor's `last` T."""
     try:
-        steps: int = json.loads(row)["steps"]
-    except (ValueError, KeyError, TypeError) as e:
+        fields = json.loads(row)
+        return bool(fields["steps"] <= last.get(fields.get("actor"), steps))
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise RunError(f"Line {number} of {log} is damaged: remove that line, and the run can go on.") from e
-    return steps
 
 
 def session() -> dict[str, Any]:

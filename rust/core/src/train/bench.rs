@@ -86,7 +86,7 @@ where
                     emulator_steps[actor].fetch_add(1, Relaxed);
                     learner.env_mut().random_step(A::random(setup.env.actions, &mut rng)).map_err(fail)
                 } else {
-                    learner.segment(&mut |_| ())
+                    learner.segment(&mut |_| ()).map(|_| ())
                 };
                 if let Err(error) = step {
                     result = Err(error);

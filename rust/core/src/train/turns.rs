@@ -17,6 +17,8 @@ pub struct SegmentMemory {
     pub theta: Buffer,
     /// The number of updates when the last segment's update left the newest theta in `theta`; none if it did not.
     pub read_at: Option<u64>,
+    /// T when what the segment begins with was put here.
+    pub began_at: u64,
     /// s_t, a slot a step and one for the state after the last.
     pub obs: Observations,
     /// The activations under theta'.
@@ -67,6 +69,7 @@ impl SegmentMemory {
         SegmentMemory {
             theta: Buffer::zeros(len),
             read_at: None,
+            began_at: 0,
             obs: Observations::new(net.input(), t_max + 1),
             tape: net.tape(t_max + 1),
             workspace: net.workspace(t_max),
