@@ -79,17 +79,19 @@ class RunDir:
 
     def newest_checkpoint(self) -> tuple[Path, dict[str, Any]]:
         """The newest checkpoint that is whole, and what it says of itself; a line says if newer ones are damaged."""
-        numbered = sorted(self.latest_checkpoint.parent.glob("step_*.safetensors"), reverse=True)
+        latest = self.latest_checkpoint
+        numbered = sorted(latest.parent.glob("step_*.safetensors"), reverse=True)
         damaged: list[DamagedError] = []
-        for path in [self.checkpoint(None), *numbered]:
+        for path in [path for path in (latest, *numbered) if path.is_file()] or [self.checkpoint(None)]:
             try:
                 saved = _core.read_checkpoint(str(path))
             except DamagedError as e:
                 damaged.append(e)
-            else:
-                if damaged:
-                    print(f"a3crs: {damaged[0]} The one used is {path}.", file=sys.stderr)
-                return path, saved
+                continue
+            if path != latest:
+                problem = damaged[0] if damaged else f"There is no {latest}."
+                print(f"a3crs: {problem} The one used is {path}.", file=sys.stderr)
+            return path, saved
         raise damaged[0]
 
     @contextmanager
@@ -244,5 +246,16 @@ def _write(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _sync(path.parent)
     except OSError as e:
         raise RunError(f"{path} cannot be written: {e.strerror}.") from e
+
+
+def _sync(directory: Path) -> None:
+    """Makes a rename survive a power cut, where the system can open a directory."""
+    if sys.platform != "win32":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -3,11 +3,14 @@
 use a3crs_core::env::{ActionSpec, Aim, Catch, Env, EnvError, EnvSpec, ObsMut, Recall, Step};
 use a3crs_core::nn::Net;
 use a3crs_core::shared::OptimizerKind;
+use a3crs_core::train::checkpoint::{CheckpointMeta, read_meta};
 use a3crs_core::train::config::{RewardScale, Running, TMax};
 use a3crs_core::train::record::ProgressRow;
 use a3crs_core::train::{Action, Algo, Checkpoint, Host, Setup, TrainConfig, train};
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -219,6 +222,101 @@ fn an_actor_alone_goes_on_exactly_where_it_was_also_without_a_fixed_order() {
         let theta = |dir: &Path| Checkpoint::load(&dir.join("checkpoints/latest.safetensors"), &setup).unwrap().theta;
         assert_eq!(theta(parts.path()), theta(whole.path()));
     }
+}
+
+/// Where and with which seed a run in a process of its own is, which others kill.
+const VICTIM: (&str, &str) = ("A3CRS_TEST_VICTIM", "A3CRS_TEST_SEED");
+const KILLS: u64 = 200;
+
+fn victims_setup(seed: u64, checkpoint_secs: f64) -> (impl Fn() -> Recall + Sync, Setup) {
+    let (env, spec) = recall();
+    let setup = repeatable(Algo::A3c, Net::Lstm, spec, |config| {
+        (config.actors, config.total_steps, config.seed) = (3, 12_000, seed);
+        (config.checkpoint_secs, config.keep_checkpoints) = (checkpoint_secs, 2);
+    });
+    (env, setup)
+}
+
+#[test]
+fn victim() {
+    if let (Some(dir), Ok(seed)) = (std::env::var_os(VICTIM.0), std::env::var(VICTIM.1)) {
+        let (dir, (env, setup)) = (Path::new(&dir), victims_setup(seed.parse().unwrap(), 0.005));
+        play::<usize, _>(&setup, env, |_| 0, dir, dir.join("checkpoints/latest.safetensors").exists(), &Quiet).unwrap();
+    }
+}
+
+/// Drops the rows of what came after `saved`, as a3crs does before it goes on with a run.
+fn forget_after(dir: &Path, saved: &CheckpointMeta) -> u64 {
+    let mut episodes = 0;
+    for log in ["episodes.jsonl", "progress.jsonl"] {
+        let text = fs::read_to_string(dir.join(log)).unwrap();
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        let kept: Vec<&str> = whole
+            .lines()
+            .filter(|line| {
+                let row: serde_json::Value = serde_json::from_str(line).expect("a line is whole");
+                let actor = row["actor"].as_u64().map(|actor| saved.actors[actor as usize].ticket);
+                row["steps"].as_u64().unwrap() <= actor.unwrap_or(saved.steps)
+            })
+            .collect();
+        episodes += if log == "episodes.jsonl" { kept.len() as u64 } else { 0 };
+        fs::write(dir.join(log), kept.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    }
+    episodes
+}
+
+/// Kills a run until it has ended, or until there were enough kills, and looks at what is there after each. Returns the
+/// kills, and how many of them came after a new checkpoint.
+fn killed(dir: &Path, seed: u64, enough: u64) -> (u64, u64) {
+    let (mut kills, mut advances, mut done) = (0, 0, 0);
+    let checkpoints = dir.join("checkpoints");
+    loop {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "victim"]).env(VICTIM.0, dir).env(VICTIM.1, seed.to_string()).stdout(Stdio::null());
+        let mut child = child.spawn().unwrap();
+        if kills < enough {
+            std::thread::sleep(Duration::from_millis(2 + (seed + kills) * 37 % 60));
+            child.kill().unwrap();
+        }
+        let ended = child.wait().unwrap();
+        assert!(ended.success() || ended.signal() == Some(9), "{ended}");
+        kills += u64::from(!ended.success());
+        let latest = checkpoints.join("latest.safetensors");
+        if latest.exists() {
+            for file in fs::read_dir(&checkpoints).unwrap().map(|entry| entry.unwrap().path()) {
+                let is_temporary = file.file_name().unwrap().to_str().unwrap().starts_with('.');
+                assert!(is_temporary || read_meta(&file).is_ok(), "{file:?} is not whole");
+            }
+            let saved = read_meta(&latest).unwrap();
+            assert!(saved.steps >= done, "T went back from {done} to {}", saved.steps);
+            advances += u64::from(saved.steps > done && !ended.success());
+            done = saved.steps;
+            assert_eq!(forget_after(dir, &saved), saved.episodes, "episodes before the checkpoint are missing");
+        } else if dir.join("episodes.jsonl").exists() {
+            fs::remove_file(dir.join("episodes.jsonl")).unwrap(); // it begins anew
+        }
+        if ended.success() {
+            return (kills, advances);
+        }
+    }
+}
+
+#[test]
+fn killed_two_hundred_times_a_run_loses_nothing_but_the_work_since_its_last_checkpoint() {
+    let (mut kills, mut advances) = (0, 0);
+    for seed in 1.. {
+        let (dir, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (more, after_a_checkpoint) = killed(dir.path(), seed, KILLS - kills);
+        (kills, advances) = (kills + more, advances + after_a_checkpoint);
+        let (env, setup) = victims_setup(seed, 300.0);
+        play::<usize, _>(&setup, env, |_| 0, whole.path(), false, &Quiet).unwrap();
+        same(&remains(dir.path(), &setup), &remains(whole.path(), &setup));
+        if kills == KILLS {
+            println!("{kills} kills in {seed} runs, {advances} of them after a new checkpoint");
+            break;
+        }
+    }
+    assert!(advances >= KILLS / 10, "{advances} checkpoints between {kills} kills are too few to tell");
 }
 
 /// Draws numbers that nobody seeds.

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 const LOG_INTERVAL: Duration = Duration::from_secs(2);
 /// Between two calls of [`Host::poll`].
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// Between two looks at actors that were asked to pause: while all do, nobody computes.
+const PAUSE_INTERVAL: Duration = Duration::from_millis(1);
 /// A policy whose mean entropy is below so many nats no longer tries anything ...
 const COLLAPSED_NATS: f64 = 1e-3;
 /// ... if that lasts for so many lines of the log.
@@ -101,13 +103,15 @@ impl<'a> Supervisor<'a> {
         let checkpoint_interval = Duration::try_from_secs_f64(self.setup.config.checkpoint_secs);
         let checkpoint_interval = checkpoint_interval.unwrap_or(Duration::MAX);
         let rounds = self.shared.order.rounds();
+        let mut asked_pause = false;
         while self.actors_left > 0 {
             let is_paused = rounds.is_some_and(Rounds::is_paused);
-            match messages.recv_timeout(POLL_INTERVAL / 5) {
+            match messages.recv_timeout(if asked_pause { PAUSE_INTERVAL } else { POLL_INTERVAL / 5 }) {
                 Ok(message) => self.take(message, host),
                 Err(RecvTimeoutError::Timeout) if is_paused => {
                     let result = self.save(messages, host);
                     self.note(result);
+                    asked_pause = false;
                     rounds.iter().for_each(|rounds| rounds.go_on());
                 }
                 Err(RecvTimeoutError::Timeout) => (),
@@ -122,7 +126,10 @@ impl<'a> Supervisor<'a> {
             if saved.elapsed() >= checkpoint_interval {
                 saved = Instant::now();
                 match rounds {
-                    Some(rounds) => rounds.ask_pause(),
+                    Some(rounds) => {
+                        asked_pause = true;
+                        rounds.ask_pause();
+                    }
                     None => {
                         let result = self.save(messages, host);
                         self.note(result);
