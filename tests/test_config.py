@@ -84,7 +84,7 @@ def test_every_setting_names_its_source():
         ({"lambda": -0.5}, "lambda is -0.5, but it must be between 0 and 1."),
         ({"lr": 0}, "lr is 0.0, but it must be above 0."),
         ({"lr": float("nan")}, "lr is nan, but it must be above 0."),
-        ({"entropy_beta": float("inf")}, "entropy_beta is inf, but it must be at least 0."),
+        ({"entropy_beta": float("inf")}, "entropy_beta is inf, but it must be at least 0 and at most 3.4e+38."),
         ({"rms_eps": None}, "rms_eps is None, but it must be a number."),
         ({"net": "lstm2"}, "net is 'lstm2', but it must be one of ff, lstm, nature, nature-lstm."),
         (

@@ -67,7 +67,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _usage(message: str, arguments: list[str]) -> str:
-    """What typer says of a wrong command line, and of `a3crs train Pong` what was meant."""
+    """What typer says of a wrong command line, of a number with its value, and of `a3crs train Pong` what was meant."""
+    number = re.fullmatch(r"Invalid value for '(--[\w-]+)': Input should be a valid (integer|number).*", message)
+    if number:
+        flag, kind = number.groups()
+        pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+        given = [w.partition("=")[2] or value for w, value in pairs if w.partition("=")[0] == flag]
+        return f"{flag} is {given[-1]!r}, but it must be a {'whole ' if kind == 'integer' else ''}number."
     extra = re.fullmatch(r"Got unexpected extra argument\S* \((\S+).*\)", message)
     if extra and arguments[0] in ("train", "bench"):
         return f"{message}: an environment is named with --env, perhaps --env {extra[1]}."

@@ -327,7 +327,7 @@ class TrainConfig:
         by_name = {public_name(f): f.name for f in dataclasses.fields(cls)}
         for name in settings:
             if name not in by_name:
-                raise ConfigError(f"There is no setting {name!r}{did_you_mean(name, by_name)}.")
+                raise no_setting(name)
         if "env" not in settings:
             raise ConfigError("The environment is missing: name one, for instance with --env Pong.")
         return cls(**{by_name[name]: value for name, value in settings.items()})
@@ -344,6 +344,29 @@ class TrainConfig:
         """The settings the core reads; the others are about making environments, which is Python's business."""
         core = [f for f in dataclasses.fields(self) if f.metadata["core"]]
         return json.dumps({public_name(f): getattr(self, f.name) for f in core})
+
+
+# What others call them.
+ALIASES = {
+    "batch_size": "t_max",
+    "ent_coef": "entropy_beta",
+    "gae_lambda": "lambda",
+    "learning_rate": "lr",
+    "n_envs": "actors",
+    "n_steps": "t_max",
+    "num_envs": "actors",
+    "num_workers": "actors",
+    "rms_prop_eps": "rms_eps",
+    "total_timesteps": "total_steps",
+    "vf_coef": "value_coef",
+}
+
+
+def no_setting(name: str) -> ConfigError:
+    """The error for a name that is no setting's, with the nearest that are."""
+    known = [public_name(f) for f in dataclasses.fields(TrainConfig)]
+    hint = f" (did you mean {ALIASES[name]}?)" if name in ALIASES else did_you_mean(name, known)
+    return ConfigError(f"There is no setting {name!r}{hint}.")
 
 
 def public_name(f: "dataclasses.Field[Any]") -> str:

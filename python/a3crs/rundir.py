@@ -114,8 +114,8 @@ class RunDir:
         """Notes in meta.json that the run is started or resumed now, on this machine."""
         try:
             sessions = json.loads(self.meta.read_text(encoding="utf-8"))["sessions"] if self.meta.exists() else []
-        except (ValueError, KeyError, TypeError) as e:
-            raise RunError(f"{self.meta} is damaged ({e}): remove it, and the run can go on.") from e
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
+            raise RunError(f"{self.meta} is damaged: remove it, and the run can go on.") from e
         _write(self.meta, json.dumps({"sessions": [*sessions, session()]}, indent=2) + "\n")
 
     def forget_after(self, saved: dict[str, Any]) -> None:
@@ -127,7 +127,10 @@ class RunDir:
         for log in ("episodes.jsonl", "progress.jsonl", "incidents.jsonl"):
             path = self.path / log
             if path.exists():
-                text = path.read_bytes()
+                try:
+                    text = path.read_bytes()
+                except OSError as e:
+                    raise RunError(f"{path} cannot be read: {e.strerror}.") from e
                 rows = text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
                 last = tickets if log == "episodes.jsonl" else {}
                 kept = (row for number, row in enumerate(rows, 1) if _is_before(path, number, row, saved["steps"], last))
@@ -183,7 +186,7 @@ def _is_before(log: Path, number: int, row: bytes, steps: int, last: dict[int, i
     try:
         fields = json.loads(row)
         return bool(fields["steps"] <= last.get(fields.get("actor"), steps))
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise RunError(f"Line {number} of {log} is damaged: remove that line, and the run can go on.") from e
 
 

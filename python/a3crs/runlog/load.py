@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from a3crs.runlog.schema import EPISODES, EVALS, PROGRESS, RESTARTS
+from a3crs.runlog.schema import EPISODES, EVALS, INCIDENTS, PROGRESS, RESTARTS
 
 
 def episodes(run: Path | str) -> pl.LazyFrame:
@@ -26,6 +26,11 @@ def evals(run: Path | str) -> pl.LazyFrame:
 def restarts(run: Path | str) -> pl.LazyFrame:
     """One row for each worker process that was restarted; columns as in `schema.RESTARTS`."""
     return _read(Path(run) / "restarts.jsonl", RESTARTS)
+
+
+def incidents(run: Path | str) -> pl.LazyFrame:
+    """One row for each thing that should not have happened; columns as in `schema.INCIDENTS`."""
+    return _read(Path(run) / "incidents.jsonl", INCIDENTS)
 
 
 def _read(path: Path, schema: pl.Schema) -> pl.LazyFrame:
