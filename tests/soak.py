@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-# The first tenth is not judged: logs of the last 100 episodes, the allocator's arenas and the emulators' caches fill up.
+# The first tenth is not judged: the last 100 episodes, the allocator's arenas and the emulators' caches fill up.
 WARM_UP = 0.1
 # What the resident memory may differ by between the first quarter and the last.
 SLACK_SHARE = 0.02
@@ -80,7 +80,9 @@ def soak(command: list[str], hours: float, every: float, log: Path) -> list[Samp
             while (secs := time.monotonic() - start) < hours * 3600:
                 time.sleep(every)
                 if process.poll() is not None:
-                    raise SystemExit(f"soak: the training ended after {secs:.0f} s with exit code {process.returncode}.")
+                    raise SystemExit(
+                        f"soak: the training ended after {secs:.0f} s with exit code {process.returncode}."
+                    )
                 samples.append(sample(process.pid, time.monotonic() - start))
                 out.write(json.dumps(asdict(samples[-1])) + "\n")
                 out.flush()
@@ -105,7 +107,8 @@ def main() -> None:
         rows = sum(1 for _ in (run / "episodes.jsonl").open())
     shown = [samples[round(share * (len(samples) - 1))] for share in (0, WARM_UP, 0.25, 0.5, 0.75, 1)]
     for s in shown:
-        print(f"{s.secs:8.0f} s  {s.rss_mb:8.1f} MB  {s.open_files:4d} files  {s.threads:3d} threads  {s.processes} processes")
+        held = f"{s.rss_mb:8.1f} MB  {s.open_files:4d} files  {s.threads:3d} threads  {s.processes} processes"
+        print(f"{s.secs:8.0f} s  {held}")
     grown = verdict(samples)
     print(f"soak: {samples[-1].secs / 3600:.2f} h, {rows:,} episodes: {grown or 'nothing grew'}.")
     sys.exit(grown is not None)

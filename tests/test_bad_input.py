@@ -88,7 +88,7 @@ DAMAGE = {
 }
 
 # An importable module with environments nobody can train in; each registers under its name.
-MODULE = '''
+MODULE = """
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
@@ -133,7 +133,7 @@ for name, how in {
     "Unseeded": {"takes_seed": False},
 }.items():
     gymnasium.register(f"{name}-v0", Odd, kwargs=how)
-'''
+"""
 
 
 @pytest.fixture
@@ -184,8 +184,14 @@ def test_wrong_input_gets_one_sentence_and_leaves_nothing_behind(a3crs, place, l
 @pytest.mark.parametrize(
     ("env", "sentence"),
     [
-        ("Shape", "observation (<class 'numpy.ndarray'> of float32 (4,)) has 4 elements, but its observation_space has 3."),
-        ("Cube", "observation (<class 'numpy.ndarray'> of float32 (3,)) has 3 elements, but its observation_space has 16."),
+        (
+            "Shape",
+            "observation (<class 'numpy.ndarray'> of float32 (4,)) has 4 elements, but its observation_space has 3.",
+        ),
+        (
+            "Cube",
+            "observation (<class 'numpy.ndarray'> of float32 (3,)) has 3 elements, but its observation_space has 16.",
+        ),
         ("Kind", "ValueError: could not convert string to float: 'hello'"),
         ("Reward", "ValueError: could not convert string to float: 'much'"),
         ("RewardNone", "TypeError: float() argument must be a string or a real number, not 'NoneType'"),
@@ -201,7 +207,9 @@ def test_an_environment_that_is_wrong_ends_the_run_and_is_named(a3crs, place, tm
     assert sentence in said
 
 
-@pytest.mark.parametrize(("env", "what"), [("NaN", "outputs of the network with NaN"), ("RewardNaN", "rewards with NaN")])
+@pytest.mark.parametrize(
+    ("env", "what"), [("NaN", "outputs of the network with NaN"), ("RewardNaN", "rewards with NaN")]
+)
 def test_what_is_not_a_number_is_refused_and_said(a3crs, place, tmp_path, env, what):
     flags = ["--env", f"odd_envs:{env}-v0", "--env-workers", "thread", "--actors", 1, "--quiet", "--steps", 100]
     code, _, err = a3crs("train", *flags, "--out", tmp_path / "run")
@@ -214,7 +222,9 @@ def test_what_is_not_a_number_is_refused_and_said(a3crs, place, tmp_path, env, w
 
 def test_nothing_unpickles_a_file():
     sources = {path: path.read_text(encoding="utf-8") for path in Path(a3crs_package.__file__).parent.rglob("*.py")}
-    users = {path.name for path, text in sources.items() if re.search(r"pickle|marshal|shelve|allow_pickle|eval\(", text)}
+    users = {
+        path.name for path, text in sources.items() if re.search(r"pickle|marshal|shelve|allow_pickle|eval\(", text)
+    }
     assert users <= {"worker.py"}  # between a process and its own children, through a pipe
 
 

@@ -189,7 +189,8 @@ def test_a_signal_saves_the_run_and_says_how_to_go_on(tmp_path, signum):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 30
-        while not load.episodes(out).collect().height and time.monotonic() < deadline:
+        log = out / "episodes.jsonl"
+        while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.1)
         process.send_signal(signum)
         _, err = process.communicate(timeout=30)
@@ -265,9 +266,12 @@ def test_a_second_ctrl_c_leaves_at_once_and_the_last_checkpoint_stays(tmp_path):
         "t._notice = slow\n"
         f"t.train('CartPole-v1', out={str(out)!r}, quiet=True)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         assert process.stdout.readline() == "on\n"
         process.send_signal(signal.SIGINT)
         assert process.stderr.readline() == "a3crs: saving the run; a second Ctrl-C leaves at once.\n"

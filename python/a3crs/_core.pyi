@@ -52,8 +52,8 @@ def train(
 
     `on_progress(row)` is called about 4 times a second on the calling thread with a row of progress.jsonl, and
     `on_notice(sentence)` when something is amiss and the run goes on. The core writes `run_dir`/episodes.jsonl,
-    progress.jsonl, incidents.jsonl where there were such, and checkpoints/. Returns `{"steps", "frames", "secs", "episodes",
-    "updates", "refused_updates", "return_mean_100", "return_best_100", "checkpoint"}`.
+    progress.jsonl, incidents.jsonl where there were such, and checkpoints/. Returns `{"steps", "frames", "secs",
+    "episodes", "updates", "refused_updates", "return_mean_100", "return_best_100", "checkpoint"}`.
     """
 
 def evaluate(

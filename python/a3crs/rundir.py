@@ -133,7 +133,9 @@ class RunDir:
                     raise RunError(f"{path} cannot be read: {e.strerror}.") from e
                 rows = text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
                 last = tickets if log == "episodes.jsonl" else {}
-                kept = (row for number, row in enumerate(rows, 1) if _is_before(path, number, row, saved["steps"], last))
+                kept = (
+                    row for number, row in enumerate(rows, 1) if _is_before(path, number, row, saved["steps"], last)
+                )
                 _write(path, b"".join(kept).decode())
 
 

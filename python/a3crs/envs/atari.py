@@ -162,7 +162,7 @@ class AtariGame:
         return obs, reward, terminated or self._life_lost, truncated, info
 
     def seed_noops(self, seed: int | None) -> None:
-        """Makes the no-ops after lost lives depend on the last seed and the number of games since, and on nothing else."""
+        """Makes the no-ops after lost lives depend on the last seed and the number of games since, on nothing else."""
         self._seed, self._game = (self._seed, self._game + 1) if seed is None else (seed, 0)
         self._rng.seed((self._seed << 32) + self._game)
 

@@ -31,7 +31,7 @@ INCIDENTS = pl.Schema(
     }
 )
 
-# One row about every 2 seconds, of deterministic runs every 10,000 steps; what is a mean is one over the time since the row before.
+# One row about every 2 seconds, of deterministic runs every 10,000 steps; means are over the time since the row before.
 PROGRESS = pl.Schema(
     {
         "steps": pl.Int64,  # T
