@@ -18,9 +18,10 @@ use crate::nn::{Network, Observations};
 use crate::rl::{ActorRng, Algorithm};
 use crate::shared::clock::{Clock, crossed};
 use crate::shared::optimizer::SharedOptimizer;
+use crate::shared::refreshes::Refreshes;
 use crate::shared::store::Store;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use rand::RngExt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Between two lines of a repeatable run's progress log: of T, because the clock on the wall does not repeat itself.
 const LOG_INTERVAL_STEPS: u64 = 10_000;
@@ -39,7 +40,7 @@ pub struct Shared {
     /// Updates applied to theta so far.
     pub updates: AtomicU64,
     /// Times theta_target was refreshed.
-    pub target_refreshes: AtomicU64,
+    pub target_refreshes: Refreshes,
     /// Set when the actors shall end early.
     pub stop: AtomicBool,
     /// The cores that the actors run on.
@@ -215,7 +216,7 @@ impl<'a, A: Action, E: Env<A>> ActorLearner<'a, A, E> {
         self.learn(pulled_at, memory, hear)?; // d_theta, and the asynchronous update of theta with it
         if let (true, Some(theta_target)) = (std::mem::take(&mut self.refresh_target), &shared.theta_target) {
             theta_target.copy_from(self.isa, &shared.theta); // theta_target <- theta
-            shared.target_refreshes.fetch_add(1, Relaxed);
+            shared.target_refreshes.publish();
         }
         self.started = end == End::No;
         memory.tape.state_into(self.actions.len(), &mut self.state);
@@ -264,7 +265,7 @@ impl<'a, A: Action, E: Env<A>> ActorLearner<'a, A, E> {
     fn hand_over(&self, memory: &mut SegmentMemory) {
         memory.began_at = self.shared.clock.now();
         if let (Some(target), Some(theta_target)) = (&mut memory.target, &self.shared.theta_target) {
-            target.refresh(self.isa, theta_target, self.shared.target_refreshes.load(Relaxed));
+            target.refresh(self.isa, theta_target, self.shared.target_refreshes.seen());
         }
     }
 

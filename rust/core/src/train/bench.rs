@@ -12,10 +12,10 @@ use crate::kernel::buffer::Buffer;
 use crate::nn::Observations;
 use crate::rl::ActorRng;
 use crate::shared::optimizer::clip_scale;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// The emulator and training take turns so many times; medians are reported.

@@ -5,13 +5,14 @@
 //! So a segment depends on the ones before it and on nothing else. Between two rounds nobody is at work: only there is the run saved or ended.
 
 use super::turns::SegmentMemory;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::PoisonError;
 
 /// The turns of a repeatable run.
 #[derive(Debug)]
-pub struct Rounds {
-    memories: Vec<Mutex<SegmentMemory>>,
+pub struct Rounds<M = SegmentMemory> {
+    memories: Vec<Mutex<M>>,
     state: Mutex<State>,
     /// One for each actor.
     called: Vec<Condvar>,
@@ -44,19 +45,19 @@ enum Phase {
 }
 
 /// One actor's turn: a segment of the round.
-pub struct RoundTurn<'a> {
-    rounds: &'a Rounds,
+pub struct RoundTurn<'a, M = SegmentMemory> {
+    rounds: &'a Rounds<M>,
     actor: usize,
-    memory: Option<MutexGuard<'a, SegmentMemory>>,
+    memory: Option<MutexGuard<'a, M>>,
     complete: bool,
 }
 
-impl Rounds {
+impl<M> Rounds<M> {
     /// Rounds of `actors` segments, `memories` of them at a time, from T = `steps` on.
     ///
     /// # Panics
     /// If there are no memories, or more than actors.
-    pub fn new(actors: usize, memories: Vec<SegmentMemory>, steps: u64) -> Self {
+    pub fn new(actors: usize, memories: Vec<M>, steps: u64) -> Self {
         assert!((1..=actors).contains(&memories.len()), "{} memories for {actors} actors", memories.len());
         let (taken, phase) = (vec![0; actors], Phase::Open);
         Rounds {
@@ -94,7 +95,7 @@ impl Rounds {
     }
 
     /// Waits for `actor`'s turn in the next round; none if the run is over.
-    pub fn take(&self, actor: usize) -> Option<RoundTurn<'_>> {
+    pub fn take(&self, actor: usize) -> Option<RoundTurn<'_, M>> {
         let state = self.state();
         let round = state.taken[actor];
         let ready = |state: &State| state.rounds == round && state.over + self.memories.len() > actor;
@@ -152,9 +153,9 @@ impl Rounds {
     }
 }
 
-impl RoundTurn<'_> {
+impl<M> RoundTurn<'_, M> {
     /// The memory of this turn's segment.
-    pub fn memory(&mut self) -> &mut SegmentMemory {
+    pub fn memory(&mut self) -> &mut M {
         self.memory.as_mut().expect("a turn has its memory until it is dropped")
     }
 
@@ -208,7 +209,7 @@ impl RoundTurn<'_> {
     }
 }
 
-impl Drop for RoundTurn<'_> {
+impl<M> Drop for RoundTurn<'_, M> {
     fn drop(&mut self) {
         if !self.complete {
             self.memory = None;
@@ -217,19 +218,15 @@ impl Drop for RoundTurn<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::env::ObsSpec;
-    use crate::nn::{Head, Net, Network};
     use std::time::Duration;
 
     const ACTORS: usize = 5;
 
-    fn rounds(memories: usize) -> Rounds {
-        let heads = [Head { name: "q", outputs: 2 }];
-        let net = Network::new(Net::Ff, &ObsSpec::Vector { len: 3 }, &heads).unwrap();
-        Rounds::new(ACTORS, (0..memories).map(|_| SegmentMemory::new(&net, 2, false)).collect(), 0)
+    fn rounds(memories: usize) -> Rounds<()> {
+        Rounds::new(ACTORS, vec![(); memories], 0)
     }
 
     /// What happens in `count` rounds, actors being more or less hasty: `(actor, whether it learned)`.
@@ -291,7 +288,7 @@ mod tests {
     fn a_pause_comes_between_two_rounds_and_lasts_until_it_is_ended() {
         let rounds = rounds(ACTORS);
         rounds.ask_pause();
-        let play = |rounds: &Rounds, ends: bool| {
+        let play = |rounds: &Rounds<()>, ends: bool| {
             let turns: Vec<_> = (0..ACTORS).map(|actor| rounds.take(actor).unwrap()).collect();
             turns.iter().for_each(RoundTurn::begun);
             assert!(!rounds.is_paused());

@@ -16,9 +16,10 @@ use crate::nn::Network;
 use crate::rl::ActorRng;
 use crate::shared::clock::Clock;
 use crate::shared::optimizer::SharedOptimizer;
+use crate::shared::refreshes::Refreshes;
 use crate::shared::store::Store;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use rand::SeedableRng;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// So many segments of a round are in flight at once: enough for the cores of most machines, and few enough that a gradient is not late.
 const SEGMENTS_OF_ROUNDS: usize = 4;
@@ -65,7 +66,7 @@ impl Setup {
             optimizer: SharedOptimizer::new(self.config.optimizer_config(), theta.len(), self.config.actors),
             clock: Clock::at(0),
             updates: AtomicU64::new(0),
-            target_refreshes: AtomicU64::new(0),
+            target_refreshes: Refreshes::default(),
             stop: AtomicBool::new(false),
             order: self.order(&cores, with_target, 0),
             cores,

@@ -14,8 +14,8 @@ use super::setup::Setup;
 use super::stats::{ActorStats, Meter, Reading, Stat, Totals};
 use crate::env::{ActionSpec, Episode};
 use crate::shared::store::Store;
+use crate::sync::atomic::Ordering::Relaxed;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 

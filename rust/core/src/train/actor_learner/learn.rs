@@ -5,6 +5,7 @@ use crate::env::{End, Env};
 use crate::rl::returns::lambda_returns;
 use crate::rl::{Bootstrap, Loss};
 use crate::shared::optimizer::clip_scale;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::train::config::{Action, TMax};
 use crate::train::error::TrainError;
 use crate::train::normalise::ObsNormaliser;
@@ -12,7 +13,6 @@ use crate::train::record::Report;
 use crate::train::schedule::annealed_lr;
 use crate::train::stats::Stat;
 use crate::train::turns::SegmentMemory;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// So many updates in a row may be refused before the actor gives the run up.
 const MAX_REFUSED_IN_A_ROW: u64 = 100;
