@@ -27,6 +27,9 @@ use std::path::{Path, PathBuf};
 pub const FORMAT_VERSION: u32 = 3;
 const FIRST_WITH_CHECKSUM: u32 = 3;
 
+/// No run gets further: `total_steps` is at most so much, and counts can be added to without another thought.
+pub(super) const MOST_COUNTED: u64 = 1 << 53;
+
 /// The key under which [`CheckpointMeta`] lies in the file's metadata, as JSON.
 const META_KEY: &str = "a3crs";
 
@@ -164,9 +167,9 @@ impl Checkpoint {
         }
         let observations = read_moments(file, OBSERVATIONS, net.input().len())?;
         let mut actors = Vec::with_capacity(meta.actors.len());
-        for (actor, numbers) in meta.actors.iter().enumerate() {
+        for (actor, numbers) in meta.actors.iter().enumerate().take(setup.config.actors) {
             let mut state = setup.actor_state(observations.as_ref(), None);
-            state.read(actor, numbers.clone(), file)?;
+            state.read(actor, numbers.clone(), file, setup.env.actions)?;
             actors.push(state);
         }
         let has_logs = !actors.is_empty();
@@ -220,7 +223,11 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(CheckpointMeta, Reader<'a>)
             "it has format {format_version}, this a3crs reads up to {FORMAT_VERSION}; use a newer a3crs"
         )));
     }
-    let meta = serde_json::from_str(&meta).map_err(|e| is_damaged(damaged(e)))?;
+    let meta: CheckpointMeta = serde_json::from_str(&meta).map_err(|e| is_damaged(damaged(e)))?;
+    let counts = [meta.steps, meta.episodes, meta.updates, meta.refused_updates];
+    if let Some(most) = counts.iter().find(|count| **count > MOST_COUNTED) {
+        return Err(refused(format!("it has counted to {most}, which no run can")));
+    }
     Ok((meta, file))
 }
 
@@ -242,15 +249,17 @@ fn read_moments(file: &Reader<'_>, group: &str, dims: usize) -> Result<Option<Mo
     if !file.has(&format!("{group}.count")) {
         return Ok(None);
     }
-    let read = |name: &str, len: usize| {
+    let read = |name: &str, len: usize, of_any_sign: bool| {
         let name = format!("{group}.{name}");
         let values: Vec<f64> = file.get(&name, &[len])?;
-        match values.iter().find(|x| !x.is_finite()) {
+        let least = if of_any_sign { f64::MIN } else { 0.0 };
+        match values.iter().find(|x| !x.is_finite() || **x < least) {
             Some(bad) => Err(format!("its tensor {name} contains {bad}")),
             None => Ok(values),
         }
     };
-    Ok(Some(Moments { count: read("count", 1)?[0], mean: read("mean", dims)?, m2: read("m2", dims)? }))
+    let (count, mean, m2) = (read("count", 1, false)?[0], read("mean", dims, true)?, read("m2", dims, false)?);
+    Ok(Some(Moments { count, mean, m2 }))
 }
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
