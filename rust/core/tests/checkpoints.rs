@@ -2,7 +2,7 @@
 
 use a3crs_core::env::{ActionSpec, Chain, Env, EnvError, EnvSpec, ObsSpec};
 use a3crs_core::train::checkpoint::{FORMAT_VERSION, read_meta};
-use a3crs_core::train::{Algo, Checkpoint, Setup, TrainError, train};
+use a3crs_core::train::{Algo, Checkpoint, Setup, TrainConfig, TrainError, train};
 use proptest::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
@@ -59,7 +59,8 @@ impl Parts {
 
 fn setup(total_steps: u64) -> Setup {
     let spec = EnvSpec::new(ObsSpec::Vector { len: 5 }, ActionSpec::Discrete(2));
-    Setup::new(config(Algo::OneStepSarsa, total_steps, 1e-3), spec).unwrap()
+    let config = TrainConfig { deterministic: true, ..config(Algo::OneStepSarsa, total_steps, 1e-3) }; // all actors come to act
+    Setup::new(config, spec).unwrap()
 }
 
 fn chain(_actor: usize) -> Result<Box<dyn Env<usize>>, EnvError> {

@@ -18,6 +18,7 @@ use crate::env::{ActionSpec, EnvSpec};
 use crate::nn::{Net, Network};
 use crate::rl::Covariance;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -153,18 +154,13 @@ impl Checkpoint {
 
     fn of(meta: CheckpointMeta, file: &Reader<'_>, setup: &Setup) -> Result<Self, String> {
         let net = &setup.net;
-        let (mut theta_target, mut statistics) = (None, Vec::new());
-        let first_param = net.layout().params.first().map_or("", |param| &param.name);
-        let mut names = file.names();
-        names.sort_unstable();
-        for name in names {
-            let Some(group) = name.strip_suffix(first_param).and_then(|name| name.strip_suffix('.')) else { continue };
-            match group {
-                THETA => (),
-                THETA_TARGET => theta_target = Some(read_group(file, group, net)?),
-                _ => statistics.push((group.to_owned(), read_group(file, group, net)?)),
-            }
-        }
+        let params: Vec<String> = net.layout().params.iter().map(|param| format!(".{}", param.name)).collect();
+        let group_of = |name| params.iter().find_map(|param| str::strip_suffix(name, param));
+        let target = (!setup.config.algo.has_policy()).then_some(THETA_TARGET);
+        let groups: BTreeSet<&str> =
+            file.names().into_iter().filter_map(group_of).chain([THETA]).chain(target).collect();
+        let values = |group: &str| Ok::<_, String>((group.to_owned(), read_group(file, group, net)?));
+        let mut groups: BTreeMap<_, _> = groups.into_iter().map(values).collect::<Result<_, _>>()?;
         let observations = read_moments(file, OBSERVATIONS, net.input().len())?;
         let mut actors = Vec::with_capacity(meta.actors.len());
         for (actor, numbers) in meta.actors.iter().enumerate().take(setup.config.actors) {
@@ -182,9 +178,9 @@ impl Checkpoint {
         };
         let logged = if has_logs { file.get::<f64>(LOGGED, &[usize::MAX])? } else { Vec::new() };
         Ok(Checkpoint {
-            theta: read_group(file, THETA, net)?,
-            theta_target,
-            statistics,
+            theta: groups.remove(THETA).unwrap_or_default(),
+            theta_target: groups.remove(THETA_TARGET),
+            statistics: groups.into_iter().collect(),
             observations,
             returns: read_moments(file, RETURNS, 1)?,
             actors,
