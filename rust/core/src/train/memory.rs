@@ -10,13 +10,14 @@ pub fn check(setup: &Setup) -> Result<(), TrainError> {
     if needed <= has {
         return Ok(());
     }
+    let parameters: usize = setup.net.layout().params.iter().map(|param| param.shape.iter().product::<usize>()).sum();
     let gib = |bytes: u128| bytes as f64 / (1u64 << 30) as f64;
     Err(TrainError::Config(format!(
         "the network for {} and {} has {} parameters, for which the run needs at least {:.1} GiB of memory, but this machine has {:.1}: \
          make the observations smaller (images with --resize), or the actions fewer",
         setup.env.obs,
         setup.env.actions,
-        setup.net.layout().len(),
+        parameters,
         gib(needed),
         gib(has),
     )))
