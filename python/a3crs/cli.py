@@ -67,7 +67,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _usage(message: str, arguments: list[str]) -> str:
-    """What typer says of a wrong command line, and of `a3crs train Pong` what was meant."""
+    """What typer says of a wrong command line, of a number with its value, and of `a3crs train Pong` what was meant."""
+    number = re.fullmatch(r"Invalid value for '(--[\w-]+)': Input should be a valid (integer|number).*", message)
+    if number:
+        flag, kind = number.groups()
+        pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+        given = [w.partition("=")[2] or value for w, value in pairs if w.partition("=")[0] == flag]
+        return f"{flag} is {given[-1]!r}, but it must be a {'whole ' if kind == 'integer' else ''}number."
     extra = re.fullmatch(r"Got unexpected extra argument\S* \((\S+).*\)", message)
     if extra and arguments[0] in ("train", "bench"):
         return f"{message}: an environment is named with --env, perhaps --env {extra[1]}."
@@ -123,6 +129,9 @@ def train(
         str | None, typer.Option(help="Multiplies rewards before they are clipped: a number, or running.")
     ] = None,
     seed: Seed = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same run again, bit for bit, at some cost in speed.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Directory of the run, new or empty.")] = None,
     config: Settings = None,
     settings: Assignments = [],  # noqa: B006
@@ -135,6 +144,7 @@ def train(
     flags: dict[str, Any] = {"env": env, "algo": algo, "net": net, "optimizer": optimizer, "protocol": protocol}
     flags |= {"actors": actors, "lr": lr, "seed": seed, "env_workers": env_workers}
     flags |= {"pixels": pixels or None, "resize": resize, "grayscale": grayscale or None, "frame_stack": frame_stack}
+    flags |= {"deterministic": deterministic or None}
     flags |= {"gaussian": gaussian, "normalize_obs": normalize_obs}
     texts = {"t_max": t_max, "reward_scale": reward_scale}
     flags |= {name: parse_setting(name, text) for name, text in texts.items() if text is not None}

@@ -1,8 +1,8 @@
 """Readers of runs' logs, as lazy Polars frames. They may be called while a run goes on, or after it was killed.
 
 Each takes a run's directory, a directory with runs somewhere below it, a glob (`"runs/Pong*"`) or a list of these. The
-first column, `run`, is the name of the run's directory, with as much of its path as tells the runs apart; `settings` names
-settings of config.json that become further columns: `progress("runs", settings=["lr", "actors"])`.
+first column, `run`, is the name of the run's directory, with as much of its path as tells the runs apart; `settings`
+names settings of config.json that become further columns: `progress("runs", settings=["lr", "actors"])`.
 """
 
 import glob
@@ -17,7 +17,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from a3crs.errors import ConfigError, RunError, did_you_mean
-from a3crs.runlog.schema import EPISODES, EVALS, PROGRESS, RESTARTS
+from a3crs.runlog.schema import EPISODES, EVALS, INCIDENTS, PROGRESS, RESTARTS
 
 Runs: TypeAlias = Path | str | Iterable[Path | str]
 
@@ -44,12 +44,19 @@ def restarts(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
     return _scan(runs, "restarts.jsonl", RESTARTS, settings)
 
 
+def incidents(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
+    """One row for each thing that should not have happened; columns as in `schema.INCIDENTS`."""
+    return _scan(runs, "incidents.jsonl", INCIDENTS, settings)
+
+
 def find(runs: Runs) -> list[Path]:
     """The runs' directories, which are those with a config.json, sorted; ConfigError where there is none."""
     asked = [runs] if isinstance(runs, (str, Path)) else list(runs)
     found = {run for place in asked for run in _below(place)}
     if not found:
-        raise ConfigError(f"There is no run in {', '.join(map(str, asked)) or 'an empty list'}: name directories of runs.")
+        raise ConfigError(
+            f"There is no run in {', '.join(map(str, asked)) or 'an empty list'}: name directories of runs."
+        )
     return sorted(found)
 
 

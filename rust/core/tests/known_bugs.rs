@@ -123,7 +123,7 @@ fn notes_of(setup: &Setup, env: Monotonous, segments: usize) -> Notes {
     let (shared, stats, notes) = (setup.shared(), ActorStats::default(), Arc::default());
     let (rng, algo) = (setup.actor_rng(0, 0), Box::new(Noting(Arc::clone(&notes))));
     let mut learner = ActorLearner::new(setup, &shared, Actor { actor: 0, env, algo, rng, stats: &stats });
-    (0..segments).for_each(|_| learner.segment(&mut |_| ()).unwrap());
+    (0..segments).for_each(|_| assert!(learner.segment(&mut |_| ()).unwrap()));
     drop(learner);
     Arc::into_inner(notes).unwrap().into_inner().unwrap()
 }
