@@ -22,7 +22,9 @@ def curves(raw: pl.DataFrame) -> pl.DataFrame:
     method = pl.col("series").str.split(", ").list.first()
     variant = pl.col("series").str.split(", ").list.get(1, null_on_oob=True)
     of_threads = pl.col("figure").is_in(SIXTEEN) & ~pl.col("series").is_in(["DQN", "human tester"])
-    x = pl.col("x").round()  # points lie at whole hours, epochs and ranks; the axes were read to 1e-4 of their length
+    x = (
+        pl.col("x").round() + 0.0
+    )  # no -0; points lie at whole hours, epochs and ranks; the axes were read to 1e-4 of their length
     assert (raw["x"] - raw["x"].round()).abs().max() < 2e-3
     return raw.select(
         "figure",
@@ -39,12 +41,17 @@ def curves(raw: pl.DataFrame) -> pl.DataFrame:
 
 
 def learning_rates(raw: pl.DataFrame) -> pl.DataFrame:
-    return raw.select("figure", "game", pl.col("method").replace(ALGOS).alias("algo"), lr="learning_rate", score="score")
+    return raw.select(
+        "figure", "game", pl.col("method").replace(ALGOS).alias("algo"), lr="learning_rate", score="score"
+    )
 
 
 if __name__ == "__main__":
     source = Path(sys.argv[1])
-    for name, pack, file in (("curves", curves, "figures_curves"), ("learning_rates", learning_rates, "figures_scatter")):
+    for name, pack, file in (
+        ("curves", curves, "figures_curves"),
+        ("learning_rates", learning_rates, "figures_scatter"),
+    ):
         packed = pack(pl.read_csv(source / f"{file}.csv", schema_overrides={"figure": pl.String}))
         packed = packed.with_columns(pl.col(pl.Float64).exclude("x").cast(pl.Float32))
         packed.write_parquet(DATA / f"{name}.parquet", compression="zstd", compression_level=19)

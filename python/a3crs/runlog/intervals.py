@@ -1,7 +1,7 @@
 """Scores of several runs as one figure with its uncertainty, as Agarwal et al. 2021 recommend.
 
-The interquartile mean (IQM) leaves out the best and the worst quarter of the runs; the interval is a percentile bootstrap that
-draws runs again within each stratum (each environment), as many as there are.
+The interquartile mean (IQM) leaves out the best and the worst quarter of the runs; the interval is a percentile
+bootstrap that draws runs again within each stratum (each environment), as many as there are.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,8 +45,9 @@ def across_runs(
 ) -> pl.LazyFrame:
     """One row for each group, of the rows (one a run) that have a value.
 
-    Columns: `by`, the value (their `iqm`, `median` or `mean`), low, high (its confidence interval; null for a single run), runs.
-    `strata` is the column within which runs are drawn again; scores of several environments should be normalised before.
+    Columns: `by`, the value (their `iqm`, `median` or `mean`), low, high (its confidence interval; null for a single
+    run), runs. `strata` is the column within which runs are drawn again; scores of several environments should be
+    normalised before.
     """
     if statistic not in STATISTICS:
         raise ConfigError(f"statistic is {statistic!r}, but it must be one of {', '.join(STATISTICS)}.")

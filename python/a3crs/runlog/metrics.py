@@ -1,7 +1,7 @@
 """Metrics of runs: a lazy frame in, a lazy frame out. Nothing is drawn here.
 
-`episodes` and `progress` are frames as `load` gives them. `by` names the columns that tell apart what is measured, `run` and
-the settings asked of `load` among them. An axis `x` is `steps`, `frames` or `hours`.
+`episodes` and `progress` are frames as `load` gives them. `by` names the columns that tell apart what is measured,
+`run` and the settings asked of `load` among them. An axis `x` is `steps`, `frames` or `hours`.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,13 @@ def curves(
 ) -> pl.LazyFrame:
     """Learning curves: the mean return of the episodes that ended in each of `bins` equal parts of the axis.
 
-    Columns: `by`, x (where the part ends), episode_return, episodes (0 where none ended in the part: it has the mean of the
-    part before). The axis reaches to the longest run, or to the longest of each group of `per`, say of each `env`.
+    Columns: `by`, x (where the part ends), episode_return, episodes (0 where none ended in the part: it has the mean of
+    the part before). The axis reaches to the longest run, or to the longest of each group of `per`, say of each `env`.
     """
     keys, groups = _names(by), _names(per)
-    measured = episodes.select(*keys, *(name for name in groups if name not in keys), _axis(x).alias("_x"), "episode_return")
+    measured = episodes.select(
+        *keys, *(name for name in groups if name not in keys), _axis(x).alias("_x"), "episode_return"
+    )
     ends = _over(episodes.select(*groups, _x=_axis(x)), groups, _end=pl.col("_x").max())
     part = (pl.col("_x") * bins / pl.col("_end")).ceil().clip(1, bins).cast(pl.Int64)
     means = (
@@ -44,7 +46,8 @@ def curves(
 def scores(episodes: pl.LazyFrame, *, by: Columns = "run", last_episodes: int = 100) -> pl.LazyFrame:
     """How good each became: the mean return of its last 100 episodes.
 
-    Columns: `by`, score, stderr (of the mean; null for a single episode), best (of the same episodes), episodes (how many).
+    Columns: `by`, score, stderr (of the mean; null for a single episode), best (of the same episodes), episodes (how
+    many).
     """
     last = pl.col("episode_return").tail(last_episodes)
     stderr = last.std() / last.len().sqrt()
@@ -69,8 +72,8 @@ def ranked(scores: pl.LazyFrame, *, by: Columns = (), score: str = "score") -> p
 def over_learning_rates(scores: pl.LazyFrame, *, by: Columns = (), per_decade: int = 4) -> pl.LazyFrame:
     """The distribution of scores over learning rates, in equal parts of their logarithm.
 
-    Columns: `by`, lr_low, lr_high, runs, low, median, high (quartiles of the score), share_of_best (the median's part of the
-    way from the worst score of the group to its best, 0..1).
+    Columns: `by`, lr_low, lr_high, runs, low, median, high (quartiles of the score), share_of_best (the median's part
+    of the way from the worst score of the group to its best, 0..1).
     """
     keys = _names(by)
     part = (pl.col("lr").log10() * per_decade).floor()
@@ -97,8 +100,8 @@ def over_learning_rates(scores: pl.LazyFrame, *, by: Columns = (), per_decade: i
 def reached(progress: pl.LazyFrame, threshold: float | pl.Expr, *, by: Columns = "run") -> pl.LazyFrame:
     """What it took until the mean of the last 100 episodes was the threshold or more.
 
-    Columns: `by`, threshold, steps, frames, hours; these three are null where it never was. The threshold may be an expression,
-    so that each environment has its own.
+    Columns: `by`, threshold, steps, frames, hours; these three are null where it never was. The threshold may be an
+    expression, so that each environment has its own.
     """
     limit = pl.lit(threshold, pl.Float64) if isinstance(threshold, (int, float)) else threshold
     first = pl.col("steps", "frames", "hours").filter(pl.col("return_mean_100") >= limit).first()
@@ -109,9 +112,9 @@ def reached(progress: pl.LazyFrame, threshold: float | pl.Expr, *, by: Columns =
 def speed_up(reached: pl.LazyFrame, x: str = "hours", *, by: Columns = (), games: str = "env") -> pl.LazyFrame:
     """Table 2: how many times sooner than one actor so many actors reach the same score, a mean over games.
 
-    Needs the columns `actors`, `games` and x (steps and frames tell of data, hours of time). Runs of the same game and number
-    of actors are averaged, those that never got there left out. Columns: `by`, actors, speed_up, games (how many of them count:
-    both one actor and so many have got there).
+    Needs the columns `actors`, `games` and x (steps and frames tell of data, hours of time). Runs of the same game and
+    number of actors are averaged, those that never got there left out. Columns: `by`, actors, speed_up, games (how many
+    of them count: both one actor and so many have got there).
     """
     keys = [*_names(by), games]
     times = reached.group_by(*keys, "actors").agg(pl.mean(x))
@@ -172,7 +175,8 @@ def cost(progress: pl.LazyFrame, *, by: Columns = "run") -> pl.LazyFrame:
 def histogram(episodes: pl.LazyFrame, *, by: Columns = (), per: Columns = (), bins: int = 40) -> pl.LazyFrame:
     """How returns are distributed: `by`, low, high (of a bin of returns), episodes, share (of the group, 0..1).
 
-    Bins are the same for all, or for all of a group of `per`; returns that are all whole numbers have bins of whole width.
+    Bins are the same for all, or for all of a group of `per`; returns that are all whole numbers have bins of whole
+    width.
     """
     keys, groups = _names(by), _names(per)
     returns = pl.col("episode_return")
@@ -190,7 +194,9 @@ def histogram(episodes: pl.LazyFrame, *, by: Columns = (), per: Columns = (), bi
         .agg(pl.first("_low", "_width", "_whole"), episodes=pl.len())
     )
     share = pl.col("episodes") / (pl.col("episodes").sum().over(keys) if keys else pl.col("episodes").sum())
-    return counted.sort(*keys, "_part").select(*keys, low=low, high=low + pl.col("_width"), episodes="episodes", share=share)
+    return counted.sort(*keys, "_part").select(
+        *keys, low=low, high=low + pl.col("_width"), episodes="episodes", share=share
+    )
 
 
 def _names(columns: Columns) -> list[str]:

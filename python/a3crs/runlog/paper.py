@@ -1,7 +1,7 @@
 """The paper's own figures and tables, in our names, to set beside a run of ours.
 
-`curves("3", game="Pong", algo="a3c", actors=16)` has the curve as the paper's PDF draws it. What the paper does not say is
-how its scores were measured, nor what its shaded bands (`low`, `high`) mean.
+`curves("3", game="Pong", algo="a3c", actors=16)` has the curve as the paper's PDF draws it. What the paper does not say
+is how its scores were measured, nor what its shaded bands (`low`, `high`) mean.
 """
 
 from functools import cache
@@ -49,8 +49,8 @@ def curves(
 ) -> pl.DataFrame:
     """The curves of figure 1, 3, 4, S5, S6, S9 or S10, or those of one game, method, number of threads, optimizer.
 
-    Columns: figure, game (ALE name, or TORCS' setting), algo (also `dqn` and `human`), actors, optimizer, axis (what x is:
-    `hours`, `frames` or `rank`), x, score, low, high. No rows where the paper has no such curve.
+    Columns: figure, game (ALE name, or TORCS' setting), algo (also `dqn` and `human`), actors, optimizer, axis (what x
+    is: `hours`, `frames` or `rank`), x, score, low, high. No rows where the paper has no such curve.
     """
     wanted = {"game": _name(game), "algo": algo, "actors": actors, "optimizer": optimizer}
     return _figure("curves", figure, wanted)
@@ -64,8 +64,9 @@ def learning_rates(figure: str, *, game: str | None = None, algo: str | None = N
 def table(number: str) -> pl.DataFrame:
     """Table 1, 2 or S3.
 
-    1: method, training, mean, median (of human-normalised scores over games, percent). 2: algo, actors, speed_up (mean of
-    seven games). S3: game (ALE name), title, random, human and a column for each method (raw scores from human starts).
+    1: method, training, mean, median (of human-normalised scores over games, percent). 2: algo, actors, speed_up (mean
+    of seven games). S3: game (ALE name), title, random, human and a column for each method (raw scores from human
+    starts).
     """
     tables = {"1": "table_1", "2": "table_2", "S3": "table_s3"}
     if number not in tables:
@@ -74,10 +75,10 @@ def table(number: str) -> pl.DataFrame:
 
 
 def no_op_scores() -> pl.DataFrame:
-    """A3C from no-op starts, which our evaluations have as well: game (ALE name) and raw scores, which others published.
+    """A3C from no-op starts, as our evaluations have them: game (ALE name) and raw scores that others published.
 
-    `a3c_noisynet_paper` is Fortunato et al. 2018 after 320M frames, `a3c_pfrl` the reproduction of PFRL (80M steps, the best
-    of 200 evaluations).
+    `a3c_noisynet_paper` is Fortunato et al. 2018 after 320M frames, `a3c_pfrl` the reproduction of PFRL (80M steps, the
+    best of 200 evaluations).
     """
     return _table("no_op_scores")
 

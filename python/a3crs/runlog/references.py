@@ -13,9 +13,9 @@ Starts = Literal["no-op", "human"]
 def of_games(starts: Starts = "no-op") -> pl.DataFrame:
     """game (ALE name), random, human: raw scores of whole games of the paper's 57.
 
-    Ours start with no-ops, those of the paper's tables where a human had played to. In both, Video Pinball's random player
-    scores about as much as its human one or more, and the formula blows up; the paper's table 1 comes out with a random
-    score of 0 there, and so it is taken.
+    Ours start with no-ops, those of the paper's tables where a human had played to. In both, Video Pinball's random
+    player scores about as much as its human one or more, and the formula blows up; the paper's table 1 comes out with a
+    random score of 0 there, and so it is taken.
     """
     if starts == "no-op":
         rows = [(game, reference.random, reference.human) for game, reference in references().items()]
