@@ -4,15 +4,19 @@
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from a3crs.errors import ConfigError, RunError, did_you_mean
 from a3crs.runlog import intervals, load, metrics, paper
 from a3crs.runlog.references import human_normalised
 
 if TYPE_CHECKING:
     from a3crs.runlog.figures import Drawing
+
+AXES = ("frames", "steps", "hours")
 
 # Settings that do not tell one experiment from another: chance, length, and how a run is kept and watched over.
 INCIDENTAL = {"seed", "total_steps", "checkpoint_secs", "keep_checkpoints", "env_workers"}
@@ -40,9 +44,29 @@ def _word(name: str) -> pl.Expr:
 
 def sides(named: Mapping[str, load.Runs]) -> pl.DataFrame:
     """As `labelled`, but the runs found under each name have that name as their label."""
-    where = {path: name for name, runs in named.items() for path in load.find(runs)}
+    where: dict[Path, str] = {}
+    for name, runs in named.items():
+        for path in load.find(runs):
+            if path.resolve() in {other.resolve() for other in where}:
+                raise ConfigError(f"{path} is on two sides: name each run once.")
+            where[path] = name
     about = load.settings(list(where), ["env", "algo", "actors"])
     return about.with_columns(label=pl.Series([where[path] for path in sorted(where)]))
+
+
+def differences(runs: load.Runs, of: pl.DataFrame) -> pl.DataFrame:
+    """A row for each setting in which labels differ, a column for each label; null where it has several values."""
+    settings = load.settings(runs)
+    labels = of["label"].unique(maintain_order=True)
+    rows = []
+    for name in settings.drop("run").columns:
+        about = of.select("run", "label").join(settings.select("run", value=pl.col(name).cast(pl.String)), on="run")
+        values = {label: set(about.filter(pl.col("label") == label)["value"].fill_null("unknown")) for label in labels}
+        if any(others != values[labels[0]] for others in values.values()):
+            rows.append([name, *(min(each) if len(each) == 1 else None for each in values.values())])
+    return pl.DataFrame(
+        rows, schema=["setting", *labels], orient="row", schema_overrides=dict.fromkeys(labels, pl.String)
+    )
 
 
 def curves(runs: load.Runs, of: pl.DataFrame, x: str = "frames", *, bins: int = 60) -> pl.LazyFrame:
@@ -75,6 +99,8 @@ def table(runs: load.Runs, of: pl.DataFrame) -> pl.DataFrame:
 
 def draw(runs: load.Runs, of: pl.DataFrame, x: str = "frames", *, with_paper: bool = True) -> "Drawing":
     """The curves as a figure, a panel an environment, the paper's own of the same game and method behind them."""
+    if x not in AXES:
+        raise ConfigError(f"The axis is {x!r}{did_you_mean(x, AXES)}, but it must be one of {', '.join(AXES)}.")
     from a3crs.runlog import figures
 
     against = paper_curves(of, x) if with_paper else None
@@ -91,4 +117,19 @@ def paper_curves(of: pl.DataFrame, x: str) -> pl.DataFrame | None:
         return None
     every = pl.concat(paper.curves(number, actors=16) for number in numbers)
     games = {paper.game(env) for env in of["env"]}
-    return every.filter(pl.col("game").is_in(games) & pl.col("algo").is_in(of["algo"].unique()))
+    return every.filter(pl.col("game").is_in(games) & pl.col("algo").is_in(of["algo"].unique().to_list()))
+
+
+def save(figure: "Drawing", path: Path) -> None:
+    """Writes the image whole or not at all; ConfigError where its ending is unknown or its directory cannot be used."""
+    kinds = figure.canvas.get_supported_filetypes()
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in kinds:
+        raise ConfigError(f"{path} is no image that can be written: let its name end in .png, .svg or .pdf.")
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        figure.savefig(temporary, format=kind)
+        temporary.replace(path)
+    except OSError as e:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"{path} cannot be written: {e.strerror}.") from e

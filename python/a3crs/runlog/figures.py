@@ -90,10 +90,9 @@ def learning_curves(
                 curve = rows.filter(pl.col(label).eq_missing(key)).sort(x)
                 if curve.is_empty():
                     continue
-                marker = "o" if curve.height == 1 else ""
-                axes.plot(
-                    curve[x], curve["episode_return"], marker, ls="-", color=colour, label=_text(key, label), zorder=3
-                )
+                marker = "o" if curve.height == 1 else None  # a line of one point is not to be seen
+                name = _text(key, label)
+                axes.plot(curve[x], curve["episode_return"], marker=marker, color=colour, label=name, zorder=3)
                 if "low" in curve.columns:
                     known = curve.drop_nulls(["low", "high"])
                     axes.fill_between(known[x], known["low"], known["high"], color=colour, alpha=0.18, linewidth=0)
@@ -306,7 +305,7 @@ def _of_game(theirs: pl.DataFrame | None, value: Any) -> pl.DataFrame:
     """The paper's rows of the panel's game; all of them in the only panel, which has no value."""
     if theirs is None:
         return pl.DataFrame(schema={"algo": pl.String})
-    return theirs if value is None else theirs.filter(pl.col("game") == paper.game(str(value)))
+    return theirs if value is None else theirs.filter(pl.col("game").eq_missing(paper.game(str(value)) or str(value)))
 
 
 def _curves_of(theirs: pl.DataFrame | None, value: Any) -> list[tuple[str, pl.DataFrame]]:
