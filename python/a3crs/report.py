@@ -99,7 +99,7 @@ def comparison_lines(results: "pl.DataFrame", differences: "pl.DataFrame") -> li
     for row in results.iter_rows(named=True):
         interval = "-" if row["low"] is None else f"{row['low']:.1f} to {row['high']:.1f}"
         what = [number(row["score"], ".1f"), interval, number(row["human_normalised"], ".1f")]
-        took = [number(row["frames"], ",.0f"), number(row["hours"], ".2f"), number(row["frames_per_sec"], ",.0f")]
+        took = [number(row["frames"], ",.0f"), number(row["hours"], ".3g"), number(row["frames_per_sec"], ",.0f")]
         name = f"{row['label']}, {row['env']}" if several else row["label"]
         rows.append((name, str(row["runs"]), *what, *took))
     lines = [*_aligned(rows), "", "score: mean of the last 100 episodes; of several runs, their interquartile mean"]

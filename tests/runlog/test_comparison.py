@@ -45,10 +45,16 @@ def test_compare_shows_what_differs_and_what_it_took(a3crs, written, tmp_path, m
     code, out, err = a3crs("compare", "slow", "fast", "-o", "both.png")
     assert (code, err) == (0, "")
     lines = [line.split() for line in out.splitlines()]
-    assert ["fast", "2", "20.5", "20.0", "to", "21.0", "116.7", "4,000", "0.00", "278"] in lines
+    assert ["fast", "2", "20.5", "20.0", "to", "21.0", "116.7", "4,000", "0.004", "278"] in lines
     assert ["lr", "0.001", "0.0001"] in lines
     assert ["seed", "several", "0"] in lines
     assert (tmp_path / "both.png").exists()
+
+
+def test_a_run_without_a_row_is_a_side_all_the_same(a3crs, written):
+    code, out, err = a3crs("compare", written("empty", returns=[]))
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split()[1:] == ["1", *"------"]
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ def test_what_is_no_game_of_the_paper_keeps_its_name():
     assert (paper.game("CartPole-v1"), paper.title("CartPole-v1")) == (None, "CartPole-v1")
 
 
-@pytest.mark.parametrize(
-    ("figure", "points"), [("1", 400), ("3", 3700), ("4", 1200), ("S5", 900), ("S6", 240), ("S9", 1200), ("S10", 400)]
-)
-def test_every_figure_is_there(figure, points):
-    assert paper.curves(figure).height >= points * 0.5
+def test_every_figure_is_whole():
+    points = {figure: paper.curves(figure).height for figure in ("1", "3", "4", "S5", "S6", "S9", "S10")}
+    assert points == {"1": 400, "3": 3750, "4": 1200, "S5": 1200, "S6": 960, "S9": 1250, "S10": 400}
+    assert [paper.learning_rates(figure).height for figure in ("2", "S11")] == [5 * 50, 15 * 50]
+    assert len(points) + 2 == len(paper.FIGURES)
 
 
 def test_a_curve_of_the_paper_has_its_values():

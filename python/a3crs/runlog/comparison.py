@@ -92,9 +92,11 @@ def table(runs: load.Runs, of: pl.DataFrame) -> pl.DataFrame:
     scores = metrics.scores(load.episodes(runs).join(about, on="run"), by=["run", *keys])
     across = human_normalised(intervals.across_runs(scores, "score", by=keys).drop("runs"))
     costs = metrics.cost(load.progress(runs)).join(about, on="run").group_by(keys)
-    means = costs.agg(pl.col("frames", "hours", "frames_per_sec").mean(), runs=pl.len())
+    means = costs.agg(pl.col("frames", "hours", "frames_per_sec").mean())
+    every = about.group_by(keys).agg(runs=pl.len())
     columns = ["runs", "score", "low", "high", "human_normalised", "frames", "hours", "frames_per_sec"]
-    return means.join(across, on=keys, how="full", coalesce=True).sort(keys).select(*keys, *columns).collect()
+    rows = every.join(means, on=keys, how="left").join(across, on=keys, how="left")
+    return rows.sort(keys).select(*keys, *columns).collect()
 
 
 def draw(runs: load.Runs, of: pl.DataFrame, x: str = "frames", *, with_paper: bool = True) -> "Drawing":

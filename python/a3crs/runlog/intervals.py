@@ -57,6 +57,8 @@ def across_runs(
 
     def summarise(columns: Sequence[pl.Series]) -> pl.Series:
         values = columns[0].cast(pl.Float64).to_numpy()
+        if not values.size:  # Polars asks what comes of no rows
+            return pl.Series([None], dtype=summary)
         groups = [np.arange(values.size)] if strata is None else _indices(columns[1])
         drawn = _resampled(values, groups, resamples, np.random.default_rng(seed))
         low, high = np.quantile(of(drawn), tails) if values.size > 1 else (None, None)
