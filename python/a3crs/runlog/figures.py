@@ -19,7 +19,7 @@ try:
     import matplotlib as mpl
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
+    from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 except ImportError as e:
     raise ConfigError("Figures need Matplotlib: pip install 'a3crs[plot]'.") from e
 
@@ -144,12 +144,13 @@ def learning_rates(
 def scaling(speed_up: Frame, *, label: str = "algo", against: Frame | None = None) -> Drawing:
     """How many times sooner so many actors reach a score than one: table 2.
 
-    `speed_up` has the columns label, actors and speed_up; `against` is `paper.table("2")` or rows of it.
+    `speed_up` has the columns label, actors and speed_up, or no rows yet; `against` is `paper.table("2")` or rows of it.
     """
     ours, theirs = _collected(speed_up), _collected(against)
     with mpl.rc_context(STYLE):
-        figure, ((axes, rows, _),) = _panels(ours, None)
-        actors = sorted(set(rows["actors"]) | set(() if theirs is None else theirs["actors"]))
+        figure = Drawing(7.6, 4.0)
+        axes = figure.subplots()
+        actors = sorted(set(ours["actors"]) | set(() if theirs is None else theirs["actors"]))
         axes.plot(actors, actors, color="#cccccc", linewidth=1, label="as many times as actors", zorder=0)
         if theirs is not None:
             for style, ((algo,), points) in zip(_dashes(), theirs.group_by("algo", maintain_order=True), strict=False):
@@ -161,14 +162,14 @@ def scaling(speed_up: Frame, *, label: str = "algo", against: Frame | None = Non
                     linewidth=1.2,
                     label=f"paper: {algo}",
                 )
-        for key, colour in _colours(rows, label).items():
-            points = rows.filter(pl.col(label).eq_missing(key)).sort("actors")
+        for key, colour in _colours(ours, label).items():
+            points = ours.filter(pl.col(label).eq_missing(key)).sort("actors")
             axes.plot(points["actors"], points["speed_up"], "o-", color=colour, label=_text(key, label), zorder=3)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log", base=2)
         axes.xaxis.set_major_locator(FixedLocator(actors))
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(ScalarFormatter())
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axis.set_minor_locator(NullLocator())
         axes.set_xlabel("actors")
         axes.set_ylabel("speed-up over one actor")
@@ -216,15 +217,9 @@ def returns(histogram: Frame, *, label: str = "run", panel: str | None = None) -
             for key, colour in colours.items():
                 bars = rows.filter(pl.col(label).eq_missing(key)).sort("low")
                 width = bars["high"] - bars["low"]
-                axes.bar(
-                    bars["low"],
-                    bars["share"] * 100,
-                    width,
-                    align="edge",
-                    color=colour,
-                    alpha=0.45,
-                    label=_text(key, label),
-                )
+                low, share, name = bars["low"], bars["share"] * 100, _text(key, label)
+                axes.bar(low, share, width, align="edge", color=colour, alpha=0.4, label=name)
+                axes.bar(low, share, width, align="edge", fill=False, edgecolor=colour, linewidth=0.9)
             axes.set_xlabel("episode return")
             axes.set_ylabel("% of episodes")
             axes.grid(axis="x", visible=False)
@@ -240,14 +235,14 @@ def time_shares(shares: Frame, *, label: str = "run") -> Drawing:
         axes = figure.subplots()
         names = [_text(value, label) for value in ours[label]]
         start = pl.Series([0.0] * ours.height)
-        for share, colour in zip(SHARES, COLOURS, strict=False):
+        for share, colour in zip(SHARES, (*COLOURS[:4], "#d9d9d9"), strict=True):
             width = ours[share].fill_null(0.0) * 100
             axes.barh(
                 range(ours.height), width, left=start, height=0.7, color=colour, label=share.removeprefix("share_")
             )
             start = start + width
         axes.set_yticks(range(ours.height), names)
-        axes.invert_yaxis()
+        axes.set_ylim(ours.height - 0.5, -0.5)
         axes.set_xlim(0, 100)
         axes.set_xlabel("% of the actors' time")
         axes.grid(axis="y", visible=False)
@@ -267,13 +262,13 @@ def _panels(rows: pl.DataFrame, panel: str | None) -> tuple[Drawing, list[tuple[
     across = min(3, len(values))
     down = -(-len(values) // across)
     figure = Drawing(7.6 if across == 1 else 4.4 * across, 4.0 if down == 1 else 3.2 * down)
-    every = figure.subplots(down, across, squeeze=False).flat
+    every = list(figure.subplots(down, across, squeeze=False).flat)
     panels = []
     for axes, value in zip(every, values, strict=False):
         if value is not None:
             axes.set_title(paper.title(str(value)))
         panels.append((axes, rows if panel is None else rows.filter(pl.col(panel) == value), value))
-    for axes in list(every)[len(values) :]:
+    for axes in every[len(values) :]:
         axes.set_visible(False)
     return figure, panels
 

@@ -109,6 +109,12 @@ def reached(progress: pl.LazyFrame, threshold: float | pl.Expr, *, by: Columns =
     return rows.group_by(*_names(by)).agg(pl.first("threshold"), first)
 
 
+def halfway(per: Columns = "env") -> pl.Expr:
+    """A threshold for `reached`: half of the way from the worst mean of 100 episodes to the best of each group."""
+    mean = pl.col("return_mean_100")
+    return ((mean.min() + mean.max()) / 2).over(_names(per))
+
+
 def speed_up(reached: pl.LazyFrame, x: str = "hours", *, by: Columns = (), games: str = "env") -> pl.LazyFrame:
     """Table 2: how many times sooner than one actor so many actors reach the same score, a mean over games.
 
