@@ -20,6 +20,10 @@ class EnvError(A3crsError, RuntimeError):
     """An environment broke the protocol (wrong shape, wrong type, an action it does not have)."""
 
 
+class EnvLostError(EnvError):
+    """A process of an environment's own has died; in training the environment is made anew."""
+
+
 class CheckpointError(A3crsError, OSError):
     """A checkpoint is missing, damaged, or belongs to another network."""
 

@@ -18,7 +18,7 @@ def resolve(config: TrainConfig, mode: Mode, make: "MakeEnv | None" = None) -> E
     `make` brings an environment of one's own instead. `mode` matters to Atari games; others have no rules for training.
     ConfigError for a name that does not exist.
     """
-    from a3crs.envs import atari, gym  # here, so that `a3crs --help` does not load the emulator
+    from a3crs.envs import atari, gym, labyrinth  # here, so that `a3crs --help` does not load the emulator
 
     name = config.env
     if make is not None:
@@ -33,6 +33,8 @@ def resolve(config: TrainConfig, mode: Mode, make: "MakeEnv | None" = None) -> E
             "The environment of this run was made by a callable, which only Python can bring: call a3crs.resume(run, "
             "env=...) or a3crs.evaluate(run, env=...)."
         )
+    if name in labyrinth.NAMES:
+        return labyrinth.labyrinth_family(config, mode)
     game = atari.game_of(name)
     if game is not None and name not in gym.gym_ids():  # Blackjack-v1 is Gymnasium's, Blackjack is Atari's
         return atari.atari_family(game, config.protocol, mode)

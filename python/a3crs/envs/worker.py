@@ -30,7 +30,7 @@ import numpy as np
 from a3crs.config import TrainConfig
 from a3crs.envs.gym_env import GymEnv, MakeEnv
 from a3crs.envs.spec import EnvSpec, ImageObs, Observation, Restarts
-from a3crs.errors import ConfigError, EnvError
+from a3crs.errors import ConfigError, EnvError, EnvLostError
 
 # Ctrl-C reaches every process of a terminal, and SIGTERM those of a batch job: the run decides when its workers end.
 PROGRAM = """
@@ -153,7 +153,10 @@ class Worker:
         except EOFError:
             raise WorkerLostError("died") from None
         if isinstance(answer, _Raised):
-            raise answer.exception()
+            exception = answer.exception()
+            if isinstance(exception, EnvLostError):
+                raise WorkerLostError(f"is lost: {exception}") from exception
+            raise exception
         return answer
 
     def close(self) -> None:

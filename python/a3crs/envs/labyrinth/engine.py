@@ -1,0 +1,161 @@
+"""The engine, ViZDoom: a process that plays a map and draws it, and how nothing of it stays behind.
+
+Left to itself, the process outlives an owner that was killed, and so do its files in /dev/shm; and an owner waits for ever
+for one that hangs.
+"""
+
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a3crs.envs.labyrinth.doom import MAP, MapFile
+from a3crs.errors import ConfigError, EnvLostError
+
+APPLE_REWARD, PORTAL_REWARD = 1.0, 10.0
+
+START_TICS = 5  # until the apples are there
+
+# Ends the engine when its owner has ended, however that was: the standard input is a pipe, whose other end the owner alone
+# holds. The engine is known by its folder, which is an argument of its process, also before it has started well.
+GUARD = r"""
+trap '' INT TERM HUP
+read -r folder
+read -r closed && exit
+for process in /proc/[0-9]*; do
+    line=$(tr '\0' ' ' <"$process/cmdline") && case $line in *"$folder"*)
+        kill -9 "${process#/proc/}"
+        id=${line##*viz_instance_id }
+        rm -f /dev/shm/ViZDoom*"${id%% *}"
+    esac
+done
+rm -rf "$folder"
+"""
+
+Screen = NDArray[np.uint8]
+T = TypeVar("T")
+
+
+class Engine:
+    """One process with one map, which is not for two threads at once.
+
+    Whatever is asked of it raises EnvLostError when the process has died; but ViZDoom ends its owner with SIGSEGV where it has
+    died while it starts.
+    """
+
+    def __init__(self, maze_size: int, map_text: str, resolution: str) -> None:
+        vizdoom = installed_vizdoom()
+        self._lost = (
+            vizdoom.ViZDoomErrorException,
+            vizdoom.ViZDoomUnexpectedExitException,
+            vizdoom.ViZDoomIsNotRunningException,
+        )
+        self._folder = tempfile.TemporaryDirectory(prefix="a3crs-labyrinth-", ignore_cleanup_errors=True)
+        folder = self._folder.name
+        self._guard = _guard(folder)
+        self._map = MapFile(Path(folder, "maze.wad"), maze_size, map_text)
+        self._game = _game(folder, resolution)
+        _init(self._game)
+        # Both processes have these mapped; without names they are gone when the processes are.
+        for shared in Path("/dev/shm").glob(f"ViZDoom*{self._game.get_instance_id()}"):
+            shared.unlink()
+
+    def new_episode(self, map_text: str, seed: int) -> None:
+        """Starts to play this map."""
+        self._map.write(map_text)
+        self._game.set_seed(seed % 2**32)
+        self._ask(self._game.new_episode)
+
+    def act(self, buttons: list[float], tics: int) -> float:
+        """Holds the buttons for so many tics; returns what apples and portal gave in them."""
+        return self._ask(lambda: float(self._game.make_action(buttons, tics)))
+
+    def screen(self) -> Screen:
+        """What the player sees, of shape (height, width, 3)."""
+        screen: Screen = self._game.get_state().screen_buffer
+        return screen
+
+    def variable(self, name: str) -> float:
+        """One of the engine's game variables, such as POSITION_X."""
+        import vizdoom
+
+        return float(self._game.get_game_variable(getattr(vizdoom.GameVariable, name)))
+
+    def command(self, command: str) -> None:
+        """A command of the engine's console."""
+        self._game.send_game_command(command)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._game.close()
+        self._map.close()
+        self._guard.communicate(b"closed\n")
+        self._folder.cleanup()
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except self._lost as e:
+            raise EnvLostError("The engine of Labyrinth died.") from e
+
+
+def _guard(folder: str) -> "subprocess.Popen[bytes]":
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", GUARD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert guard.stdin is not None
+    guard.stdin.write(f"{folder}\n".encode())
+    guard.stdin.flush()
+    return guard
+
+
+def _game(folder: str, resolution: str) -> Any:
+    """Set up and not yet started."""
+    vizdoom = installed_vizdoom()
+    game = vizdoom.DoomGame()
+    game.set_doom_game_path(str(Path(vizdoom.__file__).with_name("freedoom2.wad")))
+    game.set_doom_scenario_path(f"{folder}/maze.wad")
+    game.set_doom_config_path(f"{folder}/engine.ini")
+    game.set_doom_map(MAP)
+    game.set_screen_resolution(getattr(vizdoom.ScreenResolution, resolution))
+    game.set_screen_format(vizdoom.ScreenFormat.RGB24)
+    for overlay in ("hud", "weapon", "crosshair", "decals", "particles", "messages", "screen_flashes"):
+        getattr(game, f"set_render_{overlay}")(False)
+    button = vizdoom.Button
+    game.set_available_buttons([button.MOVE_FORWARD_BACKWARD_DELTA, button.TURN_LEFT_RIGHT_DELTA])
+    game.set_episode_timeout(0)
+    game.set_episode_start_time(START_TICS)
+    game.set_window_visible(False)
+    game.set_sound_enabled(False)
+    game.set_mode(vizdoom.Mode.PLAYER)
+    game.set_item_reward(APPLE_REWARD)
+    game.set_armor_reward(PORTAL_REWARD)
+    return game
+
+
+def _init(game: Any) -> None:
+    # Ctrl-C reaches every process of a terminal, and SIGTERM those of a batch job: the owner decides when its engine ends. The
+    # engine inherits what this thread blocks.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        game.init()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def installed_vizdoom() -> Any:
+    """The module; ConfigError where it is not installed."""
+    try:
+        import vizdoom
+    except ImportError as e:
+        raise ConfigError("Labyrinth needs ViZDoom: install it with pip install 'a3crs[labyrinth]'.") from e
+    return vizdoom
