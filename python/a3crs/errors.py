@@ -21,7 +21,8 @@ class EnvError(A3crsError, RuntimeError):
 
 
 class EnvLostError(EnvError):
-    """A process of an environment's own has died; in training the environment is made anew."""
+    """A process of an environment's own died or hung; the message follows `because it`. In training another is
+    started."""
 
 
 class CheckpointError(A3crsError, OSError):

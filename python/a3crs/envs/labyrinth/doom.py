@@ -28,9 +28,9 @@ PLAYER, LANDING = 1, 14  # numbers of the engine's own things
 APPLE, PORTAL = 12000, 12001
 LANDING_TAG, APPLE_TAG = 1, 7
 
-# An apple counts as an item (+1), going through the portal as armour (+10). The portal gives itself to a player who is near,
-# because to be moved while picking something up is undone by the rest of that move. A broken line here does not raise an
-# error: the engine crashes.
+# An apple counts as an item (+1), going through the portal as armour (+10). The portal gives itself to a player who is
+# near, because to be moved while picking something up is undone by the rest of that move. A broken line here does not
+# raise an error: the engine crashes.
 ACTORS = f"""
 actor MazeToken : Inventory {{ inventory.maxamount 30000 }}
 actor MazeScore : BasicArmorBonus {{ Armor.SavePercent 1 Armor.SaveAmount 1 Armor.MaxSaveAmount 30000 }}
@@ -116,8 +116,8 @@ class MapFile:
 
 
 def _longest_map(size: int) -> int:
-    """More bytes than a map of such a maze has: a wall takes less than 150, and has two blocks or the edge beside it."""
-    blocks = (2 * size + 1) ** 2
+    """More bytes than a map of such a maze has."""
+    blocks = (2 * size + 1) ** 2  # with a wall on two sides of each, of less than 150 bytes, and things in some
     return 2 * blocks * 150 + (blocks + 2 * size**2) * 250 + 1000
 
 

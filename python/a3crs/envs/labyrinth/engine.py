@@ -1,12 +1,15 @@
 """The engine, ViZDoom: a process that plays a map and draws it, and how nothing of it stays behind.
 
-Left to itself, the process outlives an owner that was killed, and so do its files in /dev/shm; and an owner waits for ever
-for one that hangs.
+Left to itself, the process outlives an owner that was killed, and so do its files in /dev/shm; and an owner waits for
+ever for one that hangs.
 """
 
+import os
 import signal
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,10 +22,11 @@ from a3crs.errors import ConfigError, EnvLostError
 
 APPLE_REWARD, PORTAL_REWARD = 1.0, 10.0
 
+WATCH_SECS = 1.0
 START_TICS = 5  # until the apples are there
 
-# Ends the engine when its owner has ended, however that was: the standard input is a pipe, whose other end the owner alone
-# holds. The engine is known by its folder, which is an argument of its process, also before it has started well.
+# Ends the engine when its owner has ended, however that was: the standard input is a pipe, whose other end the owner
+# alone holds. The engine is known by its folder, which is an argument of its process, also before it has started well.
 GUARD = r"""
 trap '' INT TERM HUP
 read -r folder
@@ -44,11 +48,11 @@ T = TypeVar("T")
 class Engine:
     """One process with one map, which is not for two threads at once.
 
-    Whatever is asked of it raises EnvLostError when the process has died; but ViZDoom ends its owner with SIGSEGV where it has
-    died while it starts.
+    Whatever is asked of it raises EnvLostError when the process has died, or has not answered for `timeout_secs` and
+    was killed for that.
     """
 
-    def __init__(self, maze_size: int, map_text: str, resolution: str) -> None:
+    def __init__(self, maze_size: int, map_text: str, resolution: str, timeout_secs: float) -> None:
         vizdoom = installed_vizdoom()
         self._lost = (
             vizdoom.ViZDoomErrorException,
@@ -60,7 +64,12 @@ class Engine:
         self._guard = _guard(folder)
         self._map = MapFile(Path(folder, "maze.wad"), maze_size, map_text)
         self._game = _game(folder, resolution)
+        self._asked_at: float | None = None
+        self._hung = False
+        self._closed = threading.Event()
         _init(self._game)
+        self._pid = _pid_of(folder)
+        threading.Thread(target=self._watch, args=(timeout_secs,), daemon=True).start()
         # Both processes have these mapped; without names they are gone when the processes are.
         for shared in Path("/dev/shm").glob(f"ViZDoom*{self._game.get_instance_id()}"):
             shared.unlink()
@@ -92,16 +101,29 @@ class Engine:
 
     def close(self) -> None:
         """Ends the process."""
+        self._closed.set()
         self._game.close()
         self._map.close()
         self._guard.communicate(b"closed\n")
         self._folder.cleanup()
 
     def _ask(self, question: Callable[[], T]) -> T:
+        self._asked_at = time.monotonic()
         try:
             return question()
         except self._lost as e:
-            raise EnvLostError("The engine of Labyrinth died.") from e
+            raise EnvLostError("hung and was killed" if self._hung else "died") from e
+        finally:
+            self._asked_at = None
+
+    def _watch(self, timeout_secs: float) -> None:
+        """Kills an engine that hangs, which ends the wait for it."""
+        while not self._closed.wait(min(WATCH_SECS, timeout_secs)):
+            asked_at = self._asked_at
+            if asked_at is not None and self._pid and time.monotonic() - asked_at > timeout_secs:
+                self._hung = True
+                os.kill(self._pid, signal.SIGKILL)
+                return
 
 
 def _guard(folder: str) -> "subprocess.Popen[bytes]":
@@ -116,6 +138,18 @@ def _guard(folder: str) -> "subprocess.Popen[bytes]":
     guard.stdin.write(f"{folder}\n".encode())
     guard.stdin.flush()
     return guard
+
+
+def _pid_of(folder: str) -> int | None:
+    """The process that was given this folder; None where the system does not tell, which Linux does."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (process / "cmdline").read_bytes()
+        except OSError:  # it has ended
+            continue
+        if folder.encode() in arguments:
+            return int(process.name)
+    return None
 
 
 def _game(folder: str, resolution: str) -> Any:
@@ -143,8 +177,8 @@ def _game(folder: str, resolution: str) -> Any:
 
 
 def _init(game: Any) -> None:
-    # Ctrl-C reaches every process of a terminal, and SIGTERM those of a batch job: the owner decides when its engine ends. The
-    # engine inherits what this thread blocks.
+    # Ctrl-C reaches every process of a terminal, and SIGTERM those of a batch job: the owner decides when its engine
+    # ends. The engine inherits what this thread blocks.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         game.init()

@@ -38,21 +38,22 @@ class LabyrinthEnv(gymnasium.Env[Observation, np.int64]):
     """Apples (+1) and a portal (+10) in a maze seen by whoever walks in it, a new random one each episode.
 
     Observations are RGB images of shape (84, 84, 3), actions the six of `ACTIONS`, each for 4 tics of the engine's 35 a
-    second. The portal moves the player to a random cell and brings all apples back. `gymnasium.make` adds the limit of 60
-    seconds. `info` has what was collected so far: `{"apples", "portals"}`. `maze_kind` are the fields of `MazeKind`.
+    second. The portal moves the player to a random cell and brings all apples back. `gymnasium.make` adds the limit of
+    60 seconds. `info` has what was collected so far: `{"apples", "portals"}`. `maze_kind` are the fields of `MazeKind`.
 
-    With `render_mode="rgb_array"`, `render()` gives images of shape (480, 640, 3): a larger view, which a second engine draws
-    that plays the same game, with the last observation in its corner.
+    With `render_mode="rgb_array"`, `render()` gives images of shape (480, 640, 3): a larger view, which a second engine
+    draws that plays the same game, with the last observation in its corner.
 
-    ConfigError for a wrong argument, and where ViZDoom or OpenCV is not installed; EnvLostError when the engine has died: the
-    next `reset` starts another one.
+    ConfigError for a wrong argument, and where ViZDoom or OpenCV is not installed; EnvLostError when the engine has
+    died or has not answered for `engine_timeout_secs`: the next `reset` starts another one.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": TICS_PER_SEC / TICS_PER_STEP}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": TICS_PER_SEC / TICS_PER_STEP}  # noqa: RUF012
 
     def __init__(
         self,
         *,
+        engine_timeout_secs: float = 60.0,
         textures: doom.Textures = "varied",
         render_mode: str | None = None,
         **maze_kind: Any,
@@ -67,6 +68,7 @@ class LabyrinthEnv(gymnasium.Env[Observation, np.int64]):
         self.observation_space = spaces.Box(0, 255, (SCREEN, SCREEN, 3), np.uint8)
         self.action_space = spaces.Discrete(len(BUTTONS))
         self.render_mode = render_mode
+        self._timeout_secs = engine_timeout_secs
         self._textures: doom.Textures = textures
         self._engines: list[Engine] = []  # the one that draws observations, and the other that draws larger
         self._obs = np.zeros((SCREEN, SCREEN, 3), np.uint8)
@@ -118,7 +120,7 @@ class LabyrinthEnv(gymnasium.Env[Observation, np.int64]):
 
     def _start(self, map_text: str) -> None:
         for resolution in ("RES_160X120", "RES_640X480")[: 1 if self.render_mode is None else 2]:
-            self._engines.append(Engine(self.kind.size, map_text, resolution))
+            self._engines.append(Engine(self.kind.size, map_text, resolution, self._timeout_secs))
 
     @contextmanager
     def _closing_what_is_lost(self) -> Iterator[None]:
@@ -130,7 +132,7 @@ class LabyrinthEnv(gymnasium.Env[Observation, np.int64]):
 
     def _observe(self) -> Observation:
         screen = self._engines[0].screen()
-        self._obs = self._cv2.resize(screen, (SCREEN, SCREEN), interpolation=self._cv2.INTER_AREA)
+        self._obs = self._cv2.resize(screen, (SCREEN, SCREEN), interpolation=self._cv2.INTER_LINEAR)
         return self._obs
 
     def _info(self) -> dict[str, Any]:

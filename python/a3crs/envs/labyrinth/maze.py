@@ -1,8 +1,9 @@
 """Random mazes of rooms and corridors: where the walls are, and where everything lies.
 
-A maze of `size` x `size` cells is a grid of `2 * size + 1` blocks a side. Cells are the blocks with two odd coordinates; a
-block between two cells is a passage or a wall. A random walk that turns back at dead ends joins all cells by corridors;
-then squares of four cells become rooms, and some walls between cells are taken out, so that there are loops.
+A maze of `size` x `size` cells is a grid of `2 * size + 1` blocks a side. Cells are the blocks with two odd
+coordinates; a block between two cells is a passage or a wall. A random walk that turns back at dead ends joins all
+cells by corridors; then squares of four cells become rooms, and some walls between cells are taken out, so that there
+are loops.
 """
 
 import hashlib
