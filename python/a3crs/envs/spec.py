@@ -96,6 +96,7 @@ class EnvSpec:
     )
     own_process: bool = False  # a worker process does, which an actor need not keep a core for
     max_episode_steps: int | None = None  # Gymnasium's time limit; None where an episode has no longest length
+    more_kinds: frozenset[Kind] = frozenset()  # what else it is, which its spaces do not tell
     game: str | None = None  # ALE's name of the game ("montezuma_revenge"); None where it is not an Atari game
 
     @property
@@ -106,6 +107,7 @@ class EnvSpec:
                 Kind.GYMNASIUM if self.game is None else Kind.ATARI,
                 Kind.IMAGES if isinstance(self.obs, ImageObs) else Kind.VECTORS,
             }
+            | self.more_kinds
             | ({Kind.CONTINUOUS} if isinstance(self.actions, Continuous) else set())
             | ({Kind.CLIPPED} if isinstance(self.actions, Continuous) and self.actions.clipped else set())
         )

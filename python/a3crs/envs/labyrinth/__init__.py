@@ -8,7 +8,7 @@ from typing import cast
 
 import gymnasium
 
-from a3crs.config import TrainConfig
+from a3crs.config import Kind, TrainConfig
 from a3crs.envs.gym import gym_id_family
 from a3crs.envs.gym_env import GymEnv
 from a3crs.envs.restarted import RestartedEnv
@@ -33,7 +33,13 @@ def labyrinth_family(config: TrainConfig, mode: Mode) -> EnvFamily:
     family = gym_id_family(ENV_ID, config.changed(env_kwargs=given))
     assert family is not None
     in_thread = not family.spec.own_process
-    spec = dataclasses.replace(family.spec, name=NAME, frames_per_step=TICS_PER_STEP, own_thread=in_thread)
+    spec = dataclasses.replace(
+        family.spec,
+        name=NAME,
+        frames_per_step=TICS_PER_STEP,
+        own_thread=in_thread,
+        more_kinds=frozenset({Kind.LABYRINTH}),
+    )
     if not in_thread:
         return dataclasses.replace(family, spec=spec)
     most, restarts = config.env_restarts, family.restarts

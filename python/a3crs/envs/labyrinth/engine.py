@@ -5,12 +5,15 @@ ever for one that hangs.
 """
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,19 +28,24 @@ APPLE_REWARD, PORTAL_REWARD = 1.0, 10.0
 WATCH_SECS = 1.0
 START_TICS = 5  # until the apples are there
 
-# Ends the engine when its owner has ended, however that was: the standard input is a pipe, whose other end the owner
-# alone holds. The engine is known by its folder, which is an argument of its process, also before it has started well.
-GUARD = r"""
+# Starts the engine in a folder of its own, because it leaves files where it is started, and writes down its process's
+# number and arguments.
+LAUNCHER = """#!/bin/sh
+cd {folder} && echo "$$ $*" >process && exec {engine} "$@"
+"""
+
+# Ends the engine when its owner has ended, however that was: its standard input is a pipe whose other end the owner
+# alone holds.
+GUARD = """
 trap '' INT TERM HUP
 read -r folder
 read -r closed && exit
-for process in /proc/[0-9]*; do
-    line=$(tr '\0' ' ' <"$process/cmdline") && case $line in *"$folder"*)
-        kill -9 "${process#/proc/}"
-        id=${line##*viz_instance_id }
-        rm -f /dev/shm/ViZDoom*"${id%% *}"
-    esac
-done
+sleep 1 # it may be starting
+if read -r process arguments <"$folder/process"; then
+    kill -9 "$process"
+    id=${arguments##*viz_instance_id }
+    rm -f /dev/shm/ViZDoom*"${id%% *}"
+fi
 rm -rf "$folder"
 """
 
@@ -59,8 +67,7 @@ class Engine:
             vizdoom.ViZDoomUnexpectedExitException,
             vizdoom.ViZDoomIsNotRunningException,
         )
-        self._folder = tempfile.TemporaryDirectory(prefix="a3crs-labyrinth-", ignore_cleanup_errors=True)
-        folder = self._folder.name
+        self._folder = folder = tempfile.mkdtemp(prefix="a3crs-labyrinth-")
         self._guard = _guard(folder)
         self._map = MapFile(Path(folder, "maze.wad"), maze_size, map_text)
         self._game = _game(folder, resolution)
@@ -68,7 +75,7 @@ class Engine:
         self._hung = False
         self._closed = threading.Event()
         _init(self._game)
-        self._pid = _pid_of(folder)
+        self._pid = int(Path(folder, "process").read_text().split()[0])
         threading.Thread(target=self._watch, args=(timeout_secs,), daemon=True).start()
         # Both processes have these mapped; without names they are gone when the processes are.
         for shared in Path("/dev/shm").glob(f"ViZDoom*{self._game.get_instance_id()}"):
@@ -101,11 +108,12 @@ class Engine:
 
     def close(self) -> None:
         """Ends the process."""
+        with suppress(EnvLostError):
+            self._ask(self._game.close)
         self._closed.set()
-        self._game.close()
         self._map.close()
         self._guard.communicate(b"closed\n")
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _ask(self, question: Callable[[], T]) -> T:
         self._asked_at = time.monotonic()
@@ -120,7 +128,7 @@ class Engine:
         """Kills an engine that hangs, which ends the wait for it."""
         while not self._closed.wait(min(WATCH_SECS, timeout_secs)):
             asked_at = self._asked_at
-            if asked_at is not None and self._pid and time.monotonic() - asked_at > timeout_secs:
+            if asked_at is not None and time.monotonic() - asked_at > timeout_secs:
                 self._hung = True
                 os.kill(self._pid, signal.SIGKILL)
                 return
@@ -140,23 +148,16 @@ def _guard(folder: str) -> "subprocess.Popen[bytes]":
     return guard
 
 
-def _pid_of(folder: str) -> int | None:
-    """The process that was given this folder; None where the system does not tell, which Linux does."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (process / "cmdline").read_bytes()
-        except OSError:  # it has ended
-            continue
-        if folder.encode() in arguments:
-            return int(process.name)
-    return None
-
-
 def _game(folder: str, resolution: str) -> Any:
     """Set up and not yet started."""
     vizdoom = installed_vizdoom()
+    beside = Path(vizdoom.__file__).parent
     game = vizdoom.DoomGame()
-    game.set_doom_game_path(str(Path(vizdoom.__file__).with_name("freedoom2.wad")))
+    launcher = Path(folder, "launcher")
+    launcher.write_text(LAUNCHER.format(folder=shlex.quote(folder), engine=shlex.quote(str(beside / "vizdoom"))))
+    launcher.chmod(0o700)
+    game.set_vizdoom_path(str(launcher))
+    game.set_doom_game_path(str(beside / "freedoom2.wad"))
     game.set_doom_scenario_path(f"{folder}/maze.wad")
     game.set_doom_config_path(f"{folder}/engine.ini")
     game.set_doom_map(MAP)
