@@ -239,8 +239,8 @@ class TrainConfig:
     )
     reward_clip: float = _setting(
         1.0,
-        "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw, as in Labyrinth, where a portal is to be worth "
-        "ten apples. For continuous actions that of VecNormalize",
+        "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw, because in Labyrinth a portal is worth ten "
+        "apples. For continuous actions that of VecNormalize",
         in_range(0),
         continuous=10.0,
         labyrinth=0.0,

@@ -59,6 +59,10 @@ def rollout(env, seed, steps=40):
     return np.stack(seen), rewards
 
 
+def walk_on(env, steps=20):
+    return [env.step(FORWARD) for _ in range(steps)]
+
+
 def test_gymnasiums_checker_has_nothing_to_object_to(labyrinth):
     check_env(labyrinth(size=3, apples=2, render_mode="rgb_array"))
 
@@ -95,8 +99,7 @@ def test_the_player_starts_where_the_maze_says_and_walls_stop_it(labyrinth):
         assert position(env) == tuple(coordinate + 0.5 for coordinate in env.maze.start)
         for _ in range(20):
             env.step(FORWARD)
-            x, y = position(env)
-            assert (int(x), int(y)) in env.maze.open
+            assert tuple(map(int, position(env))) in env.maze.open
 
 
 def test_each_episode_has_another_maze_and_a_seed_brings_the_same_ones(labyrinth):
@@ -179,9 +182,8 @@ def test_an_engine_that_is_killed_is_lost_in_a_sentence_and_reset_starts_another
     env = labyrinth(size=4)
     env.reset(seed=0)
     os.kill(engine(env)._pid, signal.SIGKILL)
-    with pytest.raises(EnvLostError, match="^died$"):
-        for _ in range(100):
-            env.step(FORWARD)
+    with pytest.raises(EnvLostError, match=r"^died$"):
+        walk_on(env)
     assert (rollout(env, 2)[0] == rollout(labyrinth(size=4), 2)[0]).all()
 
 
@@ -189,7 +191,7 @@ def test_an_engine_that_hangs_is_killed(labyrinth):
     env = labyrinth(size=4, engine_timeout_secs=2.0)
     env.reset(seed=0)
     os.kill(engine(env)._pid, signal.SIGSTOP)
-    with pytest.raises(EnvLostError, match="^hung and was killed$"):
+    with pytest.raises(EnvLostError, match=r"^hung and was killed$"):
         env.step(FORWARD)
 
 
@@ -198,8 +200,7 @@ def test_ctrl_c_in_the_terminal_does_not_reach_the_engine(labyrinth):
     env.reset(seed=0)
     for interrupt in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(engine(env)._pid, interrupt)
-    for _ in range(20):
-        env.step(FORWARD)
+    walk_on(env)
 
 
 OWNER = f"""

@@ -16,12 +16,16 @@ from a3crs.envs.spec import EnvFamily, Mode
 
 NAME = "Labyrinth"
 ENV_ID = "a3crs/Labyrinth-v0"
-NAMES = (NAME, ENV_ID)
 EPISODE_STEPS = 525  # 60 seconds
 TICS_PER_STEP = 4
 
 if ENV_ID not in gymnasium.registry:
     gymnasium.register(ENV_ID, entry_point="a3crs.envs.labyrinth.env:LabyrinthEnv", max_episode_steps=EPISODE_STEPS)
+
+
+def is_meant_by(name: str) -> bool:
+    """Whether `--env` names Labyrinth so."""
+    return name == ENV_ID or name.lower() == NAME.lower()
 
 
 def labyrinth_family(config: TrainConfig, mode: Mode) -> EnvFamily:
