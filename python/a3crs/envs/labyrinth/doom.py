@@ -37,6 +37,7 @@ actor MazeScore : BasicArmorBonus {{ Armor.SavePercent 1 Armor.SaveAmount 1 Armo
 actor MazeApple : CustomInventory
 {{ radius 24
   height 32
+  scale 2.5
   +COUNTITEM
   +INVENTORY.ALWAYSPICKUP
   inventory.pickupmessage ""
@@ -62,7 +63,8 @@ actor MazePassage : CustomInventory
       stop
   }} }}
 actor MazePortal {PORTAL}
-{{ +NOGRAVITY
+{{ scale 2
+  +NOGRAVITY
   +NOBLOCKMAP
   states
   {{ Spawn:
