@@ -41,6 +41,7 @@ class Kind(Enum):
     VECTORS = "shows no vectors"
     CONTINUOUS = "has no continuous actions"
     CLIPPED = "clips no actions"
+    LABYRINTH = "is not Labyrinth"
 
 
 PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
@@ -194,6 +195,7 @@ class TrainConfig:
         "bootstrapping. Where actions are continuous, longer segments were found to learn faster",
         in_range(1, 1000),
         continuous=32,
+        labyrinth=20,
     )
     gamma: float = _setting(0.99, "[P] section 8: discount", in_range(0, 1))
     lambda_: float = _setting(
@@ -243,9 +245,11 @@ class TrainConfig:
     )
     reward_clip: float = _setting(
         1.0,
-        "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw. For continuous actions that of VecNormalize",
+        "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw, because in Labyrinth a portal is worth ten "
+        "apples. For continuous actions that of VecNormalize",
         in_range(0),
         continuous=10.0,
+        labyrinth=0.0,
     )
     normalize_obs: bool = _setting(
         False,

@@ -20,6 +20,11 @@ class EnvError(A3crsError, RuntimeError):
     """An environment broke the protocol (wrong shape, wrong type, an action it does not have)."""
 
 
+class EnvLostError(EnvError):
+    """A process of an environment's own died or hung; the message follows `because it`. In training another is
+    started."""
+
+
 class CheckpointError(A3crsError, OSError):
     """A checkpoint is missing, damaged, or belongs to another network."""
 

@@ -198,8 +198,8 @@ def test_a_worker_that_dies_again_and_again_ends_in_a_sentence(worker):
     with pytest.raises(EnvError) as end:
         env.step(0)
     assert str(end.value) == (
-        "The environment of actor 3 has no restarts left, and its worker process died (signal SIGKILL): mend the "
-        "environment, or allow more with --set env_restarts=N."
+        "The environment of actor 3 has no restarts left, and it died (signal SIGKILL): mend the environment, or "
+        "allow more with --set env_restarts=N."
     )
     assert restarts.count == 2
 
