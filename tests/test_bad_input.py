@@ -81,8 +81,10 @@ DAMAGE = {
     "log-type": _file("episodes.jsonl", b'{"steps": "many"}\n'),
     "log-list": _file("progress.jsonl", b"[1]\n"),
     "log-bytes": _file("episodes.jsonl", bytes(range(256)) + b"\n"),
+    "log-device": lambda run: ((run / "progress.jsonl").unlink(), (run / "progress.jsonl").symlink_to("/dev/full")),
     "log-folder": _file("episodes.jsonl", None),
     "meta-text": _file("meta.json", b"{"),
+    "meta-number": _file("meta.json", b'{"sessions": 3}'),
     "meta-list": _file("meta.json", b"[]"),
     "lock-folder": _file("lock", None),
 }
