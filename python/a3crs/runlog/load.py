@@ -118,9 +118,8 @@ def _scan(runs: Runs, log: str, schema: pl.Schema, names: Sequence[str]) -> pl.L
     """A frame that reads the logs when it is collected, 16 MiB at a time."""
     paths = [directory / log for directory in find(runs)]
     about = settings(runs, [name for name in names if name != "run"])
-    clash = next((name for name in about.columns if name in schema), None)
-    if clash is not None:  # lr, for one, is a column of the progress, and its initial value a setting
-        about = about.rename({name: f"{name}_setting" for name in about.columns if name in schema})
+    # lr, for one, is a column of the progress, and its initial value a setting
+    about = about.rename({name: f"{name}_setting" for name in about.columns if name in schema})
 
     def read(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
