@@ -6,6 +6,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import gymnasium
 import pytest
 
 import a3crs as a3crs_package
@@ -169,6 +170,7 @@ def place(made_place, monkeypatch):
 def made_place(tmp_path_factory):
     """A folder with all of the above."""
     place = tmp_path_factory.mktemp("place")
+    known = set(gymnasium.registry)
     for name, content in FILES.items():
         (place / name).write_bytes(content)
     (place / "odd_envs.py").write_text(MODULE)
@@ -180,7 +182,9 @@ def made_place(tmp_path_factory):
         _settings(total_steps=600)(place / name)
         damage(place / name)
     shutil.copy(place / "Acrobot-v1" / "checkpoints" / "latest.safetensors", place / "other-env" / "other.safetensors")
-    return place
+    yield place
+    for name in set(gymnasium.registry) - known:  # worker processes of other tests could not import them
+        del gymnasium.registry[name]
 
 
 TEXT = Path(__file__).with_name("bad_input.txt").read_text(encoding="utf-8")
