@@ -50,10 +50,12 @@ def _words(column: pl.Series) -> pl.Series:
 def sides(named: Mapping[str, load.Runs]) -> pl.DataFrame:
     """As `labelled`, but the runs found under each name have that name as their label."""
     where: dict[Path, str] = {}
+    seen = set()
     for name, runs in named.items():
         for path in load.find(runs):
-            if path.resolve() in {other.resolve() for other in where}:
+            if path.resolve() in seen:
                 raise ConfigError(f"{path} is on two sides: name each run once.")
+            seen.add(path.resolve())
             where[path] = name
     about = load.settings(list(where), ["env", "algo", "actors"])
     return about.with_columns(label=pl.Series([where[path] for path in sorted(where)]))
