@@ -91,18 +91,24 @@ DAMAGE = {
 MODULE = """
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, Graph, OneOf, Sequence, Text, Tuple
 
 ONE = Box(0, 1, (3,))
+ZEROS = np.zeros(3, np.float32)
 
 
 class Odd(gymnasium.Env):
-    def __init__(self, observation=ONE, action=Discrete(2), shown=None, reward=0.0, made=True, takes_seed=True):
+    def __init__(
+        self, observation=ONE, action=Discrete(2), shown=None, reward=0.0, made=True, reset=None, step=None, info={}
+    ):
         if not made:
             raise OSError("the simulator is not installed")
         self.observation_space, self.action_space, self.shown, self.reward = observation, action, shown, reward
-        if not takes_seed:
-            self.reset = lambda: (self.show(), {})
+        self.info = info
+        if reset:
+            self.reset = reset
+        if step:
+            self.step = step
 
     def show(self):
         return np.zeros(3, np.float32) if self.shown is None else self.shown
@@ -111,7 +117,7 @@ class Odd(gymnasium.Env):
         return self.show(), {}
 
     def step(self, action):
-        return self.show(), self.reward, False, False, {}
+        return self.show(), self.reward, False, False, self.info
 
 
 for name, how in {
@@ -130,7 +136,20 @@ for name, how in {
     "RewardNaN": {"reward": float("nan")},
     "RewardNone": {"reward": None},
     "Unmade": {"made": False},
-    "Unseeded": {"takes_seed": False},
+    "Unseeded": {"reset": lambda: (ZEROS, {})},
+    "OldReset": {"reset": lambda seed=None, options=None: ZEROS},
+    "OldGym": {"step": lambda action: (ZEROS, 0.0, False, {})},
+    "NoTuple": {"step": lambda action: "no"},
+    "NoInfo": {"info": None},
+    "Numbered": {"info": {"episode": 3}},
+    "Pairs": {"shown": {}},
+    "Rewards": {"reward": np.zeros(2)},
+    "Many": {"action": Discrete(2**24)},
+    "TooMany": {"action": Discrete(2**24 + 1)},
+    "ManyParts": {"action": Box(-1, 1, (65,))},
+    "Graph": {"observation": Graph(ONE, None)},
+    "Sequence": {"observation": Sequence(ONE)},
+    "Either": {"action": OneOf((Discrete(2), ONE))},
 }.items():
     gymnasium.register(f"{name}-v0", Odd, kwargs=how)
 """
@@ -192,9 +211,18 @@ def test_wrong_input_gets_one_sentence_and_leaves_nothing_behind(a3crs, place, l
             "Cube",
             "observation (<class 'numpy.ndarray'> of float32 (3,)) has 3 elements, but its observation_space has 16.",
         ),
-        ("Kind", "ValueError: could not convert string to float: 'hello'"),
-        ("Reward", "ValueError: could not convert string to float: 'much'"),
-        ("RewardNone", "TypeError: float() argument must be a string or a real number, not 'NoneType'"),
+        ("Kind", "The environment's observation is 'hello', which is not in its Box(0.0, 1.0, (3,), float32)."),
+        ("Pairs", "The environment's observation is {}, which is not in its Box(0.0, 1.0, (3,), float32)."),
+        ("Reward", "The environment's reward is 'much', but it must be a number."),
+        ("RewardNone", "The environment's reward is None, but it must be a number."),
+        ("Rewards", "The environment's reward is array([0., 0.]), but it must be a number."),
+        (
+            "OldGym",
+            "The environment's step() returned a tuple of 4, not (observation, reward, terminated, truncated, info).",
+        ),
+        ("NoTuple", "The environment's step() returned 'no', not (observation, reward, terminated, truncated, info)."),
+        ("NoInfo", "The environment's step() returned the info None, but it must be a dict."),
+        ("OldReset", "The environment's reset() returned array([0., 0., 0.], dtype=float32), not (observation, info)."),
         ("Unmade", "OSError: the simulator is not installed"),
         ("Unseeded", "got an unexpected keyword argument 'seed'"),
     ],
@@ -205,6 +233,12 @@ def test_an_environment_that_is_wrong_ends_the_run_and_is_named(a3crs, place, tm
     assert (code, out) == (1, "")
     (said,) = [line for line in err.splitlines() if line.startswith("a3crs: error: ")]
     assert sentence in said
+
+
+@pytest.mark.parametrize("env", ["Endless", "Numbered"])
+def test_what_is_odd_but_not_wrong_is_trained_in(a3crs, place, tmp_path, env):
+    flags = ["--env", f"odd_envs:{env}-v0", "--env-workers", "thread", "--actors", 1, "--quiet", "--steps", 100]
+    assert a3crs("train", *flags, "--out", tmp_path / "run")[::2] == (0, "")
 
 
 @pytest.mark.parametrize(

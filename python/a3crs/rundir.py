@@ -253,6 +253,7 @@ def _write(path: Path, text: str) -> None:
         temporary.replace(path)
         _sync(path.parent)
     except OSError as e:
+        temporary.unlink(missing_ok=True)
         raise RunError(f"{path} cannot be written: {e.strerror}.") from e
 
 

@@ -144,7 +144,7 @@ def learning_rates(
 def scaling(speed_up: Frame, *, label: str = "algo", against: Frame | None = None) -> Drawing:
     """How many times sooner so many actors reach a score than one: table 2.
 
-    `speed_up` has the columns label, actors and speed_up, or no rows yet; `against` is `paper.table("2")`.
+    `speed_up` has the columns label, actors and speed_up, or no rows; `against` is `paper.table("2")` or part of it.
     """
     ours, theirs = _collected(speed_up), _collected(against)
     with mpl.rc_context(STYLE):

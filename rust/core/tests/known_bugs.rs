@@ -268,7 +268,7 @@ fn the_target_is_refreshed_once_for_each_multiple_of_its_interval() {
             });
         }
     });
-    let refreshes = shared.target_refreshes.load(std::sync::atomic::Ordering::Relaxed);
+    let refreshes = shared.target_refreshes.seen();
     assert_eq!(refreshes, shared.clock.now() / 100);
 }
 

@@ -153,6 +153,19 @@ fn a_checkpoint_of_another_method_or_environment_is_refused_by_name() {
     assert!(error.to_string().contains("vectors of 5 features and 2 actions"), "{error}");
 }
 
+#[test]
+fn a_run_that_no_machine_has_the_memory_for_is_refused() {
+    let spec = EnvSpec { obs: ObsSpec::Vector { len: 1 << 40 }, ..SPEC };
+    let setup = Setup::new(config(Algo::A3c, 100, 1e-3), spec).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let error = train(&setup, chain, dir.path(), None, &Quiet).unwrap_err().to_string();
+    assert!(error.contains("parameters, for which the run needs at least"), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    let many = EnvSpec { actions: ActionSpec::Discrete((1 << 24) + 1), ..SPEC };
+    let error = Setup::new(config(Algo::A3c, 100, 1e-3), many).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("16777217 actions"), "{error}");
+}
+
 /// Fails at its 30th step, by error or by panic; pays NaN before.
 struct Faulty {
     steps: u64,

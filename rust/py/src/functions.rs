@@ -100,7 +100,10 @@ pub fn tear_test<'py>(py: Python<'py>, secs: f64) -> PyResult<Bound<'py, PyAny>>
 #[pyo3(signature = (config, env_spec, checkpoint=None))]
 pub fn check(py: Python<'_>, config: &str, env_spec: &str, checkpoint: Option<PathBuf>) -> PyResult<()> {
     let setup = setup(py, config, env_spec)?;
-    detached(py, || checkpoint.map_or(Ok(()), |path| core::checkpoint::check(&path, &setup)))
+    detached(py, || {
+        core::memory::check(&setup)?;
+        checkpoint.map_or(Ok(()), |path| core::checkpoint::check(&path, &setup))
+    })
 }
 
 /// Compares a game's two ways of being stepped; see `_core.pyi`.

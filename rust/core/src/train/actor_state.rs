@@ -1,6 +1,7 @@
 //! What an actor is made of between two segments, and where its environment is: with the shared memory all that a run consists of, so
 //! that a checkpoint of it goes on exactly where it was.
 
+use super::checkpoint::MOST_COUNTED;
 use super::config::Action;
 use super::normalise::Scale;
 use super::stats::Totals;
@@ -8,6 +9,7 @@ use super::tensors::{Reader, Writer};
 use crate::env::{ActionSpec, End, Env, EnvError, EnvSpec, ObsMut, ObsRef, Step};
 use crate::nn::Observations;
 use crate::rl::ActorRng;
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};
 
@@ -152,6 +154,29 @@ pub struct ActorMeta {
     pub place: Place,
 }
 
+impl ActorMeta {
+    /// What is impossible in it.
+    fn check(&self) -> Result<(), String> {
+        let Place { steps, starts, hidden_starts, .. } = self.place;
+        let counts = [self.ticket, self.steps, self.episodes, self.refused_in_a_row, steps, starts, hidden_starts];
+        if let Some(most) = counts.iter().find(|count| **count > MOST_COUNTED) {
+            return Err(format!("counted to {most}, which no run can"));
+        }
+        if starts + hidden_starts > steps {
+            return Err(format!("begun {} episodes in {steps} steps", starts + hidden_starts));
+        }
+        let is_stuck = |rng: &ActorRng| {
+            let mut next = rng.clone();
+            next.random::<u64>();
+            next == *rng
+        };
+        match &self.rng {
+            Some(rng) if is_stuck(rng) => Err("random numbers that are all 0".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// An actor between two segments.
 #[derive(Clone, Debug)]
 pub struct ActorState {
@@ -235,21 +260,41 @@ impl ActorState {
         file.add(name("sums"), &[self.sums.as_slice().len()], self.sums.as_slice());
     }
 
-    /// Takes over what the file has of `actor`; the shapes are those of `self`.
-    pub fn read(&mut self, actor: usize, meta: ActorMeta, file: &Reader<'_>) -> Result<(), String> {
+    /// Takes over what the file has of `actor`; the shapes are those of `self`. What nothing but another program can have written is
+    /// refused: it would be done in the environment, or counted on.
+    pub fn read(
+        &mut self,
+        actor: usize,
+        meta: ActorMeta,
+        file: &Reader<'_>,
+        actions: ActionSpec,
+    ) -> Result<(), String> {
         let name = |what: &str| format!("actor{actor}.{what}");
         let width = self.meta.place.width;
         if meta.place.width != width {
             return Err(format!("its actor {actor} has actions of {} numbers, not {width}", meta.place.width));
         }
+        meta.check().map_err(|what| format!("its actor {actor} has {what}"))?;
+        let exists = |row: &[f32]| match actions {
+            ActionSpec::Discrete(n) => row[0] >= 0.0 && (row[0] as usize) < n,
+            ActionSpec::Continuous { .. } => row.iter().all(|x| x.is_finite()),
+        };
         let moves: Vec<f32> = file.get(&name("moves"), &[usize::MAX, width])?;
+        if let Some(row) = moves.chunks_exact(width).find(|row| !row[0].is_nan() && !exists(row)) {
+            return Err(format!("its tensor {} has an action {row:?}, which does not exist", name("moves")));
+        }
         self.meta = meta;
+        self.meta.started &= !self.meta.place.is_nowhere(); // saved between the two
         self.meta.place.moves.reserve_exact(MOST_NUMBERS.max(moves.len()));
         self.meta.place.moves.extend_from_slice(&moves);
         self.state = file.get(&name("state"), &[self.state.len()])?;
         self.carried = file.get(&name("carried"), &[usize::MAX])?;
-        if !self.carried.is_empty() && self.carried.len() != width {
-            return Err(format!("its tensor {} has {} numbers, not {width}", name("carried"), self.carried.len()));
+        if !self.carried.is_empty() && (self.carried.len() != width || !exists(&self.carried)) {
+            return Err(format!(
+                "its tensor {} has an action {:?}, which does not exist",
+                name("carried"),
+                self.carried
+            ));
         }
         self.carried.reserve_exact(width);
         self.rewards.copy_from_slice(&file.get::<f32>(&name("rewards"), &[2])?);

@@ -18,6 +18,7 @@ use crate::env::{ActionSpec, EnvSpec};
 use crate::nn::{Net, Network};
 use crate::rl::Covariance;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,9 @@ use std::path::{Path, PathBuf};
 /// format 2 nothing of the actors, and no checksum.
 pub const FORMAT_VERSION: u32 = 3;
 const FIRST_WITH_CHECKSUM: u32 = 3;
+
+/// No run gets further: `total_steps` is at most so much, and counts can be added to without another thought.
+pub(super) const MOST_COUNTED: u64 = 1 << 53;
 
 /// The key under which [`CheckpointMeta`] lies in the file's metadata, as JSON.
 const META_KEY: &str = "a3crs";
@@ -150,23 +154,18 @@ impl Checkpoint {
 
     fn of(meta: CheckpointMeta, file: &Reader<'_>, setup: &Setup) -> Result<Self, String> {
         let net = &setup.net;
-        let (mut theta_target, mut statistics) = (None, Vec::new());
-        let first_param = net.layout().params.first().map_or("", |param| &param.name);
-        let mut names = file.names();
-        names.sort_unstable();
-        for name in names {
-            let Some(group) = name.strip_suffix(first_param).and_then(|name| name.strip_suffix('.')) else { continue };
-            match group {
-                THETA => (),
-                THETA_TARGET => theta_target = Some(read_group(file, group, net)?),
-                _ => statistics.push((group.to_owned(), read_group(file, group, net)?)),
-            }
-        }
+        let params: Vec<String> = net.layout().params.iter().map(|param| format!(".{}", param.name)).collect();
+        let group_of = |name| params.iter().find_map(|param| str::strip_suffix(name, param));
+        let target = (!setup.config.algo.has_policy()).then_some(THETA_TARGET);
+        let groups: BTreeSet<&str> =
+            file.names().into_iter().filter_map(group_of).chain([THETA]).chain(target).collect();
+        let values = |group: &str| Ok::<_, String>((group.to_owned(), read_group(file, group, net)?));
+        let mut groups: BTreeMap<_, _> = groups.into_iter().map(values).collect::<Result<_, _>>()?;
         let observations = read_moments(file, OBSERVATIONS, net.input().len())?;
         let mut actors = Vec::with_capacity(meta.actors.len());
-        for (actor, numbers) in meta.actors.iter().enumerate() {
+        for (actor, numbers) in meta.actors.iter().enumerate().take(setup.config.actors) {
             let mut state = setup.actor_state(observations.as_ref(), None);
-            state.read(actor, numbers.clone(), file)?;
+            state.read(actor, numbers.clone(), file, setup.env.actions)?;
             actors.push(state);
         }
         let has_logs = !actors.is_empty();
@@ -179,9 +178,9 @@ impl Checkpoint {
         };
         let logged = if has_logs { file.get::<f64>(LOGGED, &[usize::MAX])? } else { Vec::new() };
         Ok(Checkpoint {
-            theta: read_group(file, THETA, net)?,
-            theta_target,
-            statistics,
+            theta: groups.remove(THETA).unwrap_or_default(),
+            theta_target: groups.remove(THETA_TARGET),
+            statistics: groups.into_iter().collect(),
             observations,
             returns: read_moments(file, RETURNS, 1)?,
             actors,
@@ -220,7 +219,11 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(CheckpointMeta, Reader<'a>)
             "it has format {format_version}, this a3crs reads up to {FORMAT_VERSION}; use a newer a3crs"
         )));
     }
-    let meta = serde_json::from_str(&meta).map_err(|e| is_damaged(damaged(e)))?;
+    let meta: CheckpointMeta = serde_json::from_str(&meta).map_err(|e| is_damaged(damaged(e)))?;
+    let counts = [meta.steps, meta.episodes, meta.updates, meta.refused_updates];
+    if let Some(most) = counts.iter().find(|count| **count > MOST_COUNTED) {
+        return Err(refused(format!("it has counted to {most}, which no run can")));
+    }
     Ok((meta, file))
 }
 
@@ -242,15 +245,17 @@ fn read_moments(file: &Reader<'_>, group: &str, dims: usize) -> Result<Option<Mo
     if !file.has(&format!("{group}.count")) {
         return Ok(None);
     }
-    let read = |name: &str, len: usize| {
+    let read = |name: &str, len: usize, of_any_sign: bool| {
         let name = format!("{group}.{name}");
         let values: Vec<f64> = file.get(&name, &[len])?;
-        match values.iter().find(|x| !x.is_finite()) {
+        let least = if of_any_sign { f64::MIN } else { 0.0 };
+        match values.iter().find(|x| !x.is_finite() || **x < least) {
             Some(bad) => Err(format!("its tensor {name} contains {bad}")),
             None => Ok(values),
         }
     };
-    Ok(Some(Moments { count: read("count", 1)?[0], mean: read("mean", dims)?, m2: read("m2", dims)? }))
+    let (count, mean, m2) = (read("count", 1, false)?[0], read("mean", dims, true)?, read("m2", dims, false)?);
+    Ok(Some(Moments { count, mean, m2 }))
 }
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

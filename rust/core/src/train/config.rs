@@ -11,6 +11,9 @@ use crate::shared::optimizer::{OptimizerConfig, OptimizerKind};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
+/// All whole numbers up to this are f32, as which checkpoints have actions.
+const MOST_ACTIONS: usize = 1 << 24;
+
 /// The methods of the paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -253,6 +256,9 @@ impl TrainConfig {
             ActionSpec::Discrete(0) | ActionSpec::Continuous { dims: 0 } => {
                 Err(TrainError::Config("the environment has no actions".into()))
             }
+            ActionSpec::Discrete(n) if n > MOST_ACTIONS => Err(TrainError::Config(format!(
+                "the environment has {n} actions, but there can be {MOST_ACTIONS} at most"
+            ))),
             ActionSpec::Continuous { dims } if dims > MAX_ACTION_DIMS => Err(TrainError::Config(format!(
                 "the environment's actions have {dims} components, but there can be {MAX_ACTION_DIMS} at most"
             ))),
@@ -282,7 +288,7 @@ impl Action for usize {
     }
 
     fn write(&self, row: &mut [f32]) {
-        row[0] = *self as f32; // exact up to 2^24 actions
+        row[0] = *self as f32; // exact up to MOST_ACTIONS
     }
 
     fn read(row: &[f32]) -> usize {

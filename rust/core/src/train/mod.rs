@@ -8,6 +8,7 @@ pub mod config;
 pub mod cores;
 pub mod error;
 pub mod evaluate;
+pub mod memory;
 pub mod normalise;
 pub mod order;
 pub mod pool;

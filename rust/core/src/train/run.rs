@@ -53,6 +53,7 @@ pub fn train<A: Action, F>(
 where
     F: Fn(usize) -> Result<BoxEnv<A>, EnvError> + Sync,
 {
+    super::memory::check(setup)?;
     let resumed = match resume_from {
         None => None,
         Some(path) => {
