@@ -29,6 +29,10 @@ class CheckpointError(A3crsError, OSError):
     """A checkpoint is missing, damaged, or belongs to another network."""
 
 
+class DamagedError(CheckpointError):
+    """A checkpoint is not as it was written: cut off, or some of its bytes are others."""
+
+
 class RunError(A3crsError, RuntimeError):
     """A run could not go on (gradients that are not numbers, a dead actor, a full disk)."""
 

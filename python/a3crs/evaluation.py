@@ -57,9 +57,13 @@ def evaluate_run(
     """
     run = RunDir(path)
     config = run.read_config()
-    checkpoint = run.checkpoint(how.checkpoint)
+    if how.checkpoint:
+        checkpoint = run.checkpoint(how.checkpoint)
+        steps = _core.read_checkpoint(str(checkpoint))["steps"]
+    else:
+        checkpoint, saved = run.newest_checkpoint()
+        steps = saved["steps"]
     family = resolve(config, Mode.EVALUATION, env)
-    steps = _core.read_checkpoint(str(checkpoint))["steps"]
     played = _core.evaluate(
         config.core_json(),
         family.spec.to_json(),

@@ -347,7 +347,7 @@ def test_a_signal_to_all_processes_saves_the_run_and_ends_it_quietly(tmp_path):
     command = [sys.executable, "-m", "a3crs", "train", *flags]
     program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        wait_until(lambda: load.episodes(out).collect().height)
+        wait_until(lambda: (out / "episodes.jsonl").exists() and load.episodes(out).collect().height)
         os.killpg(program.pid, signal.SIGTERM)
         _, err = program.communicate(timeout=60)
     finally:

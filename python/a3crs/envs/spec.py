@@ -91,10 +91,10 @@ class EnvSpec:
     obs: ImageObs | VectorObs
     actions: Discrete | Continuous
     frames_per_step: int
-    own_thread: bool = (
-        False  # a thread or process that the environment has started computes while the actor's thread waits
-    )
-    own_process: bool = False  # a worker process does, which an actor need not keep a core for
+    own_thread: bool = False  # steps are computed by a thread that the environment has started, while the actor's waits
+    own_process: bool = False  # the same of a process
+    reseed_steps: int = 0  # a new episode gets a new seed once so many steps were taken since the last
+    random_steps: bool = False  # whether steps draw random numbers, or the starts of episodes alone
     max_episode_steps: int | None = None  # Gymnasium's time limit; None where an episode has no longest length
     more_kinds: frozenset[Kind] = frozenset()  # what else it is, which its spaces do not tell
     game: str | None = None  # ALE's name of the game ("montezuma_revenge"); None where it is not an Atari game
@@ -122,6 +122,8 @@ class EnvSpec:
                 "own_thread": self.own_thread,
                 "own_process": self.own_process,
                 "max_episode_steps": self.max_episode_steps,
+                "reseed_steps": self.reseed_steps,
+                "random_steps": self.random_steps,
             }
         )
 

@@ -11,9 +11,9 @@ use super::{BoxEnv, Host};
 use crate::env::{End, EnvError, Episode, ObsMut};
 use crate::nn::{Observations, Tape};
 use crate::rl::ActorRng;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use rand::SeedableRng;
 use serde::Serialize;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
