@@ -171,6 +171,47 @@ def resume(run: Run, frames: Frames = None, quiet: Quiet = False) -> None:
         print(*result_lines(result.run.path, result.summary), sep="\n")
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def sweep(
+    context: typer.Context,
+    draws: Annotated[int, typer.Option(help="How often the settings are drawn.")] = 1,
+    seeds: Annotated[int, typer.Option(help="How many seeds each draw is run with.")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option(help="Trials side by side; as many as have a core for each actor.")
+    ] = None,
+    frames: Frames = None,
+    steps: Annotated[str | None, typer.Option(help="The same in agent steps; one of Atari is 4 frames.")] = None,
+    env_kwargs: EnvKwargs = [],  # noqa: B006
+    out: Annotated[Path | None, typer.Option(help="Directory of the sweep, new, empty or to go on with.")] = None,
+    config: Settings = None,
+    settings: Assignments = [],  # noqa: B006
+    quiet: Quiet = False,
+) -> None:
+    """Train with settings drawn from distributions: --env Pong --lr loguniform:1e-4:1e-2 --draws 50 --seeds 3.
+
+    Every setting is an option, and its value may be uniform:low:high, loguniform:low:high or choice:a,b,c. The same
+    command goes on with a sweep that was stopped.
+    """
+    from a3crs.sweep.plan import Plan
+    from a3crs.sweep.space import read_options
+    from a3crs.sweep.sweep import check_failures, default_out, run_sweep
+    from a3crs.sweep.table import draw_lines
+
+    given = read_options(config, settings, context.args)
+    given |= {"env_kwargs": parse_kwargs(env_kwargs)} if env_kwargs else {}
+    if frames is not None and steps is not None:
+        raise ConfigError("--frames and --steps say the same thing: give one of them.")
+    if steps is not None:
+        given["total_steps"] = parse_count(steps, what="--steps")
+    count = None if frames is None else parse_count(frames, what="--frames")
+    plan = Plan.drawn(given, frames=count, draws=draws, seeds=seeds)
+    directory = out or default_out(plan)
+    run_sweep(plan, directory, jobs=jobs, quiet=quiet)
+    if not quiet:
+        print(*draw_lines(directory), sep="\n")
+    check_failures(directory, plan)
+
+
 @app.command(name="eval")
 def evaluate(
     run: Run,

@@ -69,6 +69,10 @@ class RunDir:
         """Saves the settings whole or not at all."""
         _write(self.config, config.to_json())
 
+    def write(self, name: str, text: str) -> None:
+        """Replaces the file of this name at once: a reader sees the old text or the new one."""
+        _write(self.path / name, text)
+
     def checkpoint(self, chosen: Path | None) -> Path:
         """The chosen checkpoint, or the newest one; CheckpointError where there is none."""
         path = chosen or self.latest_checkpoint

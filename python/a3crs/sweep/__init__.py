@@ -1,0 +1,19 @@
+"""Sweeps: many runs whose settings are drawn from distributions, each with several seeds.
+
+`run_trial(directory)` is all that an engine has to call, in any process and as often as it likes; `results(directory)`
+is what came out, as a Polars frame.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["LocalEngine", "Plan", "by_draw", "results", "run_sweep", "run_trial"]
+
+_MODULES = {"LocalEngine": "engine", "Plan": "plan", "by_draw": "results", "results": "results"}
+_MODULES |= {"run_sweep": "sweep", "run_trial": "trial"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'a3crs.sweep' has no attribute {name!r}")
+    return getattr(import_module(f"a3crs.sweep.{_MODULES[name]}"), name)

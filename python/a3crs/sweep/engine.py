@@ -1,0 +1,128 @@
+"""Who runs the trials. An engine is handed directories and calls `run_trial` on each, wherever it likes."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import FrameType
+from typing import IO, Protocol
+
+from a3crs.errors import ConfigError
+from a3crs.sweep.trial import FAILURE, write_failure
+
+LOOK_SECS = 0.1
+
+
+class Engine(Protocol):
+    """Runs trials."""
+
+    def run(self, trials: Sequence[Path], look: Callable[[Sequence[Path]], None]) -> None:
+        """Calls `run_trial` on each directory, and `look` with those that are running, several times a second.
+
+        A trial that fails leaves a failure.txt, and the others go on. KeyboardInterrupt saves those that are running.
+        """
+        ...
+
+
+class LocalEngine:
+    """So many trials side by side on this machine, each in a process of its own, with its share of the cores."""
+
+    def __init__(self, jobs: int) -> None:
+        if not 1 <= jobs <= 1024:
+            raise ConfigError(f"jobs is {jobs}, but it must be between 1 and 1024.")
+        self._shares = shares(cores(), jobs)
+
+    def run(self, trials: Sequence[Path], look: Callable[[Sequence[Path]], None]) -> None:
+        """As `Engine.run`. A second KeyboardInterrupt ends the trials at once."""
+        waiting, free = deque(trials), deque(self._shares)
+        running: list[_Child] = []
+        with _terminable():
+            try:
+                while waiting or running:
+                    while waiting and free:
+                        running.append(_start(waiting.popleft(), free.popleft()))
+                    for child in [child for child in running if child.process.poll() is not None]:
+                        _note_failure(child)
+                        running.remove(child)
+                        free.append(child.cores)
+                    look([child.trial for child in running])
+                    time.sleep(LOOK_SECS if running else 0)
+            except KeyboardInterrupt:
+                print("a3crs: saving the trials; a second Ctrl-C leaves at once.", file=sys.stderr)
+                for child in running:
+                    child.process.terminate()
+                for child in running:
+                    child.process.wait()
+                raise
+            finally:
+                for child in running:
+                    child.process.kill()
+                    child.process.wait()
+
+
+def cores() -> list[int]:
+    """Those this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def shares(cores: Sequence[int], jobs: int) -> list[list[int]]:
+    """Each job's cores: parts that differ by one at most, or a core for several where there are more jobs."""
+    if jobs >= len(cores):
+        return [[cores[job % len(cores)]] for job in range(jobs)]
+    ends = [len(cores) * job // jobs for job in range(jobs + 1)]
+    return [list(cores[start:end]) for start, end in pairwise(ends)]
+
+
+@dataclass(frozen=True)
+class _Child:
+    trial: Path
+    cores: list[int]
+    process: "subprocess.Popen[bytes]"
+    said: IO[bytes]
+
+
+def _start(trial: Path, cores: list[int]) -> _Child:
+    said = tempfile.TemporaryFile()  # noqa: SIM115 (it is the child's as long as that lives)
+    command = [sys.executable, "-m", "a3crs.sweep", str(trial), ",".join(map(str, cores))]
+    # A session of its own: the terminal's Ctrl-C is the engine's to pass on. Standard input ends with the engine.
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
+    )
+    return _Child(trial, cores, process, said)
+
+
+def _note_failure(child: _Child) -> None:
+    """Of a process that died without a word of its own, what is known."""
+    assert child.process.stdin is not None
+    child.process.stdin.close()
+    with child.said as said:
+        said.seek(0)
+        lines = said.read().decode(errors="replace").splitlines()
+    code = child.process.returncode
+    if code and not (child.trial / FAILURE).exists():
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        write_failure(child.trial, f"Its process {how}{': ' + lines[-1] if lines else ''}.", *lines)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, of a batch system or of `kill`, is like Ctrl-C."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,101 @@
+"""The plan of a sweep: all its trials, in sweep.json before the first of them begins."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from a3crs.config import TrainConfig
+from a3crs.errors import ConfigError, RunError
+from a3crs.rundir import LOCK, RunDir
+from a3crs.sweep.space import draw, is_distribution
+
+PLAN = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a sweep; its directory has its name."""
+
+    name: str
+    draw: int
+    settings: dict[str, Any]  # drawn, with the seed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`draws` times the settings are drawn, and each draw is run with `seeds` seeds."""
+
+    settings: dict[str, Any]  # as given: a value, or the text of a distribution
+    frames: int | None  # the length of each run, in place of total_steps
+    draws: int
+    seeds: int
+    trials: tuple[Trial, ...]
+
+    @classmethod
+    def drawn(cls, settings: Mapping[str, Any], *, frames: int | None = None, draws: int = 1, seeds: int = 1) -> "Plan":
+        """All trials. The setting `seed` is that of the draws, and the first of the runs' seeds."""
+        for name, count in (("draws", draws), ("seeds", seeds)):
+            if not 1 <= count <= 100_000:
+                raise ConfigError(f"{name} is {count}, but it must be between 1 and 100000.")
+        seed = settings.get("seed", 0)
+        if is_distribution(seed):
+            raise ConfigError(f"seed is {seed!r}, but it must be a whole number: --seeds says how many there are.")
+        spaces = [name for name, value in settings.items() if is_distribution(value)]
+        if draws > 1 and not spaces:
+            raise ConfigError(f"draws is {draws}, but nothing is drawn: give a setting like --lr loguniform:1e-4:1e-2.")
+        TrainConfig.from_mapping(dict(settings) | draw(settings, seed, 0))  # the seed's type too
+        trials = []
+        for number in range(draws):
+            drawn = dict(settings) | draw(settings, seed, number)
+            for run_seed in range(seed, seed + seeds):
+                chosen = drawn | {"seed": run_seed}
+                TrainConfig.from_mapping(chosen)  # what is wrong is said before anything has been started
+                trials.append(Trial(f"draw{number:03}__s{run_seed}", number, chosen))
+        return cls(dict(settings), frames, draws, seeds, tuple(trials))
+
+    @property
+    def drawn_names(self) -> list[str]:
+        """The settings that have a distribution."""
+        return [name for name, value in self.settings.items() if is_distribution(value)]
+
+    def trial(self, name: str) -> Trial:
+        """The trial of this name."""
+        for trial in self.trials:
+            if trial.name == name:
+                return trial
+        raise ConfigError(f"There is no trial {name!r} in this sweep: {PLAN} names those there are.")
+
+    def to_json(self) -> str:
+        """The whole plan, as sweep.json has it."""
+        plan = {"settings": self.settings, "frames": self.frames, "draws": self.draws, "seeds": self.seeds}
+        return json.dumps(plan | {"trials": [vars(trial) for trial in self.trials]}, indent=2) + "\n"
+
+
+def read_plan(sweep: Path) -> Plan:
+    """The plan that is in a directory; ConfigError where there is none."""
+    try:
+        plan = json.loads((sweep / PLAN).read_bytes())
+        return Plan(**plan | {"trials": tuple(Trial(**trial) for trial in plan["trials"])})
+    except OSError as e:
+        raise ConfigError(f"{sweep} is not a sweep: it has no {PLAN}.") from e
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
+        raise RunError(f"{sweep / PLAN} is damaged: begin the sweep in another directory.") from e
+
+
+def refuse_other(sweep: Path, plan: Plan) -> None:
+    """ConfigError where the directory holds something else than this plan's sweep."""
+    if (sweep / PLAN).exists():
+        if read_plan(sweep).to_json() != plan.to_json():
+            raise ConfigError(f"{sweep} holds a sweep with another plan: repeat its command, or name another --out.")
+    elif sweep.is_dir() and any(entry.name not in (LOCK, f"{PLAN}.tmp") for entry in sweep.iterdir()):
+        raise ConfigError(f"{sweep} is not empty and no sweep: name another --out.")
+    elif sweep.exists() and not sweep.is_dir():
+        raise ConfigError(f"{sweep} is not a directory: name another --out.")
+
+
+def save(sweep: Path, plan: Plan) -> None:
+    """Writes sweep.json, whole or not at all, unless it is there."""
+    if not (sweep / PLAN).exists():
+        RunDir(sweep).write(PLAN, plan.to_json())

@@ -1,0 +1,39 @@
+"""What came out of a sweep, also while it goes on."""
+
+from pathlib import Path
+
+import polars as pl
+
+from a3crs.runlog import load, metrics
+from a3crs.sweep.plan import read_plan
+from a3crs.sweep.trial import state, total_steps
+
+
+def results(sweep: Path | str) -> pl.DataFrame:
+    """One row for each trial: run (its directory's name), draw, the drawn settings, seed, state (done, failed or open),
+    score (mean return of the last 100 episodes), episodes (how many those are).
+
+    The score is null where no episode has ended yet.
+    """
+    sweep = Path(sweep)
+    plan = read_plan(sweep)
+    rows = [
+        {"run": trial.name, "draw": trial.draw}
+        | {name: trial.settings[name] for name in [*plan.drawn_names, "seed"]}
+        | {"state": state(sweep / trial.name).value}
+        for trial in plan.trials
+    ]
+    table = pl.DataFrame(rows, infer_schema_length=None, strict=False)
+    begun = [sweep / trial.name for trial in plan.trials if total_steps(sweep / trial.name) is not None]
+    if not begun:
+        return table.with_columns(score=pl.lit(None, pl.Float64), episodes=pl.lit(None, pl.UInt32))
+    scores = metrics.scores(load.episodes(begun)).select("run", "score", "episodes").collect()
+    return table.join(scores, on="run", how="left", maintain_order="left")
+
+
+def by_draw(results: pl.DataFrame) -> pl.DataFrame:
+    """One row for each draw, the best first: draw, the drawn settings, seeds (done), score (their mean)."""
+    names = [name for name in results.columns if name not in ("run", "seed", "state", "score", "episodes")]
+    done = pl.col("state") == "done"
+    scored = results.group_by(names).agg(seeds=done.sum(), score=pl.col("score").filter(done).mean())
+    return scored.sort("score", "draw", descending=[True, False], nulls_last=True)

@@ -1,0 +1,139 @@
+"""What settings are drawn from, as people write it: `loguniform:1e-4:1e-2`, `uniform:0:1`, `choice:a3c,n-step-q`."""
+
+import dataclasses
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from a3crs.config import TrainConfig, number_and_words, public_name
+from a3crs.errors import ConfigError
+from a3crs.parse import parse_assignment, parse_setting, read_settings
+
+FORMS = "loguniform:low:high, uniform:low:high or choice:a,b,c"
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every number from low to high, or every whole one, is as likely."""
+
+    low: float
+    high: float
+    whole: bool = False
+
+    def at(self, u: float) -> float:
+        """The value below which a share u of all draws is; 0 <= u < 1."""
+        if self.whole:
+            return int(self.low) + int(u * (int(self.high) - int(self.low) + 1))
+        return min(self.low + u * (self.high - self.low), self.high)
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """Every order of magnitude from low to high is as likely: how the paper draws learning rates (section 5.1)."""
+
+    low: float
+    high: float
+    whole: bool = False
+
+    def at(self, u: float) -> float:
+        """The value below which a share u of all draws is; 0 <= u < 1."""
+        value: float = min(max(self.low * (self.high / self.low) ** u, self.low), self.high)
+        return round(value) if self.whole else value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Each of the values is as likely."""
+
+    values: Sequence[Any]
+
+    def at(self, u: float) -> Any:
+        """The values in their order, each for an equal part of 0 <= u < 1."""
+        return self.values[int(u * len(self.values))]
+
+
+Distribution: TypeAlias = Uniform | LogUniform | Choice
+
+
+def is_distribution(value: Any) -> bool:
+    """Whether a setting's value is the text of a distribution."""
+    return isinstance(value, str) and re.match("(uniform|loguniform|choice):", value) is not None
+
+
+def parse_value(name: str, text: str) -> Any:
+    """The setting's value, or the text of a distribution as it is; ConfigError where it is neither."""
+    if is_distribution(text):
+        parse_distribution(name, text)
+        return text
+    kind, words = number_and_words(_setting(name))
+    if kind in (int, float) and ":" in text and text not in words:
+        raise ConfigError(f"{name} is {text!r}, but a distribution is written {FORMS}.")
+    return parse_setting(name, text)
+
+
+def parse_distribution(name: str, text: str) -> Distribution:
+    """`lr`, "loguniform:1e-4:1e-2" -> LogUniform(1e-4, 1e-2), for the type that the setting has."""
+    form, _, rest = text.partition(":")
+    if form == "choice":
+        return Choice([parse_setting(name, word.strip()) for word in rest.split(",")])
+    if form not in ("uniform", "loguniform"):
+        raise ConfigError(f"{name} is {text!r}, but a distribution is written {FORMS}.")
+    kind = number_and_words(_setting(name))[0]
+    bounds = [parse_setting(name, bound) for bound in rest.split(":")]
+    if kind not in (int, float) or len(bounds) != 2 or any(isinstance(bound, str) for bound in bounds):
+        wanted = f"{form}:low:high, with two numbers" if kind in (int, float) else "choice:a,b,c"
+        raise ConfigError(f"{name} is {text!r}, but it must be {wanted}.")
+    low, high = bounds
+    if not low < high < float("inf") or (form == "loguniform" and low <= 0):
+        wanted = "0 < low < high" if form == "loguniform" else "low < high"
+        raise ConfigError(f"{name} is {text!r}, but its bounds must have {wanted}.")
+    return (Uniform if form == "uniform" else LogUniform)(low, high, kind is int)
+
+
+def read_options(file: Path | None, assignments: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
+    """The settings of a file, of `--set name=value` and of `--name value`; the later wins.
+
+    `--name` alone is true, `--no-name` false.
+    """
+    settings = {} if file is None else read_settings(file)
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            parse_assignment(assignment)  # says how it is written
+        name = name.strip().replace("-", "_")
+        settings[name] = parse_value(name, text.strip())
+    words = list(options)
+    while words:
+        option, equals, text = words.pop(0).partition("=")
+        if not option.startswith("--"):
+            raise ConfigError(f"Got {option!r} where an option was expected, like --lr loguniform:1e-4:1e-2.")
+        name = option.removeprefix("--").replace("-", "_")
+        if not equals and words and not words[0].startswith("--"):
+            text = words.pop(0)
+        elif not equals:
+            name, text = (name.removeprefix("no_"), "false") if name.startswith("no_") else (name, "true")
+        settings[name] = parse_value(name, text)
+    return settings
+
+
+def draw(settings: Mapping[str, Any], seed: int, number: int) -> dict[str, Any]:
+    """Draw `number` of each setting that has a distribution.
+
+    Each depends on the seed, the number and the setting's name alone: neither more draws nor another distribution
+    beside it change it.
+    """
+    return {
+        name: parse_distribution(name, text).at(random.Random(f"{seed} {number} {name}").random())
+        for name, text in settings.items()
+        if is_distribution(text)
+    }
+
+
+def _setting(name: str) -> "dataclasses.Field[Any]":
+    by_name = {public_name(f): f for f in dataclasses.fields(TrainConfig)}
+    if name not in by_name:
+        parse_setting(name, "")  # says which names are near
+    return by_name[name]

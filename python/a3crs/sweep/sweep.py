@@ -1,0 +1,73 @@
+"""A sweep from its plan to its end."""
+
+from pathlib import Path
+
+from a3crs import _core
+from a3crs.config import TrainConfig
+from a3crs.errors import ConfigError, RunError
+from a3crs.rundir import RunDir
+from a3crs.sweep.engine import Engine, LocalEngine, cores
+from a3crs.sweep.plan import Plan, refuse_other, save
+from a3crs.sweep.table import open_table
+from a3crs.sweep.trial import State, read_failure, state
+
+
+def run_sweep(
+    plan: Plan, out: Path, *, jobs: int | None = None, engine: Engine | None = None, quiet: bool = False
+) -> None:
+    """Runs all trials of the plan that are not done, in `out`, on this machine or whatever engine there is.
+
+    `jobs` are side by side, as many as the cores are enough for if it is None. What failed is found by `check_failures`.
+    """
+    engine = engine or LocalEngine(default_jobs(plan) if jobs is None else jobs)
+    refuse_other(out, plan)
+    _check(plan)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise ConfigError(f"{out} cannot be used for a sweep: {e.strerror}.") from e
+    directories = [out / trial.name for trial in plan.trials]
+    with RunDir(out).locked():
+        refuse_other(out, plan)  # another a3crs may have been a moment faster
+        save(out, plan)
+        try:
+            with open_table(plan, out, quiet=quiet) as table:
+                engine.run([path for path in directories if state(path) is State.OPEN], table.look)
+        except KeyboardInterrupt as e:
+            e.add_note("The sweep is saved; the same command goes on with it.")
+            raise
+
+
+def check_failures(sweep: Path, plan: Plan) -> None:
+    """RunError where a trial has failed."""
+    directories = [sweep / trial.name for trial in plan.trials]
+    failed = [path for path in directories if state(path) is State.FAILED]
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(directories)} trials failed, {failed[0]} first ({read_failure(failed[0])}): remove "
+            "the directory of a trial, and the same command tries it again."
+        )
+
+
+def default_jobs(plan: Plan) -> int:
+    """As many as have a core for each of their actors, but one at least."""
+    actors = max(TrainConfig.from_mapping(trial.settings).actors for trial in plan.trials)
+    return max(1, len(cores()) // actors)
+
+
+def default_out(plan: Plan) -> Path:
+    """`runs/<env>__<algo>__sweep`: the same command finds its sweep again."""
+    names = [str(plan.settings.get(name, "a3c")) for name in ("env", "algo")]
+    safe = ["".join(c if c.isalnum() or c in "-." else "-" for c in name) for name in names]
+    return Path("runs") / "__".join([*safe, "sweep"])
+
+
+def _check(plan: Plan) -> None:
+    """What is wrong with the first trial's environment is said before anything has been started."""
+    from a3crs.envs import Mode, resolve
+    from a3crs.training import with_frames
+
+    config = TrainConfig.from_mapping(plan.trials[0].settings)
+    family = resolve(config, Mode.TRAINING)
+    config = with_frames(config.in_environment(family.spec.name, family.spec.kinds), plan.frames, family)
+    _core.check(config.core_json(), family.spec.to_json())

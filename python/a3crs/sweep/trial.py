@@ -1,0 +1,124 @@
+"""One trial of a sweep: an ordinary run, begun, gone on with or left alone as its directory says."""
+
+import json
+import shutil
+import time
+import traceback
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from a3crs.config import TrainConfig
+from a3crs.errors import A3crsError, ConfigError
+from a3crs.rundir import LOCK, RunDir
+from a3crs.sweep.plan import read_plan
+
+FAILURE = "failure.txt"
+TAIL_BYTES = 4096
+FREE_SECS = 30.0  # so long a killed process may take to be gone
+
+
+class State(Enum):
+    """Where a trial stands. It is read from the run's own files: nothing else could disagree with them."""
+
+    DONE = "done"
+    FAILED = "failed"
+    OPEN = "open"
+
+
+def run_trial(directory: Path) -> None:
+    """Brings the trial in `<sweep>/<trial>` to its end, from its newest checkpoint where it has one.
+
+    A trial that is done is left as it is. What goes wrong is written to failure.txt, a sentence in its first line, and
+    raised. Ctrl-C and SIGTERM save the trial, as they do any run.
+    """
+    from a3crs.training import resume_run, start_run
+
+    plan = read_plan(directory.parent)
+    trial = plan.trial(directory.name)
+    if state(directory) is State.DONE:
+        return
+    try:
+        if _checkpoints(directory):
+            _wait_until_free(directory)
+            resume_run(directory, quiet=True)
+        else:
+            _clear(directory)
+            start_run(TrainConfig.from_mapping(trial.settings), frames=plan.frames, out=directory, quiet=True)
+    except Exception as e:
+        write_failure(directory, *_told(e))
+        raise
+
+
+def state(directory: Path) -> State:
+    """Done is a trial whose newest checkpoint has all its steps; failed one with a failure.txt."""
+    total = total_steps(directory)
+    if total is not None and _checkpoints(directory) and _checkpoints(directory)[-1] >= total:
+        return State.DONE
+    return State.FAILED if (directory / FAILURE).exists() else State.OPEN
+
+
+def total_steps(directory: Path) -> int | None:
+    """The length of the run; None where it has not begun."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return int(json.loads((directory / "config.json").read_bytes())["total_steps"])
+    return None
+
+
+def newest_row(directory: Path) -> dict[str, Any] | None:
+    """The newest row of progress.jsonl; None where there is none yet."""
+    with suppress(OSError, ValueError), (directory / "progress.jsonl").open("rb") as file:
+        file.seek(-min(TAIL_BYTES, file.seek(0, 2)), 2)
+        whole = file.read().rpartition(b"\n")[0]
+        row = json.loads(whole.rpartition(b"\n")[2])
+        return row if isinstance(row, dict) else None
+    return None
+
+
+def write_failure(directory: Path, sentence: str, *more: str) -> None:
+    """Notes in the trial's directory why it failed."""
+    directory.mkdir(exist_ok=True)
+    RunDir(directory).write(FAILURE, "\n".join([sentence.strip(), *more]) + "\n")
+
+
+def read_failure(directory: Path) -> str:
+    """The sentence that says why a trial failed."""
+    lines = (directory / FAILURE).read_text(encoding="utf-8", errors="replace").splitlines()
+    return lines[0] if lines else "It failed."
+
+
+def _told(e: Exception) -> list[str]:
+    if isinstance(e, A3crsError):
+        return [str(e), *getattr(e, "__notes__", [])]
+    return [f"{type(e).__name__}: {e}".replace("\n", " "), *traceback.format_exception(e)]  # of the environment, mostly
+
+
+def _checkpoints(directory: Path) -> list[int]:
+    """The steps at which there are checkpoints, ascending."""
+    return sorted(int(path.stem.removeprefix("step_")) for path in directory.glob("checkpoints/step_*.safetensors"))
+
+
+def _wait_until_free(directory: Path) -> None:
+    """A process of a sweep that was killed may take a moment to let go of the run."""
+    deadline = time.monotonic() + FREE_SECS
+    while True:
+        try:
+            with RunDir(directory).locked():
+                return
+        except ConfigError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _clear(directory: Path) -> None:
+    """Makes the directory of a trial that has no checkpoint as good as new."""
+    directory.mkdir(exist_ok=True)
+    _wait_until_free(directory)
+    with RunDir(directory).locked():
+        for entry in directory.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != LOCK:
+                entry.unlink()
