@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +66,7 @@ class LocalEngine:
             finally:
                 for child in running:
                     child.process.kill()
-                    child.process.wait()
+                    child.end()
 
 
 def cores() -> list[int]:
@@ -90,6 +91,13 @@ class _Child:
     process: "subprocess.Popen[bytes]"
     said: IO[bytes]
 
+    def end(self) -> list[str]:
+        """Waits for the process, closes its files and returns the lines it wrote to standard error."""
+        with self.said, self.process:
+            self.process.wait()
+            self.said.seek(0)
+            return self.said.read().decode(errors="replace").splitlines()
+
 
 def _start(trial: Path, cores: list[int]) -> _Child:
     said = tempfile.TemporaryFile()  # noqa: SIM115 (it is the child's as long as that lives)
@@ -103,11 +111,7 @@ def _start(trial: Path, cores: list[int]) -> _Child:
 
 def _note_failure(child: _Child) -> None:
     """Of a process that died without a word of its own, what is known."""
-    assert child.process.stdin is not None
-    child.process.stdin.close()
-    with child.said as said:
-        said.seek(0)
-        lines = said.read().decode(errors="replace").splitlines()
+    lines = child.end()
     code = child.process.returncode
     if code and not (child.trial / FAILURE).exists():
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
@@ -121,6 +125,9 @@ def _terminable() -> Iterator[None]:
     def interrupt(signum: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    if threading.current_thread() is not threading.main_thread():  # Python delivers signals to the main thread only
+        yield
+        return
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield

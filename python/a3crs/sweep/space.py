@@ -115,6 +115,8 @@ def read_options(file: Path | None, assignments: Sequence[str], options: Sequenc
             text = words.pop(0)
         elif not equals:
             name, text = (name.removeprefix("no_"), "false") if name.startswith("no_") else (name, "true")
+            if number_and_words(_setting(name))[0] is not bool:
+                raise ConfigError(f"Option {option!r} requires an argument.")
         settings[name] = parse_value(name, text)
     return settings
 

@@ -17,7 +17,8 @@ def run_sweep(
 ) -> None:
     """Runs all trials of the plan that are not done, in `out`, on this machine or whatever engine there is.
 
-    `jobs` are side by side, as many as the cores are enough for if it is None. What failed is found by `check_failures`.
+    `jobs` are side by side; None is as many as have a core for each actor. A trial that fails does not end the sweep:
+    `check_failures` finds it afterwards.
     """
     engine = engine or LocalEngine(default_jobs(plan) if jobs is None else jobs)
     refuse_other(out, plan)

@@ -98,8 +98,9 @@ class Plain:
         if now < self._next_secs and running:
             return
         self._next_secs = now + PLAIN_INTERVAL_SECS
+        headline = self._progress.headline(running)  # first: it reads what the best is chosen from
         best = [f", best draw{draw:03} {score:.1f}" for draw, _, score, _ in self._progress.best_draws()[:1]]
-        print("".join([self._progress.headline(running), *best]), file=self._out, flush=True)
+        print("".join([headline, *best]), file=self._out, flush=True)
 
 
 class Live:
@@ -118,7 +119,7 @@ class Live:
         if now < self._next_secs and running:
             return
         self._next_secs = now + LIVE_INTERVAL_SECS
-        headline = self._progress.headline(running)  # first: it reads what the rows are made of
+        headline = self._progress.headline(running)  # first: it reads what the best are chosen from
         table = RichTable("draw", "drawn", "seeds", "score", caption=headline, caption_justify="left")
         for draw, drawn, score, seeds in self._progress.best_draws():
             table.add_row(f"{draw:03}", spelled(drawn), str(seeds), number(score, ".1f"))

@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from a3crs.errors import ConfigError, RunError
+from a3crs.sweep.plan import PLAN, Plan, read_plan, refuse_other, save
+
+SETTINGS = {"env": "Pong", "lr": "loguniform:1e-4:1e-2", "seed": 5}
+
+
+def test_each_draw_is_run_with_each_seed():
+    plan = Plan.drawn(SETTINGS, draws=50, seeds=3)
+    assert len({trial.name for trial in plan.trials}) == 150
+    assert plan.trials[4].name == "draw001__s6"
+    by_draw = {}
+    for trial in plan.trials:
+        by_draw.setdefault(trial.draw, []).append((trial.settings["lr"], trial.settings["seed"]))
+    assert all([seed for _, seed in runs] == [5, 6, 7] for runs in by_draw.values())
+    assert all(len({lr for lr, _ in runs}) == 1 for runs in by_draw.values())
+    assert len({runs[0][0] for runs in by_draw.values()}) == 50
+
+
+def test_a_draw_is_the_same_however_many_there_are():
+    few, many = Plan.drawn(SETTINGS, draws=3), Plan.drawn(SETTINGS, draws=30)
+    assert many.trials[:3] == few.trials
+
+
+def test_a_plan_is_read_back_as_it_was_written(tmp_path):
+    plan = Plan.drawn(SETTINGS | {"t_max": "choice:5,episode"}, frames=4000, draws=4)
+    save(tmp_path, plan)
+    assert read_plan(tmp_path) == plan
+    refuse_other(tmp_path, plan)
+    with pytest.raises(ConfigError, match="holds a sweep with another plan"):
+        refuse_other(tmp_path, Plan.drawn(SETTINGS, draws=4))
+
+
+def test_a_directory_of_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ConfigError, match="is not empty and no sweep"):
+        refuse_other(tmp_path, Plan.drawn(SETTINGS))
+    with pytest.raises(ConfigError, match="is not a directory"):
+        refuse_other(tmp_path / "thesis.tex", Plan.drawn(SETTINGS))
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"trials": 3}', json.dumps({"trials": [{"name": "x"}]})])
+def test_a_damaged_plan_gets_a_sentence(tmp_path, text):
+    (tmp_path / PLAN).write_text(text)
+    with pytest.raises(RunError, match=r"sweep\.json is damaged"):
+        read_plan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "counts", "sentence"),
+    [
+        ({"env": "Pong"}, {"draws": 2}, "draws is 2, but nothing is drawn"),
+        (SETTINGS, {"draws": 0}, "draws is 0"),
+        (SETTINGS, {"seeds": 0}, "seeds is 0"),
+        ({"env": "Pong", "seed": "uniform:0:9"}, {}, "--seeds says how many"),
+        ({"env": "Pong", "seed": "one"}, {"seeds": 2}, "seed is 'one'"),
+        ({"env": "Pong", "lr": "uniform:-1:1"}, {"draws": 20}, "but it must be above 0"),
+        ({"lr": 1e-3}, {}, "The environment is missing"),
+    ],
+)
+def test_wrong_plans_get_a_sentence(settings, counts, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        Plan.drawn(settings, **counts)
