@@ -9,6 +9,7 @@ pub mod error;
 pub mod evaluate;
 pub mod normalise;
 pub mod pool;
+pub mod predict;
 pub mod record;
 pub mod run;
 pub mod schedule;
@@ -20,6 +21,7 @@ pub use actor_learner::{ActorLearner, Shared};
 pub use checkpoint::{Checkpoint, CheckpointMeta};
 pub use config::{Action, Algo, TrainConfig};
 pub use error::TrainError;
+pub use predict::Agent;
 pub use run::{Summary, train};
 pub use setup::Setup;
 

@@ -6,6 +6,7 @@ use super::config::{RewardScale, TrainConfig};
 use super::cores::Cores;
 use super::error::TrainError;
 use super::normalise::{Moments, SharedMoments};
+use super::predict::Agent;
 use super::turns::{SegmentMemory, Turns};
 use crate::env::{EnvSpec, ObsSpec};
 use crate::kernel::Isa;
@@ -18,6 +19,7 @@ use rand::SeedableRng;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// A run, checked and ready to start.
+#[derive(Debug)]
 pub struct Setup {
     /// Its settings.
     pub config: TrainConfig,
@@ -47,7 +49,7 @@ impl Setup {
 
     /// Fresh shared memory: theta by Torch's rule, g = 0, T = 0.
     pub fn shared(&self) -> Shared {
-        let theta = self.net.layout().init(&mut ActorRng::seed_from_u64(self.config.seed));
+        let theta = Agent::fresh(self).theta;
         let with_target = !self.config.algo.has_policy(); // the rows of the table that read theta_target
         let cores = Cores::new(self.config.actors, self.env.own_thread);
         Shared {
