@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from a3crs import _core, checkpoint, rundir
 from a3crs.config import TrainConfig
-from a3crs.envs import EnvFamily, ImageObs, Mode, resolve
+from a3crs.envs import EnvFamily, EnvSpec, ImageObs, Mode, resolve
 from a3crs.errors import ConfigError
 from a3crs.evaluation import Evaluation, append, play
 from a3crs.parse import parse_count
@@ -52,7 +52,7 @@ class Agent:
         self._checkpoint = path
         spec = self._family.spec.to_json()
         self._policy = _core.Policy(self.config.core_json(), spec, None if path is None else str(path))
-        what = self._policy.describe()
+        what = self.describe()
         self._state_len: int = what["state_len"]
         self._outputs = sum(
             column["outputs"] for layer in what["layers"] if layer["is_top"] for column in layer["columns"]
@@ -79,7 +79,7 @@ class Agent:
 
     def save(self, path: Path | str) -> None:
         """Writes one safetensors file with all that `load` needs: parameters, statistics and settings."""
-        checkpoint.save(self._learned(), self.config, Path(path))
+        checkpoint.save_agent(self._learned(), self.config, Path(path))
 
     def _learned(self) -> Path:
         if self._checkpoint is None:
@@ -90,6 +90,20 @@ class Agent:
     def run(self) -> RunDir | None:
         """Where its run lies; None where it has learned nothing yet or came from a file."""
         return self._run
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The file with what it has learned; None where that is nothing."""
+        return self._checkpoint
+
+    @property
+    def env_spec(self) -> EnvSpec:
+        """What its environment shows and takes."""
+        return self._family.spec
+
+    def describe(self) -> dict[str, Any]:
+        """What its network computes; see `Policy.describe` in `_core.pyi`."""
+        return self._policy.describe()
 
     @property
     def steps(self) -> int:

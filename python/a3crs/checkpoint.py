@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from a3crs import _core
 from a3crs.config import TrainConfig
@@ -18,17 +18,17 @@ CONFIG = "config"  # the key under which an agent's settings lie in the file's m
 THETA = "theta."
 
 
-def save(checkpoint: Path, config: TrainConfig, path: Path) -> None:
+def save_agent(checkpoint: Path, config: TrainConfig, path: Path) -> None:
     """A copy of a checkpoint with the settings in it, so that the file alone is enough to go on with."""
     with safe_open(checkpoint, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
         metadata = file.metadata() | {CONFIG: config.to_json()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        temporary.write_bytes(save(tensors, metadata))
 
 
 def saved_config(path: Path) -> TrainConfig:
-    """The settings in a file that `save` has written; CheckpointError where there are none."""
+    """The settings in a file that `save_agent` has written; CheckpointError where there are none."""
     _core.read_checkpoint(str(path))  # says what is wrong with a file that is none
     with safe_open(path, framework="numpy") as file:
         config = file.metadata().get(CONFIG)

@@ -113,9 +113,9 @@ def _make(spec: Registered, **given: Any) -> AnyEnv:
 
 
 def _make_rendered(spec: Registered, **given: Any) -> AnyEnv:
-    if mujoco.has(spec):
-        mujoco.choose_opengl()
-    return _make(spec, **given)
+    env = _make(spec, **given)
+    mujoco.draw_fast(env)
+    return env
 
 
 class GymScreen:
