@@ -29,6 +29,7 @@ def test_the_defaults_are_the_papers():
         "optimizer": "shared-rmsprop",
         "gaussian": "diagonal",  # counts for no discrete actions
         "actors": 16,
+        "deterministic": False,
         "segments_at_once": 0,  # as many as suit the cores
         "total_steps": 80_000_000,  # 320M frames
         "t_max": 5,
@@ -48,7 +49,7 @@ def test_the_defaults_are_the_papers():
         "target_interval_steps": 10_000,  # 40,000 frames
         "explore_anneal_steps": 1_000_000,  # 4M frames
         "seed": 0,
-        "checkpoint_secs": 300.0,
+        "checkpoint_secs": 60.0,
         "keep_checkpoints": 3,
     }
 
@@ -83,7 +84,7 @@ def test_every_setting_names_its_source():
         ({"lambda": -0.5}, "lambda is -0.5, but it must be between 0 and 1."),
         ({"lr": 0}, "lr is 0.0, but it must be above 0."),
         ({"lr": float("nan")}, "lr is nan, but it must be above 0."),
-        ({"entropy_beta": float("inf")}, "entropy_beta is inf, but it must be at least 0."),
+        ({"entropy_beta": float("inf")}, "entropy_beta is inf, but it must be at least 0 and at most 3.4e+38."),
         ({"rms_eps": None}, "rms_eps is None, but it must be a number."),
         ({"net": "lstm2"}, "net is 'lstm2', but it must be one of ff, lstm, nature, nature-lstm."),
         (

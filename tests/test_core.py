@@ -74,4 +74,4 @@ def test_a_setting_the_core_does_not_know_or_lacks_is_refused(recall, recall_con
     unknown = recall_config.core_json().replace('"gamma"', '"gama": 1, "gamma"')
     for config in (lacking, unknown):
         with pytest.raises(ConfigError, match="gam"):
-            _core.train(config, family.spec.to_json(), family.make, str(tmp_path), lambda row: None, None)
+            _core.train(config, family.spec.to_json(), family.make, str(tmp_path), lambda row: None, print, None)

@@ -134,7 +134,8 @@ def test_a_checkpoint_of_another_method_leaves_the_run_untouched(recall, recall_
 
 def test_a_run_killed_before_its_first_checkpoint_says_how_to_start_again(recall, recall_config, tmp_path):
     run = start_run(recall_config.changed(total_steps=100), out=tmp_path / "run", quiet=True, env=recall)
-    run.run.latest_checkpoint.unlink()
+    for checkpoint in run.run.latest_checkpoint.parent.iterdir():
+        checkpoint.unlink()
     with pytest.raises(CheckpointError, match="a3crs train --config"):
         resume_run(tmp_path / "run", quiet=True, env=recall)
 
@@ -188,7 +189,8 @@ def test_a_signal_saves_the_run_and_says_how_to_go_on(tmp_path, signum):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 30
-        while not load.episodes(out).collect().height and time.monotonic() < deadline:
+        log = out / "episodes.jsonl"
+        while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.1)
         process.send_signal(signum)
         _, err = process.communicate(timeout=30)
@@ -201,17 +203,44 @@ def test_a_signal_saves_the_run_and_says_how_to_go_on(tmp_path, signum):
     assert _core.read_checkpoint(str(out / "checkpoints" / "latest.safetensors"))["steps"] > 0
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "noise"])
-def test_a_damaged_checkpoint_is_refused_by_name(pong_run, tmp_path, damage):
-    run = _copy(pong_run, tmp_path)
-    checkpoint = run / "checkpoints" / "latest.safetensors"
-    whole = checkpoint.read_bytes()
-    checkpoint.unlink()
-    if damage != "missing":
-        checkpoint.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "noise": b"x" * 1000}[damage])
+DAMAGES = {
+    "empty": lambda whole: b"",
+    "cut": lambda whole: whole[: len(whole) // 2],
+    "noise": lambda whole: b"x" * 1000,
+    "flip": lambda whole: whole[:-1000] + bytes([whole[-1000] ^ 1]) + whole[-999:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(pong_run, tmp_path, capsys, damage):
+    run = RunDir(_copy(pong_run, tmp_path))
+    latest = run.latest_checkpoint
+    (step,) = latest.parent.glob("step_*.safetensors")
+    latest.write_bytes(DAMAGES[damage](latest.read_bytes()))
+    assert run.newest_checkpoint()[0] == step
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{latest} cannot be used: the file is damaged" in line
+    assert line.endswith(f"The one used is {step}.")
+
+
+def test_a_latest_checkpoint_that_is_missing_gives_way_to_the_last_one(pong_run, tmp_path, capsys):
+    run = RunDir(_copy(pong_run, tmp_path))
+    run.latest_checkpoint.unlink()
+    done = run.newest_checkpoint()[1]["steps"]
+    assert resume_run(run.path, frames=4 * done + 400, quiet=True).summary["steps"] >= done + 100
+    assert f"There is no {run.latest_checkpoint}. The one used is " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_run_without_a_whole_checkpoint_is_refused_and_left_as_it_is(pong_run, tmp_path, damage):
+    run = RunDir(_copy(pong_run, tmp_path))
+    for path in run.latest_checkpoint.parent.iterdir():
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     with pytest.raises(CheckpointError) as refusal:
-        resume_run(run, frames=20_000, quiet=True)
-    assert str(checkpoint) in str(refusal.value)
+        resume_run(run.path, frames=20_000, quiet=True)
+    assert f"{run.latest_checkpoint} cannot be used: the file is damaged" in str(refusal.value)
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
 
 
 def test_a_checkpoint_of_another_game_is_refused(pong_run, tmp_path):
@@ -222,6 +251,46 @@ def test_a_checkpoint_of_another_game_is_refused(pong_run, tmp_path):
         CheckpointError, match=r"was trained on Pong with .* and 6 actions, this run's environment has .* and 4 actions"
     ):
         resume_run(run, frames=20_000, quiet=True)
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_the_last_checkpoint_stays(tmp_path):
+    out = tmp_path / "run"
+    script = (
+        "import sys, time, a3crs.training as t\n"
+        "t._core.train = lambda *a: (print('on', flush=True), time.sleep(60))\n"
+        "notice = t._notice\n"
+        "def slow(what):\n"
+        "    notice(what)\n"
+        "    sys.stderr.flush()\n"
+        "    time.sleep(60)\n"  # a save that takes its time
+        "t._notice = slow\n"
+        f"t.train('CartPole-v1', out={str(out)!r}, quiet=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "on\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline() == "a3crs: saving the run; a second Ctrl-C leaves at once.\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == -signal.SIGINT
+
+
+def test_the_rows_after_a_checkpoint_are_dropped_from_the_logs_each_actors_own(recall, recall_config, tmp_path):
+    run = start_run(recall_config.changed(total_steps=500), out=tmp_path / "run", quiet=True, env=recall).run
+    row = {"steps": 1, "frames": 1, "secs": 1.0, "actor": 0, "return": 1.0, "length_steps": 1, "explore_eps": None}
+    rows = [row | {"steps": steps, "actor": actor} for steps, actor in [(90, 0), (95, 1), (99, 0), (120, 1)]]
+    episodes = run.path / "episodes.jsonl"
+    episodes.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"steps": 1')
+    run.forget_after({"steps": 100, "actors": [{"ticket": 95}, {"ticket": 110}]})
+    kept = [json.loads(line) for line in episodes.read_text().splitlines()]
+    assert [(row["steps"], row["actor"]) for row in kept] == [(90, 0), (95, 1)]
 
 
 def test_what_is_no_run_is_refused(tmp_path):

@@ -43,15 +43,17 @@ def train(
     make_env: Callable[[int], Any],
     run_dir: str,
     on_progress: Callable[[dict[str, Any]], None],
+    on_notice: Callable[[str], None],
     resume_from: str | None,
 ) -> dict[str, Any]:
     """Runs the configured method until `total_steps`, or until `on_progress` or a signal raises.
 
     Either way it saves a last checkpoint.
 
-    `on_progress(row)` is called about 4 times a second on the calling thread with a row of progress.jsonl. The core
-    writes `run_dir`/episodes.jsonl, progress.jsonl and checkpoints/. Returns `{"steps", "frames", "secs", "episodes",
-    "updates", "refused_updates", "return_mean_100", "return_best_100", "checkpoint"}`.
+    `on_progress(row)` is called about 4 times a second on the calling thread with a row of progress.jsonl, and
+    `on_notice(sentence)` when something is amiss and the run goes on. The core writes `run_dir`/episodes.jsonl,
+    progress.jsonl, incidents.jsonl where there were such, and checkpoints/. Returns `{"steps", "frames", "secs",
+    "episodes", "updates", "refused_updates", "return_mean_100", "return_best_100", "checkpoint"}`.
     """
 
 def evaluate(
@@ -107,4 +109,8 @@ class Policy:
         """Starts the random stream of `act` anew; an evaluation's episode with that seed has the same."""
 
 def read_checkpoint(path: str) -> dict[str, Any]:
-    """What a checkpoint says of itself, among it `{"steps", "secs", "algo", "net", "env", "env_spec", "updates"}`."""
+    """What a checkpoint says of itself, among it `{"steps", "secs", "algo", "net", "env", "env_spec", "updates"}`, and
+    for each of its `"actors"` the `"ticket"`: T at the end of what the checkpoint has of that actor.
+
+    Every byte is looked at: DamagedError where one is not as it was written.
+    """

@@ -8,6 +8,7 @@ from typing import Any
 
 from a3crs import _core
 
+FLOAT32_MAX = 3.4e38  # what the core computes with
 Check = Callable[[Any], str | None]  # None where the value is right, else what it must be
 
 
@@ -28,14 +29,18 @@ def in_catalogue(kind: str) -> Check:
 
 
 def in_range(low: float, high: float = math.inf) -> Check:
-    """low <= value <= high, and finite."""
+    """low <= value <= high, and finite in single precision."""
     words = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
-    return lambda value: None if low <= value <= high and math.isfinite(value) else words
+    return lambda value: _finite(value, words) if low <= value <= high else words
 
 
 def above(low: float) -> Check:
-    """value > low, and finite."""
-    return lambda value: None if value > low and math.isfinite(value) else f"above {low:g}"
+    """value > low, and finite in single precision."""
+    return lambda value: _finite(value, f"above {low:g}") if value > low else f"above {low:g}"
+
+
+def _finite(value: float, words: str) -> str | None:
+    return None if value <= FLOAT32_MAX else f"{words} and at most {FLOAT32_MAX:g}"
 
 
 def whatever(value: Any) -> None:

@@ -70,7 +70,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _usage(message: str, arguments: list[str]) -> str:
-    """What typer says of a wrong command line, and of `a3crs train Pong` what was meant."""
+    """What typer says of a wrong command line, of a number with its value, and of `a3crs train Pong` what was meant."""
+    number = re.fullmatch(r"Invalid value for '(--[\w-]+)': Input should be a valid (integer|number).*", message)
+    if number:
+        flag, kind = number.groups()
+        pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+        given = [w.partition("=")[2] or value for w, value in pairs if w.partition("=")[0] == flag]
+        return f"{flag} is {given[-1]!r}, but it must be a {'whole ' if kind == 'integer' else ''}number."
     extra = re.fullmatch(r"Got unexpected extra argument\S* \((\S+).*\)", message)
     if extra and arguments[0] in ("train", "bench"):
         return f"{message}: an environment is named with --env, perhaps --env {extra[1]}."
@@ -126,6 +132,9 @@ def train(
         str | None, typer.Option(help="Multiplies rewards before they are clipped: a number, or running.")
     ] = None,
     seed: Seed = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same run again, bit for bit, at some cost in speed.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Directory of the run, new or empty.")] = None,
     config: Settings = None,
     settings: Assignments = [],  # noqa: B006
@@ -138,6 +147,7 @@ def train(
     flags: dict[str, Any] = {"env": env, "algo": algo, "net": net, "optimizer": optimizer, "protocol": protocol}
     flags |= {"actors": actors, "lr": lr, "seed": seed, "env_workers": env_workers}
     flags |= {"pixels": pixels or None, "resize": resize, "grayscale": grayscale or None, "frame_stack": frame_stack}
+    flags |= {"deterministic": deterministic or None}
     flags |= {"gaussian": gaussian, "normalize_obs": normalize_obs}
     texts = {"t_max": t_max, "reward_scale": reward_scale}
     flags |= {name: parse_setting(name, text) for name, text in texts.items() if text is not None}
@@ -233,6 +243,37 @@ def bench(
     print(bench_footer(figures))
     if json is not None:
         write_figures(json, figures)
+
+
+@app.command()
+def plot(
+    runs: Annotated[list[str], typer.Argument(help="Runs, directories of runs, or globs.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Image to write: .png, .svg or .pdf.")] = Path("curves.png"),
+    x: Annotated[str, typer.Option("--x", help="Axis: frames, steps or hours.")] = "frames",
+    no_paper: Annotated[bool, typer.Option("--no-paper", help="Leave out the paper's own curves.")] = False,
+) -> None:
+    """Draw learning curves; runs that differ in their seeds alone become one, with its 95 % interval."""
+    from a3crs.runlog import comparison
+
+    comparison.save(comparison.draw(runs, comparison.labelled(runs), x, with_paper=not no_paper), out)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(help="One side each: a run, a directory of seeds, a glob.", metavar="RUNS...")
+    ],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Draw their curves to this image too.")] = None,
+    x: Annotated[str, typer.Option("--x", help="Axis of the image: frames, steps or hours.")] = "frames",
+) -> None:
+    """Set runs side by side: in which settings they differ, what they reached and what it took."""
+    from a3crs.report import comparison_lines
+    from a3crs.runlog import comparison
+
+    sides = comparison.sides({name: name for name in runs})
+    print(*comparison_lines(comparison.table(runs, sides), comparison.differences(runs, sides)), sep="\n")
+    if out is not None:
+        comparison.save(comparison.draw(runs, sides, x), out)
 
 
 @app.command()

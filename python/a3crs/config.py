@@ -41,6 +41,7 @@ class Kind(Enum):
     VECTORS = "shows no vectors"
     CONTINUOUS = "has no continuous actions"
     CLIPPED = "clips no actions"
+    LABYRINTH = "is not Labyrinth"
 
 
 PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
@@ -169,11 +170,17 @@ class TrainConfig:
         in_range(1, 1024),
         continuous=8,
     )
+    deterministic: bool = _setting(
+        False,
+        "not in the paper: updates come in a fixed order, so that the same settings give the same run, bit for bit, on "
+        "every machine with the same instruction set",
+        whatever,
+    )
     segments_at_once: int = _setting(
         0,
         "not in the paper, whose cores were as many as its actors: so many segments are in flight, the other actors "
         "wait their turn; 0 is one a core for Atari, whose actors share a core with their emulators, all of them where "
-        "environments run in processes, else two a core",
+        "environments run in processes, else two a core; 4 where the run is deterministic",
         in_range(0, 1024),
     )
     total_steps: int = _setting(
@@ -188,6 +195,7 @@ class TrainConfig:
         "bootstrapping. Where actions are continuous, longer segments were found to learn faster",
         in_range(1, 1000),
         continuous=32,
+        labyrinth=20,
     )
     gamma: float = _setting(0.99, "[P] section 8: discount", in_range(0, 1))
     lambda_: float = _setting(
@@ -237,9 +245,11 @@ class TrainConfig:
     )
     reward_clip: float = _setting(
         1.0,
-        "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw. For continuous actions that of VecNormalize",
+        "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw, because in Labyrinth a portal is worth ten "
+        "apples. For continuous actions that of VecNormalize",
         in_range(0),
         continuous=10.0,
+        labyrinth=0.0,
     )
     normalize_obs: bool = _setting(
         False,
@@ -261,7 +271,7 @@ class TrainConfig:
         VALUE_BASED,
     )
     seed: int = _setting(0, "of the initial parameters, the policies and the games", in_range(0, 2**63 - 1))
-    checkpoint_secs: float = _setting(300.0, "seconds between checkpoints", in_range(0.001, 1e9))
+    checkpoint_secs: float = _setting(60.0, "seconds between checkpoints", in_range(0.001, 1e9))
     keep_checkpoints: int = _setting(3, "how many of the newest checkpoints stay on disk", in_range(1, 1e6))
 
     def __new__(cls, **given: Any) -> Self:
@@ -321,7 +331,7 @@ class TrainConfig:
         by_name = {public_name(f): f.name for f in dataclasses.fields(cls)}
         for name in settings:
             if name not in by_name:
-                raise ConfigError(f"There is no setting {name!r}{did_you_mean(name, by_name)}.")
+                raise no_setting(name)
         if "env" not in settings:
             raise ConfigError("The environment is missing: name one, for instance with --env Pong.")
         return cls(**{by_name[name]: value for name, value in settings.items()})
@@ -338,6 +348,29 @@ class TrainConfig:
         """The settings the core reads; the others are about making environments, which is Python's business."""
         core = [f for f in dataclasses.fields(self) if f.metadata["core"]]
         return json.dumps({public_name(f): getattr(self, f.name) for f in core})
+
+
+# What others call them.
+ALIASES = {
+    "batch_size": "t_max",
+    "ent_coef": "entropy_beta",
+    "gae_lambda": "lambda",
+    "learning_rate": "lr",
+    "n_envs": "actors",
+    "n_steps": "t_max",
+    "num_envs": "actors",
+    "num_workers": "actors",
+    "rms_prop_eps": "rms_eps",
+    "total_timesteps": "total_steps",
+    "vf_coef": "value_coef",
+}
+
+
+def no_setting(name: str) -> ConfigError:
+    """The error for a name that is no setting's, with the nearest that are."""
+    known = [public_name(f) for f in dataclasses.fields(TrainConfig)]
+    hint = f" (did you mean {ALIASES[name]}?)" if name in ALIASES else did_you_mean(name, known)
+    return ConfigError(f"There is no setting {name!r}{hint}.")
 
 
 def public_name(f: "dataclasses.Field[Any]") -> str:

@@ -20,8 +20,17 @@ class EnvError(A3crsError, RuntimeError):
     """An environment broke the protocol (wrong shape, wrong type, an action it does not have)."""
 
 
+class EnvLostError(EnvError):
+    """A process of an environment's own died or hung; the message follows `because it`. In training another is
+    started."""
+
+
 class CheckpointError(A3crsError, OSError):
     """A checkpoint is missing, damaged, or belongs to another network."""
+
+
+class DamagedError(CheckpointError):
+    """A checkpoint is not as it was written: cut off, or some of its bytes are others."""
 
 
 class RunError(A3crsError, RuntimeError):

@@ -58,7 +58,8 @@ def evaluate_run(
     """
     run = RunDir(path)
     config = run.read_config()
-    row = play(config, resolve(config, Mode.EVALUATION, env), run.checkpoint(how.checkpoint), how, on_episode)
+    checkpoint = run.checkpoint(how.checkpoint) if how.checkpoint else run.newest_checkpoint()[0]
+    row = play(config, resolve(config, Mode.EVALUATION, env), checkpoint, how, on_episode)
     append(run.evals, row)
     return row
 

@@ -8,24 +8,33 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from a3crs.config import TrainConfig, number_and_words, public_name
-from a3crs.errors import ConfigError, did_you_mean
+from a3crs.config import TrainConfig, no_setting, number_and_words, public_name
+from a3crs.errors import ConfigError
 
 
 def read_settings(path: Path) -> dict[str, Any]:
     """The settings in a TOML or JSON file; a run's own config.json is one."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark first
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "it is not text"
         raise ConfigError(f"The settings file {path} cannot be read: {reason}.") from e
     try:
-        settings = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except ValueError as e:
+        settings = json.loads(text, object_pairs_hook=_unique) if path.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, RecursionError) as e:
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise ConfigError(f"The settings file {path} is not valid {kind}: {e}.") from e
     if not isinstance(settings, dict):
         raise ConfigError(f"The settings file {path} must hold names with values, like lr = 0.0007.")
+    return settings
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What JSON allows and nobody means: a name given twice. TOML refuses that by itself."""
+    settings = dict(pairs)
+    if len(settings) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is given twice")
     return settings
 
 
@@ -42,7 +51,7 @@ def parse_setting(name: str, text: str) -> Any:
     """`lr`, "1e-3" -> 0.001; whether it is of the right type is found out with all the others where it is no number."""
     by_name = {public_name(f): f for f in dataclasses.fields(TrainConfig)}
     if name not in by_name:
-        raise ConfigError(f"There is no setting {name!r}{did_you_mean(name, by_name)}.")
+        raise no_setting(name)
     kind, words = number_and_words(by_name[name])
     if kind is str or text in words:
         return text

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
 
 BENCH_SHARES = ("share_env", "share_forward", "share_backward", "share_update", "share_waiting")
 
@@ -86,3 +89,28 @@ def bench_footer(figures: dict[str, Any]) -> str:
         f"one forward {network['forward_us']:.0f} us, one update {network['update_us']:.0f} us on one thread "
         f"({figures['isa']}, {figures['cores']} cores)"
     )
+
+
+def comparison_lines(results: "pl.DataFrame", differences: "pl.DataFrame") -> list[str]:
+    """`a3crs compare`: what each side reached and what it took, then the settings in which the sides differ."""
+    heads = ("runs", "score", "95 % interval", "human %", "frames", "hours", "frames/s")
+    several = results["env"].n_unique() > 1
+    rows: list[Sequence[str]] = [("", *heads)]
+    for row in results.iter_rows(named=True):
+        interval = "-" if row["low"] is None else f"{row['low']:.1f} to {row['high']:.1f}"
+        what = [number(row["score"], ".1f"), interval, number(row["human_normalised"], ".1f")]
+        took = [number(row["frames"], ",.0f"), number(row["hours"], ".3g"), number(row["frames_per_sec"], ",.0f")]
+        name = f"{row['label']}, {row['env']}" if several else row["label"]
+        rows.append((name, str(row["runs"]), *what, *took))
+    lines = [*_aligned(rows), "", "score: mean of the last 100 episodes; of several runs, their interquartile mean"]
+    if differences.height:
+        lines += ["", *_aligned([tuple(differences.columns), *differences.fill_null("several").iter_rows()])]
+    return lines
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as need be: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    first = [row[0].ljust(widths[0]) for row in rows]
+    others = ["".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)) for row in rows]
+    return [(name + rest).rstrip() for name, rest in zip(first, others, strict=True)]

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from a3crs import _core
 from a3crs.config import TrainConfig
-from a3crs.errors import CheckpointError, ConfigError, RunError
+from a3crs.errors import CheckpointError, ConfigError, DamagedError, RunError
 from a3crs.parse import read_settings
 
 LOCK = "lock"
@@ -89,6 +89,23 @@ class RunDir:
             return False
         return False
 
+    def newest_checkpoint(self) -> tuple[Path, dict[str, Any]]:
+        """The newest checkpoint that is whole, and what it says of itself; a line says if newer ones are damaged."""
+        latest = self.latest_checkpoint
+        numbered = sorted(latest.parent.glob("step_*.safetensors"), reverse=True)
+        damaged: list[DamagedError] = []
+        for path in [path for path in (latest, *numbered) if path.is_file()] or [self.checkpoint(None)]:
+            try:
+                saved = _core.read_checkpoint(str(path))
+            except DamagedError as e:
+                damaged.append(e)
+                continue
+            if path != latest:
+                problem = damaged[0] if damaged else f"There is no {latest}."
+                print(f"a3crs: {problem} The one used is {path}.", file=sys.stderr)
+            return path, saved
+        raise damaged[0]
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """While this lasts, no other process trains here; the system lets go of it should this process be killed."""
@@ -109,18 +126,29 @@ class RunDir:
         """Notes in meta.json that the run is started or resumed now, on this machine."""
         try:
             sessions = json.loads(self.meta.read_text(encoding="utf-8"))["sessions"] if self.meta.exists() else []
-        except (ValueError, KeyError, TypeError) as e:
-            raise RunError(f"{self.meta} is damaged ({e}): remove it, and the run can go on.") from e
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
+            raise RunError(f"{self.meta} is damaged: remove it, and the run can go on.") from e
         _write(self.meta, json.dumps({"sessions": [*sessions, session()]}, indent=2) + "\n")
 
-    def forget_after(self, steps: int) -> None:
-        """Drops the log rows after T = `steps` and half-written ones, because the run goes on from there."""
-        for log in (self.path / "episodes.jsonl", self.path / "progress.jsonl"):
-            if log.exists():
-                text = log.read_bytes()
+    def forget_after(self, saved: dict[str, Any]) -> None:
+        """Drops the log rows of what came after a checkpoint, and half-written ones: the run goes on from there.
+
+        An episode is dropped that ended after what the checkpoint has of its actor: it will end once more.
+        """
+        tickets = {actor: state["ticket"] for actor, state in enumerate(saved["actors"])}
+        for log in ("episodes.jsonl", "progress.jsonl", "incidents.jsonl"):
+            path = self.path / log
+            if path.exists():
+                try:
+                    text = path.read_bytes()
+                except OSError as e:
+                    raise RunError(f"{path} cannot be read: {e.strerror}.") from e
                 rows = text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
-                kept = (row for number, row in enumerate(rows, 1) if _steps(log, number, row) <= steps)
-                _write(log, b"".join(kept).decode())
+                last = tickets if log == "episodes.jsonl" else {}
+                kept = (
+                    row for number, row in enumerate(rows, 1) if _is_before(path, number, row, saved["steps"], last)
+                )
+                _write(path, b"".join(kept).decode())
 
 
 def new_path(config: TrainConfig, env_name: str) -> Path:
@@ -170,12 +198,13 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _steps(log: Path, number: int, row: bytes) -> int:
+def _is_before(log: Path, number: int, row: bytes, steps: int, last: dict[int, int]) -> bool:
+    """Whether the row is of T = `steps` at most, or of its actor's `last` T."""
     try:
-        steps: int = json.loads(row)["steps"]
-    except (ValueError, KeyError, TypeError) as e:
+        fields = json.loads(row)
+        return bool(fields["steps"] <= last.get(fields.get("actor"), steps))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise RunError(f"Line {number} of {log} is damaged: remove that line, and the run can go on.") from e
-    return steps
 
 
 def session() -> dict[str, Any]:
@@ -237,5 +266,17 @@ def _write(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _sync(path.parent)
     except OSError as e:
+        temporary.unlink(missing_ok=True)
         raise RunError(f"{path} cannot be written: {e.strerror}.") from e
+
+
+def _sync(directory: Path) -> None:
+    """Makes a rename survive a power cut, where the system can open a directory."""
+    if sys.platform != "win32":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -108,8 +108,8 @@ def resume_run(
     run.check()  # before a lock is put there
     with run.locked():
         config = run.read_config()
-        checkpoint = run.checkpoint(None)
-        done = _core.read_checkpoint(str(checkpoint))["steps"]
+        checkpoint, saved = run.newest_checkpoint()
+        done = saved["steps"]
         family = resolve(config, Mode.TRAINING, env)
         config = with_frames(config, frames, family)
         _core.check(config.core_json(), family.spec.to_json(), str(checkpoint))  # before anything of the run is touched
@@ -118,7 +118,7 @@ def resume_run(
             raise ConfigError(f"{path} has finished its {done_frames:,} frames: give it more with --frames.")
         run.write_config(config)
         run.add_session()
-        run.forget_after(done)
+        run.forget_after(saved)
         return _train(run, config, family, resume_from=checkpoint, quiet=quiet, callback=callback)
 
 
@@ -148,7 +148,7 @@ def _train(
         if callback is not None and callback(row) is False:
             raise StoppedError("A callback has stopped the run.")
 
-    with _terminate_like_ctrl_c(), open_display(config, quiet=quiet) as display:
+    with _stoppable(), open_display(config, quiet=quiet) as display:
         if not quiet:
             print(f"{family.spec.name}: {counted(config.actors, 'actor')}, {_core.isa()}, {run.path}", file=sys.stderr)
         try:
@@ -158,6 +158,7 @@ def _train(
                 family.make,
                 str(run.path),
                 hear,
+                _notice,
                 None if resume_from is None else str(resume_from),
             )
         except DivergedError as e:
@@ -172,17 +173,27 @@ def _train(
 
 
 @contextmanager
-def _terminate_like_ctrl_c() -> Iterator[None]:
-    """While training, SIGTERM (of a batch system, or of `kill`) saves the run as Ctrl-C does."""
+def _stoppable() -> Iterator[None]:
+    """While training, Ctrl-C and SIGTERM (of a batch system, or of `kill`) save the run; a second one ends it there."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
+        for number in before:  # the system's own way with a second one: the process is gone
+            signal.signal(number, signal.SIG_DFL)
+        _notice("saving the run; a second Ctrl-C leaves at once")
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # Python delivers signals to the main thread only
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _notice(what: str) -> None:
+    print(f"a3crs: {what}.", file=sys.stderr)

@@ -198,8 +198,8 @@ def test_a_worker_that_dies_again_and_again_ends_in_a_sentence(worker):
     with pytest.raises(EnvError) as end:
         env.step(0)
     assert str(end.value) == (
-        "The environment of actor 3 has no restarts left, and its worker process died (signal SIGKILL): mend the "
-        "environment, or allow more with --set env_restarts=N."
+        "The environment of actor 3 has no restarts left, and it died (signal SIGKILL): mend the environment, or "
+        "allow more with --set env_restarts=N."
     )
     assert restarts.count == 2
 
@@ -347,7 +347,7 @@ def test_a_signal_to_all_processes_saves_the_run_and_ends_it_quietly(tmp_path):
     command = [sys.executable, "-m", "a3crs", "train", *flags]
     program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        wait_until(lambda: load.episodes(out).collect().height)
+        wait_until(lambda: (out / "episodes.jsonl").exists() and load.episodes(out).collect().height)
         os.killpg(program.pid, signal.SIGTERM)
         _, err = program.communicate(timeout=60)
     finally:

@@ -52,13 +52,21 @@ _FULL_STRENGTH = [1.0]  # paddle strength; anything else is for continuous actio
 
 @dataclass(frozen=True)
 class AtariProtocol:
-    """The rules a game is played by."""
+    """The rules a game is played by.
+
+    Sticky actions draw random numbers at each step: what came since a seed has to be played again to get to the same
+    place, so seeds come more often. Without, only the starts of games draw.
+    """
 
     sticky_prob: float  # probability, each frame, that the emulator repeats the action before
     full_action_space: bool
     max_noop_frames: int
     life_loss_is_terminal: bool  # in training
 
+
+# A seed reloads the game, which takes 80 ms.
+RESEED_STEPS = 50_000
+STICKY_RESEED_STEPS = 16_000
 
 PROTOCOLS = {
     "atari2016": AtariProtocol(0.0, full_action_space=False, max_noop_frames=30, life_loss_is_terminal=True),
@@ -106,6 +114,7 @@ class AtariGame:
         self._max_noop_repeats = protocol.max_noop_frames // FRAMES_PER_STEP
         self._native = native
         self._rng = random.Random()
+        self._seed, self._game = 0, 0
         self._lives = 0
         self._life_lost = False
         self._blank_frames = 0
@@ -116,16 +125,15 @@ class AtariGame:
     def reset(self, *, seed: int | None = None) -> tuple[Observation, dict[str, Any]]:
         """Goes on after a lost life, else starts a new game.
 
-        A seed makes the emulator and the no-ops repeatable; it reloads the game (80 ms), so it is meant for the first
-        reset only. It is taken modulo 2^31, which is what ALE holds.
+        A seed makes the emulator and the no-ops repeatable; it reloads the game (80 ms), so it is not meant for every
+        reset. It is taken modulo 2^31, which is what ALE holds.
         """
         if seed is None and self._life_lost:
             return self._next_life()
         return self._new_game(seed), {}
 
     def _new_game(self, seed: int | None) -> Observation:
-        if seed is not None:
-            self.seed_noops(seed)
+        self.seed_noops(seed)
         obs, info = self._ale.reset([0], [-1 if seed is None else seed % 2**31])
         self._lives = info["lives"].item()
         self._life_lost = False
@@ -160,9 +168,10 @@ class AtariGame:
             info = self._whole_game()
         return obs, reward, terminated or self._life_lost, truncated, info
 
-    def seed_noops(self, seed: int) -> None:
-        """Makes the no-ops after lost lives repeatable."""
-        self._rng.seed(seed)
+    def seed_noops(self, seed: int | None) -> None:
+        """Makes the no-ops after lost lives depend on the last seed and the number of games since, on nothing else."""
+        self._seed, self._game = (self._seed, self._game + 1) if seed is None else (seed, 0)
+        self._rng.seed((self._seed << 32) + self._game)
 
     def draw_noops(self) -> int:
         """How many no-ops come after a lost life, in whole action repeats."""
@@ -267,6 +276,8 @@ def atari_family(game: str, protocol: str, mode: Mode) -> EnvFamily:
         actions=Discrete(AtariGame(game, rules, mode).num_actions),
         frames_per_step=FRAMES_PER_STEP,
         own_thread=True,
+        reseed_steps=STICKY_RESEED_STEPS if rules.sticky_prob else RESEED_STEPS,
+        random_steps=rules.sticky_prob > 0,
         game=game,
     )
     native = _native_is_equal(game, rules, mode)

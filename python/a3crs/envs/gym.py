@@ -17,10 +17,10 @@ from a3crs.envs.pixels import AnyEnv
 from a3crs.envs.play import Frame, PlayEnv
 from a3crs.envs.spec import EnvFamily, Restarts
 from a3crs.envs.worker import WorkerEnv
-from a3crs.errors import ConfigError
+from a3crs.errors import ConfigError, did_you_mean
 
 # Faster in threads: a step takes less time than a message to a process, or lets go of the interpreter's lock.
-THREADED = ("gymnasium.envs.classic_control.", "gymnasium.envs.toy_text.", mujoco.GYMNASIUMS)
+THREADED = ("gymnasium.envs.classic_control.", "gymnasium.envs.toy_text.", mujoco.GYMNASIUMS, "a3crs.envs.labyrinth.")
 
 
 def gym_family(name: str, make: MakeEnv, config: TrainConfig, make_rendered: MakeEnv | None = None) -> EnvFamily:
@@ -97,7 +97,8 @@ def gym_id_family(env_id: str, config: TrainConfig) -> EnvFamily | None:
     except gymnasium.error.NameNotFound:
         return None
     except (gymnasium.error.Error, ImportError) as e:
-        raise ConfigError(f"Gymnasium cannot make {env_id!r}: {str(e).rstrip('.?')}.") from e
+        near = did_you_mean(env_id, gym_ids())
+        raise ConfigError(f"Gymnasium cannot make {env_id!r}{near}: {str(e).strip().rstrip('.?')}.") from e
     except TypeError as e:
         if not given:
             raise

@@ -12,6 +12,7 @@ from a3crs.envs.actions import agents_actions
 from a3crs.envs.observations import observed
 from a3crs.envs.pixels import AnyEnv
 from a3crs.envs.spec import EnvSpec, Observation
+from a3crs.errors import EnvError
 
 MakeEnv = Callable[[], AnyEnv]
 DEFAULT_FPS = 30  # of environments that do not say how fast they are
@@ -39,8 +40,9 @@ class GymEnv:
     def reset(self, *, seed: int | None = None) -> tuple[Observation, dict[str, Any]]:
         """Starts a new episode."""
         self._return, self._length_steps = 0.0, 0
-        obs, info = self._env.reset(seed=None if seed is None else seed % 2**31)
-        return self._observation(obs), info
+        result: Any = self._env.reset(seed=None if seed is None else seed % 2**31)
+        obs, info = _parts("reset", result, "observation", "info")
+        return self._shown(obs), info
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """One step of the environment, which is one frame."""
@@ -48,13 +50,34 @@ class GymEnv:
 
     def step_with(self, own_action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """The same with one of the environment's own actions."""
-        obs, reward, terminated, truncated, info = self._env.step(own_action)
-        reward = float(reward)
+        result: Any = self._env.step(own_action)
+        obs, paid, terminated, truncated, info = _parts(
+            "step", result, "observation", "reward", "terminated", "truncated", "info"
+        )
+        try:
+            reward = float(paid)
+        except (TypeError, ValueError) as e:
+            raise EnvError(f"The environment's reward is {paid!r:.80}, but it must be a number.") from e
         self._return += reward
         self._length_steps += 1
-        if terminated or truncated:
-            info = {"episode": {"r": self._return, "l": self._length_steps}} | info
-        return self._observation(obs), reward, bool(terminated), bool(truncated), info
+        ended = bool(terminated or truncated)
+        if ended or "episode" in info:
+            info = self._with_score(info, ended=ended)
+        return self._shown(obs), reward, bool(terminated), bool(truncated), info
+
+    def _shown(self, obs: Any) -> Observation:
+        try:
+            return self._observation(obs)
+        except (TypeError, ValueError) as e:
+            space = self._env.observation_space
+            raise EnvError(f"The environment's observation is {obs!r:.80}, which is not in its {space}.") from e
+
+    def _with_score(self, info: dict[str, Any], *, ended: bool) -> dict[str, Any]:
+        own = info.get("episode")
+        if isinstance(own, dict) and own.keys() >= {"r", "l"}:
+            return info
+        others = {key: value for key, value in info.items() if key != "episode"}  # which may be anything, like a number
+        return others | ({"episode": {"r": self._return, "l": self._length_steps}} if ended else {})
 
     def render(self) -> Any:
         """The environment's own image."""
@@ -63,6 +86,16 @@ class GymEnv:
     def close(self) -> None:
         """Lets go of what the environment holds."""
         self._env.close()
+
+
+def _parts(method: str, result: Any, *names: str) -> tuple[Any, ...]:
+    """What a method of the environment returned, which has such parts; the last is info."""
+    if not isinstance(result, tuple) or len(result) != len(names):
+        what = f"a tuple of {len(result)}" if isinstance(result, tuple) else f"{result!r:.80}"
+        raise EnvError(f"The environment's {method}() returned {what}, not ({', '.join(names)}).")
+    if not isinstance(result[-1], dict):
+        raise EnvError(f"The environment's {method}() returned the info {result[-1]!r:.80}, but it must be a dict.")
+    return result
 
 
 def time_limit(env: AnyEnv) -> int | None:

@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a3crs.config import Kind
+from a3crs.errors import EnvError
 
 if TYPE_CHECKING:  # Gymnasium is imported when a name is resolved
     from a3crs.envs.play import PlayEnv
@@ -92,9 +94,12 @@ class EnvSpec:
     obs: ImageObs | VectorObs
     actions: Discrete | Continuous
     frames_per_step: int
-    own_thread: bool = False  # steps are computed by a thread that the environment has started, while the actor's waits
-    own_process: bool = False  # the same of a process
+    own_thread: bool = False  # a thread or process that the environment has started computes while the actor's waits
+    own_process: bool = False  # a worker process does, which an actor need not keep a core for
+    reseed_steps: int = 0  # a new episode gets a new seed once so many steps were taken since the last
+    random_steps: bool = False  # whether steps draw random numbers, or the starts of episodes alone
     max_episode_steps: int | None = None  # Gymnasium's time limit; None where an episode has no longest length
+    more_kinds: frozenset[Kind] = frozenset()  # what else it is, which its spaces do not tell
     game: str | None = None  # ALE's name of the game ("montezuma_revenge"); None where it is not an Atari game
 
     @property
@@ -105,6 +110,7 @@ class EnvSpec:
                 Kind.GYMNASIUM if self.game is None else Kind.ATARI,
                 Kind.IMAGES if isinstance(self.obs, ImageObs) else Kind.VECTORS,
             }
+            | self.more_kinds
             | ({Kind.CONTINUOUS} if isinstance(self.actions, Continuous) else set())
             | ({Kind.CLIPPED} if isinstance(self.actions, Continuous) and self.actions.clipped else set())
         )
@@ -119,22 +125,34 @@ class EnvSpec:
                 "own_thread": self.own_thread,
                 "own_process": self.own_process,
                 "max_episode_steps": self.max_episode_steps,
+                "reseed_steps": self.reseed_steps,
+                "random_steps": self.random_steps,
             }
         )
 
 
 class Restarts:
-    """Counts the workers that were restarted, says so on standard error, and in a log where there is one."""
+    """Counts the environments that were started again, says so on standard error, and in a log where there is one."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self._of_actor: Counter[int] = Counter()
         self.log: Path | None = None
         self._lock = threading.Lock()
 
-    def add(self, actor: int, reason: str) -> None:
-        """One more."""
+    @property
+    def count(self) -> int:
+        """Of all actors."""
+        return self._of_actor.total()
+
+    def add(self, actor: int, reason: str, most: int) -> None:
+        """One more of this actor's; EnvError where it would have more than `most`."""
         with self._lock:
-            self.count += 1
+            if self._of_actor[actor] >= most:
+                raise EnvError(
+                    f"The environment of actor {actor} has no restarts left, and it {reason}: mend the environment, or "
+                    "allow more with --set env_restarts=N."
+                )
+            self._of_actor[actor] += 1
             row = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "actor": actor, "reason": reason}
             if self.log is not None:
                 with self.log.open("a", encoding="utf-8") as file:

@@ -30,7 +30,7 @@ import numpy as np
 from a3crs.config import TrainConfig
 from a3crs.envs.gym_env import GymEnv, MakeEnv
 from a3crs.envs.spec import EnvSpec, ImageObs, Observation, Restarts
-from a3crs.errors import ConfigError, EnvError
+from a3crs.errors import ConfigError, EnvError, EnvLostError
 
 # Ctrl-C reaches every process of a terminal, and SIGTERM those of a batch job: the run decides when its workers end.
 PROGRAM = """
@@ -61,7 +61,7 @@ class WorkerEnv:
     def __init__(self, actor: int, job: bytes, spec: EnvSpec, config: TrainConfig, restarts: Restarts) -> None:
         self.spec = spec
         self._actor, self._job, self._restarts = actor, job, restarts
-        self._timeout_secs, self._restarts_left = config.env_timeout_secs, config.env_restarts
+        self._timeout_secs, self._most_restarts = config.env_timeout_secs, config.env_restarts
         self._memory = _memory(_bytes(spec))
         self._obs = _observation_in(mmap.mmap(self._memory.fileno(), 0), spec)
         self._worker: Worker | None = None
@@ -116,14 +116,7 @@ class WorkerEnv:
 
     def _lose(self, worker: "Worker", lost: WorkerLostError) -> None:
         self._worker = None
-        reason = f"{lost}{worker.kill()}"
-        if self._restarts_left == 0:
-            raise EnvError(
-                f"The environment of actor {self._actor} has no restarts left, and its worker process {reason}: mend "
-                "the environment, or allow more with --set env_restarts=N."
-            ) from lost
-        self._restarts_left -= 1
-        self._restarts.add(self._actor, reason)
+        self._restarts.add(self._actor, f"{lost}{worker.kill()}", self._most_restarts)
 
 
 class Worker:
@@ -153,7 +146,10 @@ class Worker:
         except EOFError:
             raise WorkerLostError("died") from None
         if isinstance(answer, _Raised):
-            raise answer.exception()
+            exception = answer.exception()
+            if isinstance(exception, EnvLostError):
+                raise WorkerLostError(str(exception)) from exception
+            raise exception
         return answer
 
     def close(self) -> None:

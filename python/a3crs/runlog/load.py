@@ -1,40 +1,200 @@
-"""Readers of a run's logs. They may be called while the run goes on, or after it was killed."""
+"""Readers of runs' logs, as lazy Polars frames. They may be called while a run goes on, or after it was killed.
 
-import io
+Each takes a run's directory, a directory with runs somewhere below it, a glob (`"runs/Pong*"`) or a list of these. The
+first column, `run`, is the name of the run's directory, with as much of its path as tells the runs apart; `settings`
+names settings of config.json that become further columns: `progress("runs", settings=["lr", "actors"])`.
+"""
+
+import glob
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
+import numpy as np
 import polars as pl
+from polars.io.plugins import register_io_source
 
-from a3crs.runlog.schema import EPISODES, EVALS, PROGRESS, RESTARTS
+from a3crs.errors import ConfigError, RunError, did_you_mean
+from a3crs.runlog.schema import EPISODES, EVALS, INCIDENTS, PROGRESS, RESTARTS
+
+Runs: TypeAlias = Path | str | Iterable[Path | str]
+
+CHUNK_BYTES = 16 << 20  # so much of the logs is parsed at once
 
 
-def episodes(run: Path | str) -> pl.LazyFrame:
+def episodes(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
     """One row for each whole episode; columns as in `schema.EPISODES`."""
-    return _read(Path(run) / "episodes.jsonl", EPISODES)
+    return _scan(runs, "episodes.jsonl", EPISODES, settings)
 
 
-def progress(run: Path | str) -> pl.LazyFrame:
+def progress(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
     """One row about every 2 seconds; columns as in `schema.PROGRESS`."""
-    return _read(Path(run) / "progress.jsonl", PROGRESS)
+    return _scan(runs, "progress.jsonl", PROGRESS, settings)
 
 
-def evals(run: Path | str) -> pl.LazyFrame:
+def evals(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
     """One row for each evaluation; columns as in `schema.EVALS`."""
-    return _read(Path(run) / "evals.jsonl", EVALS)
+    return _scan(runs, "evals.jsonl", EVALS, settings)
 
 
-def restarts(run: Path | str) -> pl.LazyFrame:
+def restarts(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
     """One row for each worker process that was restarted; columns as in `schema.RESTARTS`."""
-    return _read(Path(run) / "restarts.jsonl", RESTARTS)
+    return _scan(runs, "restarts.jsonl", RESTARTS, settings)
 
 
-def _read(path: Path, schema: pl.Schema) -> pl.LazyFrame:
-    """All complete lines: what follows the last newline is a row still being written, or cut off by a kill.
+def incidents(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
+    """One row for each thing that should not have happened; columns as in `schema.INCIDENTS`."""
+    return _scan(runs, "incidents.jsonl", INCIDENTS, settings)
 
-    A log that does not exist yet has no rows.
+
+def find(runs: Runs) -> list[Path]:
+    """The runs' directories, which are those with a config.json, sorted; ConfigError where there is none."""
+    asked = [runs] if isinstance(runs, (str, Path)) else list(runs)
+    found = {run for place in asked for run in _below(place)}
+    if not found:
+        raise ConfigError(
+            f"There is no run in {', '.join(map(str, asked)) or 'an empty list'}: name directories of runs."
+        )
+    return sorted(found)
+
+
+def settings(runs: Runs, names: Sequence[str] | None = None) -> pl.DataFrame:
+    """One row for each run: `run` and the named settings, or all of them.
+
+    Null where an older run did not know a setting; ConfigError where no run knows it.
     """
-    lines = path.read_bytes() if path.exists() else b""
-    complete = lines[: lines.rfind(b"\n") + 1]
-    if not complete:
-        return pl.LazyFrame(schema=schema)
-    return pl.read_ndjson(io.BytesIO(complete), schema=schema).lazy()
+    directories = find(runs)
+    configs = [_config(directory) for directory in directories]
+    known = list(dict.fromkeys(name for config in configs for name in config))
+    for name in names or ():
+        if name not in known:
+            raise ConfigError(f"The runs have no setting {name!r}{did_you_mean(name, known)}.")
+    columns = {name: _column([config.get(name) for config in configs]) for name in (known if names is None else names)}
+    return pl.DataFrame({"run": _names(directories), **columns})
+
+
+def _below(place: Path | str) -> Iterator[Path]:
+    matches = map(Path, glob.glob(str(place))) if glob.has_magic(str(place)) else [Path(place)]
+    for path in matches:
+        for directory, inner, files in os.walk(path):
+            if "config.json" in files:
+                inner.clear()  # a run holds no runs
+                yield Path(directory)
+
+
+def _names(directories: Sequence[Path]) -> list[str]:
+    """The last parts of each path, as few as tell them all apart."""
+    paths = [directory.resolve() for directory in directories]
+    for parts in range(1, max(len(path.parts) for path in paths)):
+        names = ["/".join(path.parts[-parts:]) for path in paths]
+        if len(set(names)) == len(set(paths)):
+            break
+    return names
+
+
+def _config(directory: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((directory / "config.json").read_bytes())
+    except (OSError, ValueError) as e:
+        raise RunError(f"{directory / 'config.json'} cannot be read ({e}): mend it, or leave this run out.") from e
+    if not isinstance(config, dict):
+        raise RunError(f"{directory / 'config.json'} holds no settings: mend it, or leave this run out.")
+    return config
+
+
+def _column(values: list[Any]) -> pl.Series:
+    """Whole numbers become floats beside others; values of several types (t_max can be a word) become text."""
+    types = {type(value) for value in values if value is not None}
+    if types <= {int, float}:
+        return pl.Series(values, dtype=pl.Int64 if types == {int} else pl.Float64)
+    if types <= {str} or types == {bool}:
+        return pl.Series(values)
+    return pl.Series([value if isinstance(value, str) or value is None else json.dumps(value) for value in values])
+
+
+def _scan(runs: Runs, log: str, schema: pl.Schema, names: Sequence[str]) -> pl.LazyFrame:
+    """A frame that reads the logs when it is collected, 16 MiB at a time."""
+    paths = [directory / log for directory in find(runs)]
+    about = settings(runs, [name for name in names if name != "run"])
+    # lr, for one, is a column of the progress, and its initial value a setting
+    about = about.rename({name: f"{name}_setting" for name in about.columns if name in schema})
+
+    def read(
+        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        wanted = list(full) if columns is None else columns
+        narrow = pl.Schema({name: kind for name, kind in schema.items() if name in wanted})
+        for pieces in _batches(paths):
+            if n_rows == 0:
+                return
+            rows = _parse(paths, pieces, narrow or pl.Schema(list(schema.items())[:1]))
+            of_run = np.repeat([run for run, _, _ in pieces], [lines.count(b"\n") for _, _, lines in pieces])
+            batch = rows.hstack(about[of_run]).select(wanted)
+            if n_rows is not None:
+                batch = batch.head(n_rows)
+                n_rows -= batch.height
+            yield batch if predicate is None else batch.filter(predicate)
+
+    full = pl.Schema({**about.select("run").schema, **schema, **about.drop("run").schema})
+    return register_io_source(read, schema=full, validate_schema=True)
+
+
+Piece: TypeAlias = tuple[int, int, bytes]  # which run, how many bytes of its log lie before, whole lines
+
+
+def _batches(paths: Sequence[Path]) -> Iterator[list[Piece]]:
+    """The logs in pieces, many short logs or part of a long one at once."""
+    batch: list[Piece] = []
+    size = 0
+    for run, path in enumerate(paths):
+        for offset, lines in _whole_lines(path):
+            batch.append((run, offset, lines))
+            size += len(lines)
+            if size >= CHUNK_BYTES:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """What follows the last newline is a row still being written, or cut off by a kill. No log yet has no rows."""
+    if not path.exists():
+        return
+    offset, rest = 0, b""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            end = chunk.rfind(b"\n") + 1
+            if end:
+                lines, rest = rest + chunk[:end], chunk[end:]
+                yield offset, lines
+                offset += len(lines)
+            else:
+                rest += chunk
+
+
+def _parse(paths: Sequence[Path], pieces: list[Piece], schema: pl.Schema) -> pl.DataFrame:
+    try:
+        rows = pl.read_ndjson(b"".join(lines for _, _, lines in pieces), schema=schema)
+        if rows.height == sum(lines.count(b"\n") for _, _, lines in pieces):
+            return rows
+    except pl.exceptions.PolarsError:
+        pass  # which line it is, is found below
+    raise _damage(paths, pieces)
+
+
+def _damage(paths: Sequence[Path], pieces: list[Piece]) -> RunError:
+    """The first line that is not an object with the right types."""
+    for run, offset, lines in pieces:
+        for number, line in enumerate(lines.splitlines(), 1):
+            try:
+                damaged = not isinstance(json.loads(line), dict)
+            except ValueError:
+                damaged = True
+            if damaged:
+                with paths[run].open("rb") as file:
+                    before = file.read(offset).count(b"\n")
+                return RunError(f"Line {before + number} of {paths[run]} is damaged: remove that line.")
+    return RunError(f"A line of {paths[pieces[0][0]]} or a later log has a column of another type: remove it.")

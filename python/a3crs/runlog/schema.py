@@ -19,7 +19,19 @@ EPISODES = pl.Schema(
     }
 )
 
-# One row about every 2 seconds; what is a mean is one over the time since the row before.
+# One row for each thing that should not be, though the run went on: an update refused because it was not finite, an
+# environment that a resumed run could not bring back to where it was, a policy that has collapsed.
+INCIDENTS = pl.Schema(
+    {
+        "steps": pl.Int64,  # T
+        "frames": pl.Int64,
+        "secs": pl.Float64,
+        "actor": pl.Int64,  # whom it happened to; null where it concerns the run
+        "what": pl.String,
+    }
+)
+
+# One row about every 2 seconds, of deterministic runs every 10,000 steps; means are over the time since the row before.
 PROGRESS = pl.Schema(
     {
         "steps": pl.Int64,  # T

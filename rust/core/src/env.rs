@@ -124,12 +124,27 @@ pub struct EnvSpec {
     /// The time limit of its episodes, where there is one.
     #[serde(default)]
     pub max_episode_steps: Option<usize>,
+    /// An episode gets a new seed once so many steps were taken since the last; 0 where a seed costs nothing, and each gets one.
+    #[serde(default)]
+    pub reseed_steps: u64,
+    /// Whether steps draw random numbers, or only the beginnings of episodes do.
+    #[serde(default)]
+    pub random_steps: bool,
 }
 
 impl EnvSpec {
     /// An environment of one frame a step, computed by the actor's thread, without a time limit.
     pub const fn new(obs: ObsSpec, actions: ActionSpec) -> Self {
-        EnvSpec { obs, actions, frames_per_step: 1, own_thread: false, own_process: false, max_episode_steps: None }
+        EnvSpec {
+            obs,
+            actions,
+            frames_per_step: 1,
+            own_thread: false,
+            own_process: false,
+            max_episode_steps: None,
+            reseed_steps: 0,
+            random_steps: false,
+        }
     }
 
     /// Whether what is learned in one can be gone on with in the other.
@@ -162,7 +177,8 @@ pub type EnvError = Box<dyn Error + Send + Sync>;
 
 /// An environment with actions `A`, owned by one actor.
 pub trait Env<A> {
-    /// Starts an episode and writes its first observation. A seed is given once, before the first episode.
+    /// Starts an episode and writes its first observation. What follows a seed depends on it, and on nothing before; without one the
+    /// environment goes on with the random numbers it has. [`EnvSpec::reseed_steps`] says how often there is one.
     fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError>;
     /// Takes one action and writes the next observation, also when the episode ended with it.
     fn step(&mut self, action: A, obs: ObsMut<'_>) -> Result<Step, EnvError>;

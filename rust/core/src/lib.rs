@@ -35,4 +35,5 @@ pub mod kernel;
 pub mod nn;
 pub mod rl;
 pub mod shared;
+pub mod sync;
 pub mod train;

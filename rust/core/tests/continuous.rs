@@ -30,7 +30,7 @@ fn learned_return(setup: &Setup, env: &Aim) -> f64 {
     let dir = tempfile::tempdir().unwrap();
     let make = |_| Ok(Box::new(env.clone()) as Box<dyn Env<ActionVector>>);
     let summary = train(setup, make, dir.path(), None, &Quiet).unwrap();
-    let agent = Checkpoint::load(&summary.checkpoint, &setup.net).unwrap().into();
+    let agent = Checkpoint::load(&summary.checkpoint, setup).unwrap().into();
     mean_return(setup, &agent, env)
 }
 
@@ -101,7 +101,7 @@ fn value_of_seven(reward: f32, change: impl FnOnce(&mut TrainConfig)) -> f32 {
     let dir = tempfile::tempdir().unwrap();
     let make = |_| Ok(Box::new(Seven { reward, steps: 0 }) as Box<dyn Env<ActionVector>>);
     let summary = train(&setup, make, dir.path(), None, &Quiet).unwrap();
-    let theta = Checkpoint::load(&summary.checkpoint, &setup.net).unwrap().theta;
+    let theta = Checkpoint::load(&summary.checkpoint, &setup).unwrap().theta;
     let (mut obs, mut tape) = (a3crs_core::nn::Observations::new(&ObsSpec::Vector { len: 1 }, 1), setup.net.tape(1));
     let ObsMut::Vector(x) = obs.get_mut(0) else { unreachable!() };
     x.fill(1.0);
@@ -123,7 +123,7 @@ fn means_stay_near_where_actions_are_not_clipped_if_they_are_held() {
     // What is aimed at lies at up to 3, so the means want to go there.
     let far = aim().times(3.0);
     let reach = |bound_coef| {
-        let setup = setup(&far, |config| config.bound_coef = bound_coef);
+        let setup = setup(&far, |config| (config.bound_coef, config.max_grad_norm) = (bound_coef, 2.0));
         learned_return(&setup, &far)
     };
     let (free, held) = (reach(0.0), reach(100.0));
@@ -157,7 +157,7 @@ fn statistics_are_saved_and_gone_on_with() {
     });
     let make = |_| Ok(Box::new(aim()) as Box<dyn Env<ActionVector>>);
     let summary = train(&short, make, dir.path(), None, &Quiet).unwrap();
-    let saved = Checkpoint::load(&summary.checkpoint, &short.net).unwrap();
+    let saved = Checkpoint::load(&summary.checkpoint, &short).unwrap();
     let (seen, paid) = (saved.observations.clone().unwrap(), saved.returns.clone().unwrap());
     // What begins each episode is seen, too.
     assert_eq!(seen.count, (summary.steps + summary.episodes) as f64);

@@ -123,7 +123,7 @@ fn notes_of(setup: &Setup, env: Monotonous, segments: usize) -> Notes {
     let (shared, stats, notes) = (setup.shared(), ActorStats::default(), Arc::default());
     let (rng, algo) = (setup.actor_rng(0, 0), Box::new(Noting(Arc::clone(&notes))));
     let mut learner = ActorLearner::new(setup, &shared, Actor { actor: 0, env, algo, rng, stats: &stats });
-    (0..segments).for_each(|_| learner.segment(&mut |_| ()).unwrap());
+    (0..segments).for_each(|_| assert!(learner.segment(&mut |_| ()).unwrap()));
     drop(learner);
     Arc::into_inner(notes).unwrap().into_inner().unwrap()
 }
@@ -268,7 +268,7 @@ fn the_target_is_refreshed_once_for_each_multiple_of_its_interval() {
             });
         }
     });
-    let refreshes = shared.target_refreshes.load(std::sync::atomic::Ordering::Relaxed);
+    let refreshes = shared.target_refreshes.seen();
     assert_eq!(refreshes, shared.clock.now() / 100);
 }
 

@@ -18,7 +18,7 @@ mod support;
 fn learn<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync) -> Agent {
     let dir = tempfile::tempdir().unwrap();
     let summary = train::<A, _>(setup, |_| Ok(Box::new(env())), dir.path(), None, &Quiet).unwrap();
-    Checkpoint::load(&summary.checkpoint, &setup.net).unwrap().into()
+    Checkpoint::load(&summary.checkpoint, setup).unwrap().into()
 }
 
 const GAMES: usize = 100;

@@ -52,7 +52,7 @@ fn resuming_goes_on_with_theta_g_and_t() {
     let dir = tempfile::tempdir().unwrap();
     let first = train(&setup(|_| ()), chain, dir.path(), None, &Quiet).unwrap();
     let longer = setup(|config| config.total_steps = 4_000);
-    let saved = Checkpoint::load(&first.checkpoint, &longer.net).unwrap();
+    let saved = Checkpoint::load(&first.checkpoint, &longer).unwrap();
     let restored = longer.restored(&saved);
     let mut theta = vec![0.0; saved.theta.len()];
     restored.theta.read_into(longer.isa, &mut theta);
@@ -76,7 +76,7 @@ fn every_optimizers_statistics_are_saved_and_restored() {
     ] {
         let (dir, setup) = (tempfile::tempdir().unwrap(), setup(|config| config.optimizer = kind));
         let summary = train(&setup, chain, dir.path(), None, &Quiet).unwrap();
-        let saved = Checkpoint::load(&summary.checkpoint, &setup.net).unwrap();
+        let saved = Checkpoint::load(&summary.checkpoint, &setup).unwrap();
         let restored = setup.restored(&saved);
         let (mut found, mut learned) = (Vec::new(), false);
         for (name, store) in restored.optimizer.statistics() {
@@ -96,7 +96,7 @@ fn numbered_checkpoints_are_pruned_to_the_last_few() {
     let dir = tempfile::tempdir().unwrap();
     let setup = setup(|_| ());
     let summary = train(&setup, chain, dir.path(), None, &Quiet).unwrap();
-    let mut checkpoint = Checkpoint::load(&summary.checkpoint, &setup.net).unwrap();
+    let mut checkpoint = Checkpoint::load(&summary.checkpoint, &setup).unwrap();
     let checkpoints = CheckpointDir::create(dir.path()).unwrap();
     for steps in [10_000, 20_000, 30_000, 40_000] {
         checkpoint.meta.steps = steps;
@@ -122,17 +122,22 @@ fn a_damaged_checkpoint_is_refused_wherever_it_is_damaged() {
     let bad = dir.path().join("bad.safetensors");
     for len in [0, 1, 7, 8, 100, good.len() / 2, good.len() - 1] {
         fs::write(&bad, &good[..len]).unwrap();
-        let error = Checkpoint::load(&bad, &setup.net).unwrap_err();
-        assert!(matches!(&error, TrainError::Checkpoint { .. }), "cut to {len}: {error}");
+        let error = Checkpoint::load(&bad, &setup).unwrap_err();
+        assert!(matches!(&error, TrainError::Damaged { .. }), "cut to {len}: {error}");
         assert!(error.to_string().contains("bad.safetensors"), "{error}");
     }
-    for at in (0..good.len().min(2_000)).step_by(13) {
+    let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+    for at in (0..header).chain((header..good.len()).step_by(97)) {
         let mut flipped = good.clone();
-        flipped[at] ^= 0xff;
+        flipped[at] ^= 1 << (at % 8);
         fs::write(&bad, &flipped).unwrap();
-        let _ = Checkpoint::load(&bad, &setup.net); // whatever it says, it does not panic
+        assert!(
+            Checkpoint::load(&bad, &setup).is_err(),
+            "a bit of byte {at} of {header} + {} is another",
+            good.len() - header
+        );
     }
-    let missing = Checkpoint::load(&dir.path().join("none.safetensors"), &setup.net).unwrap_err();
+    let missing = Checkpoint::load(&dir.path().join("none.safetensors"), &setup).unwrap_err();
     assert!(missing.to_string().contains("none.safetensors"), "{missing}");
 }
 
@@ -146,6 +151,19 @@ fn a_checkpoint_of_another_method_or_environment_is_refused_by_name() {
     let other = Setup::new(config(Algo::A3c, 100, 1e-3), EnvSpec { actions: ActionSpec::Discrete(3), ..SPEC }).unwrap();
     let error = train(&other, chain, dir.path(), Some(&summary.checkpoint), &Quiet).unwrap_err();
     assert!(error.to_string().contains("vectors of 5 features and 2 actions"), "{error}");
+}
+
+#[test]
+fn a_run_that_no_machine_has_the_memory_for_is_refused() {
+    let spec = EnvSpec { obs: ObsSpec::Vector { len: 1 << 40 }, ..SPEC };
+    let setup = Setup::new(config(Algo::A3c, 100, 1e-3), spec).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let error = train(&setup, chain, dir.path(), None, &Quiet).unwrap_err().to_string();
+    assert!(error.contains("parameters, for which the run needs at least"), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    let many = EnvSpec { actions: ActionSpec::Discrete((1 << 24) + 1), ..SPEC };
+    let error = Setup::new(config(Algo::A3c, 100, 1e-3), many).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("16777217 actions"), "{error}");
 }
 
 /// Fails at its 30th step, by error or by panic; pays NaN before.
@@ -208,7 +226,7 @@ fn gradients_that_are_not_finite_are_refused_and_end_the_run_with_theta_unharmed
     let env = |_| Ok(Box::new(Faulty { steps: 1_000, panics: false, reward: f32::NAN }) as Box<dyn Env<usize>>);
     let error = train(&setup, env, dir.path(), None, &Quiet).unwrap_err();
     assert!(matches!(&error, TrainError::Diverged { .. }), "{error}");
-    let checkpoint = Checkpoint::load(&dir.path().join("checkpoints/latest.safetensors"), &setup.net).unwrap();
+    let checkpoint = Checkpoint::load(&dir.path().join("checkpoints/latest.safetensors"), &setup).unwrap();
     assert_eq!(checkpoint.meta.updates, 0);
     assert!(checkpoint.meta.refused_updates >= 100);
     assert!(checkpoint.theta.iter().all(|x| x.is_finite()));
@@ -220,6 +238,7 @@ fn gradients_that_are_not_finite_are_refused_and_end_the_run_with_theta_unharmed
 struct Impatient;
 
 impl Host for Impatient {
+    fn notice(&self, _: &str) {}
     fn poll(&self, _: &ProgressRow) -> Result<(), EnvError> {
         Err("enough".into())
     }
@@ -237,18 +256,18 @@ fn a_host_that_has_enough_stops_the_run_which_is_saved() {
     assert!(read_meta(&dir.path().join("checkpoints/latest.safetensors")).unwrap().steps > 0);
 }
 
-/// Remembers the seed it was given and ends every episode at once.
+/// Remembers the first seed it was given and ends every episode at once.
 struct Seeds<'a> {
-    seed: &'a AtomicU64,
+    first: &'a AtomicU64,
+    last: u64,
 }
 
 impl Env<usize> for Seeds<'_> {
     fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
-        let seeded = self.seed.load(Relaxed) != 0;
-        assert_eq!(seed.is_none(), seeded, "an environment is seeded before its first episode and never again");
-        if let Some(seed) = seed {
-            self.seed.store(seed, Relaxed);
-        }
+        let seed = seed.expect("a seed for every episode, where seeds cost nothing");
+        assert_ne!(seed, self.last, "no two episodes of an actor begin alike");
+        self.last = seed;
+        let _ = self.first.compare_exchange(0, seed, Relaxed, Relaxed);
         let ObsMut::Vector(features) = obs else { return Err("vectors only".into()) };
         features.fill(0.0);
         Ok(())
@@ -263,6 +282,7 @@ impl Env<usize> for Seeds<'_> {
 struct UntilSeeded(&'static [AtomicU64]);
 
 impl Host for UntilSeeded {
+    fn notice(&self, _: &str) {}
     fn poll(&self, _: &ProgressRow) -> Result<(), EnvError> {
         if self.0.iter().all(|seed| seed.load(Relaxed) != 0) { Err("seen".into()) } else { Ok(()) }
     }
@@ -277,7 +297,7 @@ fn every_actor_has_its_own_random_stream_and_the_same_one_in_every_run() {
         let seeds: &'static [AtomicU64; 4] = Box::leak(Box::new([const { AtomicU64::new(0) }; 4]));
         let dir = tempfile::tempdir().unwrap();
         let setup = setup(|config| (config.actors, config.total_steps, config.seed) = (4, u64::MAX / 8, seed));
-        let env = |actor: usize| Ok(Box::new(Seeds { seed: &seeds[actor] }) as Box<dyn Env<usize>>);
+        let env = |actor: usize| Ok(Box::new(Seeds { first: &seeds[actor], last: u64::MAX }) as Box<dyn Env<usize>>);
         let end = train(&setup, env, dir.path(), None, &UntilSeeded(seeds)).unwrap_err();
         assert_eq!(end.to_string(), "stopped: seen");
         seeds.each_ref().map(|seed| seed.load(Relaxed))
@@ -330,7 +350,7 @@ fn all_actors_are_in_flight_where_other_processes_compute() {
     let at_once = |own_process, segments_at_once| {
         let config = TrainConfig { actors: 100, segments_at_once, ..config(Algo::A3c, 100, 1e-3) };
         let setup = Setup::new(config, EnvSpec { own_process, ..SPEC }).unwrap();
-        setup.shared().turns.iter().map(|turns| turns.at_once()).sum::<usize>()
+        setup.shared().order.at_once()
     };
     let cores = std::thread::available_parallelism().unwrap().get();
     assert_eq!(at_once(false, 0), (2 * cores).min(100));

@@ -237,9 +237,7 @@ impl NativeGame {
     }
 
     fn new_game(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
-        if let Some(seed) = seed {
-            Python::attach(|py| self.game.call_method1(py, intern!(py, "seed_noops"), (seed,)).map(|_| ()))?;
-        }
+        Python::attach(|py| self.game.call_method1(py, intern!(py, "seed_noops"), (seed,)).map(|_| ()))?;
         let (mut index, mut seed) = (0i32, seed.map_or(-1, |seed| (seed % (1 << 31)) as i32));
         let mut out = Outputs::default();
         let args = [

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 import_exception!(a3crs.errors, CheckpointError);
 import_exception!(a3crs.errors, ConfigError);
+import_exception!(a3crs.errors, DamagedError);
 import_exception!(a3crs.errors, DivergedError);
 import_exception!(a3crs.errors, EnvError);
 import_exception!(a3crs.errors, RunError);
@@ -16,6 +17,7 @@ pub fn to_py(py: Python<'_>, error: TrainError) -> PyErr {
     match error {
         TrainError::Config(_) | TrainError::Net(_) => ConfigError::new_err(sentence(&error)),
         TrainError::Checkpoint { .. } => CheckpointError::new_err(sentence(&error)),
+        TrainError::Damaged { .. } => DamagedError::new_err(sentence(&error)),
         TrainError::Diverged { .. } => DivergedError::new_err(sentence(&error)),
         TrainError::Panic { .. } | TrainError::Io { .. } => RunError::new_err(sentence(&error)),
         TrainError::Env { actor, step, source } => match source.downcast::<PyErr>() {

@@ -102,7 +102,10 @@ pub fn tear_test<'py>(py: Python<'py>, secs: f64) -> PyResult<Bound<'py, PyAny>>
 #[pyo3(signature = (config, env_spec, checkpoint=None))]
 pub fn check(py: Python<'_>, config: &str, env_spec: &str, checkpoint: Option<PathBuf>) -> PyResult<()> {
     let setup = setup(py, config, env_spec)?;
-    detached(py, || checkpoint.map_or(Ok(()), |path| core::checkpoint::check(&path, &setup)))
+    detached(py, || {
+        core::memory::check(&setup)?;
+        checkpoint.map_or(Ok(()), |path| core::checkpoint::check(&path, &setup))
+    })
 }
 
 /// Compares a game's two ways of being stepped; see `_core.pyi`.
@@ -113,6 +116,7 @@ pub fn native_differs(py: Python<'_>, make_game: Py<PyAny>, steps: usize) -> PyR
 
 /// Trains; see `_core.pyi`.
 #[pyfunction]
+#[allow(clippy::too_many_arguments)] // the Python signature
 pub fn train<'py>(
     py: Python<'py>,
     config: &str,
@@ -120,10 +124,11 @@ pub fn train<'py>(
     make_env: Py<PyAny>,
     run_dir: PathBuf,
     on_progress: Py<PyAny>,
+    on_notice: Py<PyAny>,
     resume_from: Option<PathBuf>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let setup = setup(py, config, env_spec)?;
-    let host = PyHost { on_progress: Some(on_progress) };
+    let host = PyHost { on_progress: Some(on_progress), on_notice: Some(on_notice) };
     let summary = detached(
         py,
         || with_actions!(setup, A => core::train::<A, _>(&setup, env_maker(&make_env), &run_dir, resume_from.as_deref(), &host)),
@@ -147,10 +152,10 @@ pub fn evaluate<'py>(
     on_episode: Py<PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let setup = setup(py, config, env_spec)?;
-    let host = PyHost { on_progress: None };
+    let host = PyHost { on_progress: None, on_notice: None };
     let rows = detached(py, || {
         core::checkpoint::check(&checkpoint, &setup)?;
-        let agent = Checkpoint::load(&checkpoint, &setup.net)?.into();
+        let agent = Checkpoint::load(&checkpoint, &setup)?.into();
         let how = Evaluation { episodes, actors, seed, greedy };
         let heard = |row: &_| {
             Python::attach(|py| on_episode.call1(py, (to_dict(py, row)?,)).map(|_| ())).map_err(|e: PyErr| e.into())
@@ -172,7 +177,7 @@ pub fn bench<'py>(
     secs: f64,
 ) -> PyResult<Bound<'py, PyAny>> {
     let setup = setup(py, config, env_spec)?;
-    let host = PyHost { on_progress: None };
+    let host = PyHost { on_progress: None, on_notice: None };
     let row = detached(
         py,
         || with_actions!(setup, A => core::bench::bench::<A, _>(&setup, env_maker(&make_env), secs, &host)),

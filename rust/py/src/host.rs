@@ -10,6 +10,8 @@ use serde::Serialize;
 pub struct PyHost {
     /// `on_progress(row)`, where there is one.
     pub on_progress: Option<Py<PyAny>>,
+    /// `on_notice(sentence)`, where there is one.
+    pub on_notice: Option<Py<PyAny>>,
 }
 
 impl Host for PyHost {
@@ -28,6 +30,14 @@ impl Host for PyHost {
             }
         })
         .map_err(|error: PyErr| error.into())
+    }
+
+    fn notice(&self, what: &str) {
+        Python::attach(|py| {
+            if let Some(Err(error)) = self.on_notice.as_ref().map(|on_notice| on_notice.call1(py, (what,))) {
+                error.write_unraisable(py, None); // what was to be said is in the log, and the run goes on
+            }
+        });
     }
 
     fn check(&self) -> Result<(), EnvError> {

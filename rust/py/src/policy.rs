@@ -35,7 +35,7 @@ impl Policy {
             None => Ok(Agent::fresh(&setup)),
             Some(path) => {
                 checkpoint::check(&path, &setup)?;
-                Ok(Checkpoint::load(&path, &setup.net)?.into())
+                Ok(Checkpoint::load(&path, &setup)?.into())
             }
         })?;
         let rng = Mutex::new(predict::stream(setup.config.seed));

@@ -73,7 +73,6 @@ fn advise_huge_pages(start: NonNull<u8>, bytes: usize) {
 fn advise_huge_pages(_start: NonNull<u8>, _bytes: usize) {}
 
 /// A fixed number of f32, to be used as a slice.
-#[derive(Debug)]
 pub struct Buffer(Zeroed);
 
 impl Buffer {
@@ -88,6 +87,26 @@ impl Deref for Buffer {
     fn deref(&self) -> &[f32] {
         // SAFETY: the memory holds `len` initialised f32, is owned by `self` and lent out only through `self`.
         unsafe { std::slice::from_raw_parts(self.0.start.as_ptr(), self.0.len) }
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut buffer = Buffer::zeros(self.len());
+        buffer.copy_from_slice(self);
+        buffer
+    }
+}
+
+impl PartialEq for Buffer {
+    fn eq(&self, other: &Buffer) -> bool {
+        **self == **other
     }
 }
 

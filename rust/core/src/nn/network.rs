@@ -129,6 +129,11 @@ impl Network {
         self.layers.iter().map(Layer::state_len).sum()
     }
 
+    /// How many numbers the layers of one step put out.
+    pub fn activations(&self) -> usize {
+        self.layers.iter().map(Layer::output_len).sum()
+    }
+
     /// Memory for the activations of `slots` steps.
     pub fn tape(&self, slots: usize) -> Tape {
         let layers = self.layers.iter().map(|layer| layer.tape(slots)).collect();

@@ -9,13 +9,13 @@ use crate::kernel::buffer::Buffer;
 use crate::kernel::changes::update_image;
 
 /// The observations `s_t .. s_{t_max}` of a segment.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Observations {
     slots: Slots,
     len: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Slots {
     Image(Vec<u8>),
     Vector(Buffer),

@@ -1,6 +1,6 @@
 //! `T`, the number of steps all actor-learners have taken together.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The global counter `T` of Algorithms 1, S2 and S3.
 ///

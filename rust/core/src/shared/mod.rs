@@ -5,10 +5,12 @@
 
 pub mod clock;
 pub mod optimizer;
+pub mod refreshes;
 pub mod store;
 pub mod tear;
 
 pub use clock::Clock;
 pub use optimizer::{OptimizerConfig, OptimizerKind, SharedOptimizer, clip_scale};
+pub use refreshes::Refreshes;
 pub use store::Store;
 pub use tear::{TearReport, tear_test};

@@ -12,10 +12,10 @@ use crate::kernel::buffer::Buffer;
 use crate::nn::Observations;
 use crate::rl::ActorRng;
 use crate::shared::optimizer::clip_scale;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// The emulator and training take turns so many times; medians are reported.
@@ -86,7 +86,7 @@ where
                     emulator_steps[actor].fetch_add(1, Relaxed);
                     learner.env_mut().random_step(A::random(setup.env.actions, &mut rng)).map_err(fail)
                 } else {
-                    learner.segment(&mut |_| ())
+                    learner.segment(&mut |_| ()).map(|_| ())
                 };
                 if let Err(error) = step {
                     result = Err(error);

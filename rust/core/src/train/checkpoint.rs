@@ -2,24 +2,34 @@
 //!
 //! `theta.<layer>.weight` and so on in canonical order, `theta_target.<...>` where there is one, and the optimizer's statistics under
 //! their names: `g.<...>` for shared RMSProp, `g.actor0.<...>` or `m.actor0.<...>` where each actor has its own; in F64 the running
-//! statistics `observations.{count,mean,m2}` and `returns.{count,mean,m2}` where there are such. Scalars are string metadata.
+//! statistics `observations.{count,mean,m2}` and `returns.{count,mean,m2}` where there are such; of each actor, under `actor0.`, what
+//! [`ActorState`] consists of; `window.{returns,lengths}` of the last episodes and `progress.sums` for the logs. Scalars are string
+//! metadata, and so is a checksum.
 
+use super::actor_state::{ActorMeta, ActorState};
 use super::config::Algo;
 use super::error::TrainError;
 use super::normalise::Moments;
+use super::record::ReturnWindow;
 use super::setup::Setup;
+use super::stats::Totals;
+use super::tensors::{Reader, Writer, damaged, metadata};
 use crate::env::{ActionSpec, EnvSpec};
 use crate::nn::{Net, Network};
 use crate::rl::Covariance;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Files of a newer format are refused, of an older one read for ever. Format 1 knew discrete actions alone, and no running statistics.
-pub const FORMAT_VERSION: u32 = 2;
+/// Files of a newer format are refused, of an older one read for ever. Format 1 knew discrete actions alone, and no running statistics;
+/// format 2 nothing of the actors, and no checksum.
+pub const FORMAT_VERSION: u32 = 3;
+const FIRST_WITH_CHECKSUM: u32 = 3;
+
+/// No run gets further: `total_steps` is at most so much, and counts can be added to without another thought.
+pub(super) const MOST_COUNTED: u64 = 1 << 53;
 
 /// The key under which [`CheckpointMeta`] lies in the file's metadata, as JSON.
 const META_KEY: &str = "a3crs";
@@ -52,6 +62,9 @@ pub struct CheckpointMeta {
     pub gaussian: Covariance,
     /// Its input and its actions.
     pub env_spec: EnvSpec,
+    /// The numbers of its actors; none in formats 1 and 2.
+    #[serde(default)]
+    pub actors: Vec<ActorMeta>,
 }
 
 /// What format 1 says nothing of, because it says nothing.
@@ -60,7 +73,7 @@ fn of_discrete_actions() -> Covariance {
 }
 
 /// A checkpoint in memory. Vectors are laid out as theta.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// The scalars.
     pub meta: CheckpointMeta,
@@ -74,41 +87,51 @@ pub struct Checkpoint {
     pub observations: Option<Moments>,
     /// What rewards are scaled by.
     pub returns: Option<Moments>,
+    /// The actors; none in formats 1 and 2.
+    pub actors: Vec<ActorState>,
+    /// The last episodes.
+    pub window: ReturnWindow,
+    /// The sums of all actors when the progress log was written last.
+    pub logged: Totals,
 }
 
 /// The groups of tensors, each laid out as theta; the others are the optimizer's.
 const THETA: &str = "theta";
 const THETA_TARGET: &str = "theta_target";
+/// How the names of files begin that are not whole yet.
+const TEMPORARY: &str = ".checkpoint-";
 /// The groups of running statistics.
 const OBSERVATIONS: &str = "observations";
 const RETURNS: &str = "returns";
+/// For the logs.
+const WINDOW_RETURNS: &str = "window.returns";
+const WINDOW_LENGTHS: &str = "window.lengths";
+const LOGGED: &str = "progress.sums";
 
 impl Checkpoint {
     /// The file's bytes.
     fn to_bytes(&self, net: &Network) -> Result<Vec<u8>, String> {
         let target = self.theta_target.iter().map(|values| (THETA_TARGET, values));
         let statistics = self.statistics.iter().map(|(name, values)| (name.as_str(), values));
-        let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+        let mut file = Writer::default();
         for (group, values) in [(THETA, &self.theta)].into_iter().chain(target).chain(statistics) {
             for param in &net.layout().params {
-                let bytes = param.export(values).iter().flat_map(|x| x.to_le_bytes()).collect();
-                tensors.push((format!("{group}.{}", param.name), Dtype::F32, param.shape.clone(), bytes));
+                file.add(format!("{group}.{}", param.name), &param.shape, &param.export(values));
             }
         }
         for (group, moments) in [(OBSERVATIONS, &self.observations), (RETURNS, &self.returns)] {
             for (name, values) in moments.iter().flat_map(|moments| moments.parts()) {
-                let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-                tensors.push((format!("{group}.{name}"), Dtype::F64, vec![values.len()], bytes));
+                file.add(format!("{group}.{name}"), &[values.len()], values);
             }
         }
-        let mut views = Vec::with_capacity(tensors.len());
-        for (name, dtype, shape, bytes) in &tensors {
-            let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|e| e.to_string())?;
-            views.push((name.as_str(), view));
-        }
-        let meta = serde_json::to_string(&self.meta).map_err(|e| e.to_string())?;
-        let metadata = HashMap::from([(META_KEY.to_owned(), meta)]);
-        safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+        self.actors.iter().enumerate().for_each(|(actor, state)| state.write(actor, &mut file));
+        let (returns, lengths) = self.window.to_vecs();
+        file.add(WINDOW_RETURNS.into(), &[returns.len()], &returns);
+        file.add(WINDOW_LENGTHS.into(), &[lengths.len()], &lengths);
+        file.add(LOGGED.into(), &[self.logged.as_slice().len()], self.logged.as_slice());
+        let actors = self.actors.iter().map(|actor| actor.meta.clone()).collect();
+        let meta = CheckpointMeta { actors, ..self.meta.clone() };
+        file.into_bytes(META_KEY, serde_json::to_string(&meta).map_err(|e| e.to_string())?)
     }
 
     /// Writes the checkpoint to each of `paths` in turn: a temporary file, fsync, rename, fsync of the folder.
@@ -122,72 +145,93 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Reads a checkpoint of `net`.
-    pub fn load(path: &Path, net: &Network) -> Result<Self, TrainError> {
-        let unusable = |reason: String| TrainError::Checkpoint { path: path.to_path_buf(), reason };
-        let bytes = std::fs::read(path).map_err(|e| unusable(format!("it cannot be read ({e})")))?;
-        let meta = parse_meta(&bytes).map_err(unusable)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| unusable(damaged(e)))?;
-        let (mut theta_target, mut statistics) = (None, Vec::new());
-        let first_param = net.layout().params.first().map_or("", |param| &param.name);
-        for name in file.names() {
-            let Some(group) = name.strip_suffix(first_param).and_then(|name| name.strip_suffix('.')) else { continue };
-            match group {
-                THETA => (),
-                THETA_TARGET => theta_target = Some(read_group(&file, group, net).map_err(unusable)?),
-                _ => statistics.push((group.to_owned(), read_group(&file, group, net).map_err(unusable)?)),
-            }
+    /// Reads a checkpoint of a run like `setup`.
+    pub fn load(path: &Path, setup: &Setup) -> Result<Self, TrainError> {
+        let bytes = read(path)?;
+        let (meta, file) = open(path, &bytes)?;
+        Self::of(meta, &file, setup).map_err(|reason| TrainError::Checkpoint { path: path.to_path_buf(), reason })
+    }
+
+    fn of(meta: CheckpointMeta, file: &Reader<'_>, setup: &Setup) -> Result<Self, String> {
+        let net = &setup.net;
+        let params: Vec<String> = net.layout().params.iter().map(|param| format!(".{}", param.name)).collect();
+        let group_of = |name| params.iter().find_map(|param| str::strip_suffix(name, param));
+        let target = (!setup.config.algo.has_policy()).then_some(THETA_TARGET);
+        let groups: BTreeSet<&str> =
+            file.names().into_iter().filter_map(group_of).chain([THETA]).chain(target).collect();
+        let values = |group: &str| Ok::<_, String>((group.to_owned(), read_group(file, group, net)?));
+        let mut groups: BTreeMap<_, _> = groups.into_iter().map(values).collect::<Result<_, _>>()?;
+        let observations = read_moments(file, OBSERVATIONS, net.input().len())?;
+        let mut actors = Vec::with_capacity(meta.actors.len());
+        for (actor, numbers) in meta.actors.iter().enumerate().take(setup.config.actors) {
+            let mut state = setup.actor_state(observations.as_ref(), None);
+            state.read(actor, numbers.clone(), file, setup.env.actions)?;
+            actors.push(state);
         }
-        let theta = read_group(&file, THETA, net).map_err(unusable)?;
-        let observations = read_moments(&file, OBSERVATIONS, net.input().len()).map_err(unusable)?;
-        let returns = read_moments(&file, RETURNS, 1).map_err(unusable)?;
-        Ok(Checkpoint { meta, theta, theta_target, statistics, observations, returns })
+        let has_logs = !actors.is_empty();
+        let window = match has_logs {
+            true => {
+                let lengths = file.get(WINDOW_LENGTHS, &[usize::MAX])?;
+                ReturnWindow::from_vecs(file.get(WINDOW_RETURNS, &[usize::MAX])?, lengths)
+            }
+            false => ReturnWindow::default(),
+        };
+        let logged = if has_logs { file.get::<f64>(LOGGED, &[usize::MAX])? } else { Vec::new() };
+        Ok(Checkpoint {
+            theta: groups.remove(THETA).unwrap_or_default(),
+            theta_target: groups.remove(THETA_TARGET),
+            statistics: groups.into_iter().collect(),
+            observations,
+            returns: read_moments(file, RETURNS, 1)?,
+            actors,
+            window,
+            logged: Totals::from_slice(&logged),
+            meta,
+        })
     }
 }
 
-/// The scalars of the checkpoint at `path`.
+/// The scalars of the checkpoint at `path`, of which every byte is looked at.
 pub fn read_meta(path: &Path) -> Result<CheckpointMeta, TrainError> {
-    let unusable = |reason| TrainError::Checkpoint { path: path.to_path_buf(), reason };
-    let bytes = std::fs::read(path).map_err(|e| unusable(format!("it cannot be read ({e})")))?;
-    parse_meta(&bytes).map_err(unusable)
+    Ok(open(path, &read(path)?)?.0)
 }
 
-fn damaged(error: impl std::fmt::Display) -> String {
-    format!("the file is damaged or not a checkpoint ({error})")
+fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
+    std::fs::read(path)
+        .map_err(|e| TrainError::Checkpoint { path: path.to_path_buf(), reason: format!("it cannot be read ({e})") })
 }
 
-fn parse_meta(bytes: &[u8]) -> Result<CheckpointMeta, String> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let meta = header.metadata().as_ref().and_then(|m| m.get(META_KEY));
-    let meta = meta.ok_or("it is a safetensors file, but not a checkpoint of a3crs")?;
+/// The scalars and the tensors of a file that is whole.
+fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(CheckpointMeta, Reader<'a>), TrainError> {
+    let is_damaged = |reason| TrainError::Damaged { path: path.to_path_buf(), reason };
+    let refused = |reason| TrainError::Checkpoint { path: path.to_path_buf(), reason };
+    let meta = metadata(bytes, META_KEY).map_err(is_damaged)?;
+    let meta = meta.ok_or_else(|| refused("it is a safetensors file, but not a checkpoint of a3crs".into()))?;
     #[derive(Deserialize)]
     struct Version {
         format_version: u32,
     }
-    let Version { format_version } = serde_json::from_str(meta).map_err(damaged)?;
+    let parsed: Result<Version, _> = serde_json::from_str(&meta);
+    let Version { format_version } = parsed.map_err(|e| is_damaged(damaged(e)))?;
+    let file = Reader::new(bytes, &meta, format_version >= FIRST_WITH_CHECKSUM).map_err(is_damaged)?;
     if format_version > FORMAT_VERSION {
-        return Err(format!(
+        return Err(refused(format!(
             "it has format {format_version}, this a3crs reads up to {FORMAT_VERSION}; use a newer a3crs"
-        ));
+        )));
     }
-    serde_json::from_str(meta).map_err(damaged)
+    let meta: CheckpointMeta = serde_json::from_str(&meta).map_err(|e| is_damaged(damaged(e)))?;
+    let counts = [meta.steps, meta.episodes, meta.updates, meta.refused_updates];
+    if let Some(most) = counts.iter().find(|count| **count > MOST_COUNTED) {
+        return Err(refused(format!("it has counted to {most}, which no run can")));
+    }
+    Ok((meta, file))
 }
 
-fn read_group(file: &SafeTensors, group: &str, net: &Network) -> Result<Vec<f32>, String> {
+fn read_group(file: &Reader<'_>, group: &str, net: &Network) -> Result<Vec<f32>, String> {
     let mut values = vec![0.0; net.layout().len()];
     for param in &net.layout().params {
         let name = format!("{group}.{}", param.name);
-        let tensor = file.tensor(&name).map_err(|_| format!("it has no tensor {name}: another network or method"))?;
-        if tensor.shape() != param.shape || tensor.dtype() != Dtype::F32 {
-            return Err(format!(
-                "its tensor {name} is {:?} {:?}, this run needs F32 {:?}",
-                tensor.dtype(),
-                tensor.shape(),
-                param.shape
-            ));
-        }
-        let canonical: Vec<f32> =
-            tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let canonical: Vec<f32> = file.get(&name, &param.shape)?;
         if let Some(bad) = canonical.iter().find(|x| !x.is_finite()) {
             return Err(format!("its tensor {name} contains {bad}"));
         }
@@ -197,21 +241,21 @@ fn read_group(file: &SafeTensors, group: &str, net: &Network) -> Result<Vec<f32>
 }
 
 /// The statistics of `group` over vectors of length `dims`; none where the file has none.
-fn read_moments(file: &SafeTensors, group: &str, dims: usize) -> Result<Option<Moments>, String> {
-    if file.tensor(&format!("{group}.count")).is_err() {
+fn read_moments(file: &Reader<'_>, group: &str, dims: usize) -> Result<Option<Moments>, String> {
+    if !file.has(&format!("{group}.count")) {
         return Ok(None);
     }
-    let read = |name: &str, len: usize| {
+    let read = |name: &str, len: usize, of_any_sign: bool| {
         let name = format!("{group}.{name}");
-        let tensor = file.tensor(&name).map_err(|_| format!("it has no tensor {name}"))?;
-        let bytes = tensor.data().as_chunks().0.iter();
-        let values: Vec<f64> = bytes.map(|b| f64::from_le_bytes(*b)).collect();
-        match tensor.dtype() == Dtype::F64 && values.len() == len && values.iter().all(|x| x.is_finite()) {
-            true => Ok(values),
-            false => Err(format!("its tensor {name} is not {len} finite numbers in F64")),
+        let values: Vec<f64> = file.get(&name, &[len])?;
+        let least = if of_any_sign { f64::MIN } else { 0.0 };
+        match values.iter().find(|x| !x.is_finite() || **x < least) {
+            Some(bad) => Err(format!("its tensor {name} contains {bad}")),
+            None => Ok(values),
         }
     };
-    Ok(Some(Moments { count: read("count", 1)?[0], mean: read("mean", dims)?, m2: read("m2", dims)? }))
+    let (count, mean, m2) = (read("count", 1, false)?[0], read("mean", dims, true)?, read("m2", dims, false)?);
+    Ok(Some(Moments { count, mean, m2 }))
 }
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -219,7 +263,7 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)] // as any other file: the umask decides, not a temporary file's privacy
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(".checkpoint-").tempfile_in(dir)?;
+    let mut file = builder.prefix(TEMPORARY).tempfile_in(dir)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
@@ -236,10 +280,16 @@ fn sync_dir(dir: &Path) -> std::io::Result<()> {
 pub struct CheckpointDir(PathBuf);
 
 impl CheckpointDir {
-    /// `checkpoints/` of a run directory, created if need be.
+    /// `checkpoints/` of a run directory, created if need be. Nobody else writes there: runs are locked.
     pub fn create(run_dir: &Path) -> Result<Self, TrainError> {
         let dir = run_dir.join("checkpoints");
         std::fs::create_dir_all(&dir).map_err(TrainError::io("create", &dir))?;
+        // Half a file, of a process that was killed while it wrote.
+        for entry in std::fs::read_dir(&dir).map_err(TrainError::io("read", &dir))?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+                std::fs::remove_file(entry.path()).map_err(TrainError::io("remove", &entry.path()))?;
+            }
+        }
         Ok(CheckpointDir(dir))
     }
 

@@ -11,6 +11,9 @@ use crate::shared::optimizer::{OptimizerConfig, OptimizerKind};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
+/// All whole numbers up to this are f32, as which checkpoints have actions.
+const MOST_ACTIONS: usize = 1 << 24;
+
 /// The methods of the paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -105,6 +108,10 @@ pub trait Action: Copy + Send + 'static {
     /// # Panics
     /// If `actions` are of the other kind.
     fn random(actions: ActionSpec, rng: &mut ActorRng) -> Self;
+    /// As numbers, into a row of as many as an action of this kind has.
+    fn write(&self, row: &mut [f32]);
+    /// From such a row.
+    fn read(row: &[f32]) -> Self;
 }
 
 /// Everything that defines a run, in the paper's symbols. `_steps` are agent decisions summed over the actors.
@@ -126,6 +133,8 @@ pub struct TrainConfig {
     /// How many segments are in flight at once; the other actors wait for their turn. 0 leaves it to the environment: one
     /// a core where it has a thread of its own, all where it has a process, else two a core.
     pub segments_at_once: usize,
+    /// Whether updates come in a fixed order, so that the run can be repeated bit for bit.
+    pub deterministic: bool,
     /// T_max.
     pub total_steps: u64,
     /// Longest segment between two updates (t_max, I_AsyncUpdate).
@@ -247,6 +256,9 @@ impl TrainConfig {
             ActionSpec::Discrete(0) | ActionSpec::Continuous { dims: 0 } => {
                 Err(TrainError::Config("the environment has no actions".into()))
             }
+            ActionSpec::Discrete(n) if n > MOST_ACTIONS => Err(TrainError::Config(format!(
+                "the environment has {n} actions, but there can be {MOST_ACTIONS} at most"
+            ))),
             ActionSpec::Continuous { dims } if dims > MAX_ACTION_DIMS => Err(TrainError::Config(format!(
                 "the environment's actions have {dims} components, but there can be {MAX_ACTION_DIMS} at most"
             ))),
@@ -274,6 +286,14 @@ impl Action for usize {
         let ActionSpec::Discrete(n) = actions else { panic!("the environment has {actions}") };
         rng.random_range(0..n)
     }
+
+    fn write(&self, row: &mut [f32]) {
+        row[0] = *self as f32; // exact up to MOST_ACTIONS
+    }
+
+    fn read(row: &[f32]) -> usize {
+        row[0] as usize
+    }
 }
 
 impl Action for ActionVector {
@@ -285,5 +305,13 @@ impl Action for ActionVector {
     fn random(actions: ActionSpec, rng: &mut ActorRng) -> ActionVector {
         let ActionSpec::Continuous { dims } = actions else { panic!("the environment has {actions}") };
         ActionVector::from_fn(dims, |_| rng.random_range(-1.0..1.0))
+    }
+
+    fn write(&self, row: &mut [f32]) {
+        row.copy_from_slice(self);
+    }
+
+    fn read(row: &[f32]) -> ActionVector {
+        ActionVector::from_fn(row.len(), |i| row[i])
     }
 }

@@ -57,6 +57,14 @@ pub enum TrainError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A checkpoint that is not as it was written.
+    #[error("the checkpoint {} cannot be used: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A checkpoint that is not one, or not of this network.
     #[error("the checkpoint {} cannot be used: {reason}", path.display())]
     Checkpoint {

@@ -8,8 +8,8 @@ use super::predict::{Agent, Predictor, stream};
 use super::setup::Setup;
 use super::{BoxEnv, Host};
 use crate::env::{End, EnvError, Episode};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use serde::Serialize;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 

@@ -111,6 +111,28 @@ impl Scale {
         scale
     }
 
+    /// The length of the observations.
+    pub fn dims(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// `(2, dims)`: the means, and the inverse deviations.
+    pub fn to_vec(&self) -> Vec<f32> {
+        [&self.mean[..], &self.inverse_deviation].concat()
+    }
+
+    /// From what [`Scale::to_vec`] gave.
+    pub fn from_slice(rows: &[f32]) -> Self {
+        let (mean, inverse_deviation) = rows.split_at(rows.len() / 2);
+        Scale { mean: mean.to_vec(), inverse_deviation: inverse_deviation.to_vec(), limit: LIMIT }
+    }
+
+    /// Takes over another of the same length.
+    pub fn copy(&mut self, other: &Scale) {
+        self.mean.copy_from_slice(&other.mean);
+        self.inverse_deviation.copy_from_slice(&other.inverse_deviation);
+    }
+
     fn set(&mut self, moments: &Moments) {
         for (i, (mean, inverse)) in self.mean.iter_mut().zip(&mut self.inverse_deviation).enumerate() {
             (*mean, *inverse) = (moments.mean[i] as f32, moments.inverse_deviation(i));
@@ -134,10 +156,14 @@ pub struct ObsNormaliser<'a> {
 }
 
 impl<'a> ObsNormaliser<'a> {
-    /// Scaling by what `shared` holds now.
-    pub fn new(shared: &'a SharedMoments) -> Self {
-        let moments = shared.get();
-        ObsNormaliser { shared, own: Moments::new(moments.mean.len()), scale: Scale::of(&moments) }
+    /// Scaling by `scale` until it has something to merge with `shared`.
+    pub fn new(shared: &'a SharedMoments, scale: Scale) -> Self {
+        ObsNormaliser { shared, own: Moments::new(scale.dims()), scale }
+    }
+
+    /// What it scales by.
+    pub fn scale(&self) -> &Scale {
+        &self.scale
     }
 
     /// Takes note of an observation, which the actor sees for the first time.
@@ -170,13 +196,22 @@ pub struct RewardScaler<'a> {
 }
 
 impl<'a> RewardScaler<'a> {
-    /// By a number, or by the deviation of the discounted return in `shared`, which then is there.
-    pub fn new(scale: RewardScale, gamma: f32, shared: Option<&'a SharedMoments>) -> Self {
-        let by = match scale {
+    /// From a discounted return and a factor on, which stays where there are no `shared` statistics.
+    pub fn new(gamma: f32, [discounted, by]: [f32; 2], shared: Option<&'a SharedMoments>) -> Self {
+        RewardScaler { by, gamma, running: shared.map(|shared| (shared, Moments::new(1))), discounted }
+    }
+
+    /// What multiplies rewards at first.
+    pub fn first(scale: RewardScale, returns: Option<&Moments>) -> f32 {
+        match scale {
             RewardScale::By(by) => by,
-            RewardScale::Running(_) => shared.map_or(1.0, |shared| shared.get().inverse_deviation(0)),
-        };
-        RewardScaler { by, gamma, running: shared.map(|shared| (shared, Moments::new(1))), discounted: 0.0 }
+            RewardScale::Running(_) => returns.map_or(1.0, |returns| returns.inverse_deviation(0)),
+        }
+    }
+
+    /// What [`RewardScaler::new`] goes on from.
+    pub fn state(&self) -> [f32; 2] {
+        [self.discounted, self.by]
     }
 
     /// The reward as it is learned from, before it is clipped.
@@ -265,7 +300,8 @@ mod tests {
     #[test]
     fn what_is_scaled_by_changes_at_a_merge_and_not_before() {
         let shared = SharedMoments::new(Moments::new(1));
-        let (mut one, mut other) = (ObsNormaliser::new(&shared), ObsNormaliser::new(&shared));
+        let new = || ObsNormaliser::new(&shared, Scale::of(&shared.get()));
+        let (mut one, mut other) = (new(), new());
         let seen = |normaliser: &ObsNormaliser| {
             let mut x = [4.0];
             normaliser.apply(&mut x);
@@ -291,7 +327,8 @@ mod tests {
     #[test]
     fn running_rewards_are_divided_by_the_deviation_of_the_discounted_return() {
         let shared = SharedMoments::new(Moments::new(1));
-        let mut scaler = RewardScaler::new(RewardScale::Running(Running::Running), 0.5, Some(&shared));
+        let first = RewardScaler::first(RewardScale::Running(Running::Running), Some(&shared.get()));
+        let mut scaler = RewardScaler::new(0.5, [0.0, first], Some(&shared));
         assert_eq!(scaler.scaled(8.0), 8.0, "nothing is known yet");
         scaler.scaled(0.0);
         scaler.reset();
@@ -299,7 +336,8 @@ mod tests {
         scaler.merge();
         let (_, variance) = textbook(&[8.0, 4.0, 2.0]);
         assert!((f64::from(scaler.scaled(1.0)) - 1.0 / variance.sqrt()).abs() < 1e-6);
-        let by_number = RewardScaler::new(RewardScale::By(0.25), 0.5, None).scaled(8.0);
+        let by = RewardScaler::first(RewardScale::By(0.25), None);
+        let by_number = RewardScaler::new(0.5, [0.0, by], None).scaled(8.0);
         assert_eq!(by_number, 2.0);
     }
 }

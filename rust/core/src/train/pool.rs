@@ -3,10 +3,10 @@
 
 use super::Host;
 use super::error::TrainError;
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use rayon::ThreadPoolBuilder;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// What the supervisor hears from the actors. The channel is bounded and preallocated: sending does not allocate.
@@ -43,21 +43,30 @@ pub fn with_actors<T: Send, R>(
         for actor in 0..actors {
             let (sender, body) = (sender.clone(), &body);
             scope.spawn(move |_| {
-                let mut result = Ok(());
                 host.on_actor_thread(&mut || {
-                    result = catch_unwind(AssertUnwindSafe(|| body(actor, &sender)))
-                        .unwrap_or_else(|panic| Err(TrainError::Panic { actor, message: message_of(&*panic) }));
+                    // A supervisor that is gone has nobody to tell.
+                    life(actor, stop, || body(actor, &sender), |exit| drop(sender.send(Message::Exit(exit))));
                 });
-                if result.is_err() {
-                    stop.store(true, Relaxed);
-                }
-                // A supervisor that is gone has nobody to tell.
-                let _ = sender.send(Message::Exit(result));
             });
         }
         drop(sender);
         supervise(receiver)
     }))
+}
+
+/// An actor from beginning to end: however that comes, others hear of it, and an end that is none stops them.
+pub fn life(
+    actor: usize,
+    stop: &AtomicBool,
+    body: impl FnOnce() -> Result<(), TrainError>,
+    tell: impl FnOnce(Result<(), TrainError>),
+) {
+    let result = catch_unwind(AssertUnwindSafe(body))
+        .unwrap_or_else(|panic| Err(TrainError::Panic { actor, message: message_of(&*panic) }));
+    if result.is_err() {
+        stop.store(true, Relaxed);
+    }
+    tell(result);
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> String {

@@ -1,7 +1,8 @@
 //! The rows of the run's logs and the files they go to. `python/a3crs/runlog/schema.py` says the same of them.
 
 use super::error::TrainError;
-use super::stats::{Reading, Stat};
+use super::stats::{Reading, Stat, Totals};
+use crate::env::Episode;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -11,10 +12,71 @@ use std::path::{Path, PathBuf};
 /// Returns are averaged over so many of the last episodes.
 const WINDOW_EPISODES: usize = 100;
 
+/// What an actor tells the supervisor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// A whole episode.
+    Episode(EpisodeReport),
+    /// The state of a repeatable run between two rounds.
+    Progress(ProgressReport),
+    /// Something that should not be.
+    Incident(IncidentReport),
+}
+
+/// What an actor reports of a whole episode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpisodeReport {
+    /// T at the end of the segment it ended in.
+    pub steps: u64,
+    /// Who played it.
+    pub actor: usize,
+    /// Its probability of a random action then, where the method explores so.
+    pub explore_eps: Option<f32>,
+    /// Return and length.
+    pub episode: Episode,
+}
+
+/// What the log says of a repeatable run, but for the clock on the wall.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ProgressReport {
+    /// T
+    pub steps: u64,
+    /// Updates applied.
+    pub updates: u64,
+    /// The sums of all actors.
+    pub sums: Totals,
+}
+
+/// Something that should not be, and the run goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentReport {
+    /// T
+    pub steps: u64,
+    /// Whom it happened to.
+    pub actor: usize,
+    /// What it did, ready to follow `actor 3`.
+    pub what: String,
+}
+
+/// One line of `incidents.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IncidentRow {
+    /// T
+    pub steps: u64,
+    /// The same in emulator frames.
+    pub frames: u64,
+    /// Seconds of training.
+    pub secs: f64,
+    /// Whom it happened to; null where it concerns the run.
+    pub actor: Option<usize>,
+    /// What happened.
+    pub what: String,
+}
+
 /// One line of `episodes.jsonl`: a whole episode (game) that ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EpisodeRow {
-    /// T when it ended.
+    /// T at the end of the segment it ended in.
     pub steps: u64,
     /// The same in emulator frames.
     pub frames: u64,
@@ -116,6 +178,16 @@ impl ReturnWindow {
             self.0.pop_front();
         }
         self.0.push_back((episode_return, length_steps));
+    }
+
+    /// What a checkpoint keeps: returns, and lengths.
+    pub fn to_vecs(&self) -> (Vec<f64>, Vec<u64>) {
+        self.0.iter().copied().unzip()
+    }
+
+    /// From what [`ReturnWindow::to_vecs`] gave.
+    pub fn from_vecs(returns: Vec<f64>, lengths: Vec<u64>) -> Self {
+        ReturnWindow(returns.into_iter().zip(lengths).collect())
     }
 
     /// Mean return, best return and mean length; none before the first episode.

@@ -1,12 +1,15 @@
 //! A run before it starts: its settings, its network, its shared memory.
 
 use super::actor_learner::Shared;
+use super::actor_state::{ActorState, Shelf};
 use super::checkpoint::Checkpoint;
 use super::config::{RewardScale, TrainConfig};
 use super::cores::Cores;
 use super::error::TrainError;
-use super::normalise::{Moments, SharedMoments};
+use super::normalise::{Moments, RewardScaler, Scale, SharedMoments};
+use super::order::Order;
 use super::predict::Agent;
+use super::rounds::Rounds;
 use super::turns::{SegmentMemory, Turns};
 use crate::env::{EnvSpec, ObsSpec};
 use crate::kernel::Isa;
@@ -14,9 +17,13 @@ use crate::nn::Network;
 use crate::rl::ActorRng;
 use crate::shared::clock::Clock;
 use crate::shared::optimizer::SharedOptimizer;
+use crate::shared::refreshes::Refreshes;
 use crate::shared::store::Store;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use rand::SeedableRng;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+/// So many segments of a round are in flight at once: enough for the cores of most machines, and few enough that a gradient is not late.
+const SEGMENTS_OF_ROUNDS: usize = 4;
 
 /// A run, checked and ready to start.
 #[derive(Debug)]
@@ -52,34 +59,49 @@ impl Setup {
         let theta = Agent::fresh(self).theta;
         let with_target = !self.config.algo.has_policy(); // the rows of the table that read theta_target
         let cores = Cores::new(self.config.actors, self.env.own_thread);
+        let observations = self.normalised_dims().map(Moments::new);
+        let returns = self.has_running_rewards().then(|| Moments::new(1));
+        let actor = |_| Shelf::new(self.actor_state(observations.as_ref(), returns.as_ref()));
         Shared {
             theta_target: with_target.then(|| Store::from_slice(&theta)),
             theta: Store::from_slice(&theta),
             optimizer: SharedOptimizer::new(self.config.optimizer_config(), theta.len(), self.config.actors),
             clock: Clock::at(0),
             updates: AtomicU64::new(0),
-            target_refreshes: AtomicU64::new(0),
+            target_refreshes: Refreshes::default(),
             stop: AtomicBool::new(false),
-            turns: self.turns(&cores, with_target),
+            order: self.order(&cores, with_target, 0),
             cores,
-            observations: self.normalised_dims().map(|dims| SharedMoments::new(Moments::new(dims))),
-            returns: self.has_running_rewards().then(|| SharedMoments::new(Moments::new(1))),
+            actors: (0..self.config.actors).map(actor).collect(),
+            observations: observations.clone().map(SharedMoments::new),
+            returns: returns.clone().map(SharedMoments::new),
         }
     }
 
-    /// The memory of as many segments as shall be in flight, in as many groups as wait for each other.
-    fn turns(&self, cores: &Cores, with_target: bool) -> Vec<Turns> {
-        let TrainConfig { actors, segments_at_once, .. } = self.config;
+    /// An actor that has not begun, where that much is known of observations and returns.
+    pub fn actor_state(&self, observations: Option<&Moments>, returns: Option<&Moments>) -> ActorState {
+        let reward_by = RewardScaler::first(self.config.reward_scale, returns);
+        ActorState::new(&self.env, self.net.state_len(), reward_by, observations.map(Scale::of))
+    }
+
+    /// Turns with the memory of as many segments as shall be in flight, in as many groups as wait for each other.
+    fn order(&self, cores: &Cores, with_target: bool, steps: u64) -> Order {
+        let TrainConfig { actors, segments_at_once, deterministic, .. } = self.config;
         let t_max = self.config.segment_steps(&self.env);
         let at_once = match segments_at_once {
-            0 if self.env.own_process => actors, // a core is free while an actor waits
+            0 if deterministic => SEGMENTS_OF_ROUNDS.min(actors), // the same on every machine
+            0 if self.env.own_process => actors,                  // a core is free while an actor waits
             0 => cores.segments_at_once(actors),
             n => n.min(actors),
         };
-        let groups = cores.groups().min(at_once);
         let memory = |_| SegmentMemory::new(&self.net, t_max, with_target);
+        if deterministic {
+            return Order::Fixed(Rounds::new(actors, (0..at_once).map(memory).collect(), steps));
+        }
+        let groups = cores.groups().min(at_once);
         let share = |group| at_once / groups + usize::from(group < at_once % groups);
-        (0..groups).map(|group| Turns::new(actors.div_ceil(groups), (0..share(group)).map(memory).collect())).collect()
+        let turns = |group| Turns::new(actors.div_ceil(groups), (0..share(group)).map(memory).collect());
+        Order::Arrival((0..groups).map(turns).collect())
     }
 
     /// The length of observations that are normalised; none where they are not.
@@ -112,6 +134,14 @@ impl Setup {
         }
         shared.clock.set(checkpoint.meta.steps);
         shared.updates.store(checkpoint.meta.updates, Relaxed);
+        shared.order = self.order(&shared.cores, shared.theta_target.is_some(), checkpoint.meta.steps);
+        let (observations, returns) = (checkpoint.observations.as_ref(), checkpoint.returns.as_ref());
+        shared.actors = (0..self.config.actors)
+            .map(|actor| {
+                checkpoint.actors.get(actor).cloned().unwrap_or_else(|| self.actor_state(observations, returns))
+            })
+            .map(Shelf::new)
+            .collect();
         shared
     }
 }

@@ -47,6 +47,16 @@ impl ActorStats {
         cell.store((f64::from_bits(cell.load(Relaxed)) + x).to_bits(), Relaxed);
     }
 
+    /// Going on from `sums`.
+    pub fn new(sums: &Totals) -> Self {
+        ActorStats(sums.0.map(|sum| AtomicU64::new(sum.to_bits())))
+    }
+
+    /// The sums now.
+    pub fn sums(&self) -> Totals {
+        Totals(std::array::from_fn(|i| f64::from_bits(self.0[i].load(Relaxed))))
+    }
+
     /// Runs `work` and adds the CPU seconds this thread spent in it: time in which the thread waited for a core is not its.
     pub fn timed<R>(&self, stat: Stat, work: impl FnOnce() -> R) -> R {
         let start = ThreadTime::now();
@@ -63,8 +73,22 @@ pub struct Totals([f64; STATS]);
 impl Totals {
     /// The sums now.
     pub fn of(actors: &[ActorStats]) -> Self {
-        let sum = |i: usize| actors.iter().map(|a| f64::from_bits(a.0[i].load(Relaxed))).sum();
-        Totals(std::array::from_fn(sum))
+        Totals::sum(actors.iter().map(ActorStats::sums))
+    }
+
+    /// Several sums, added up in order.
+    pub fn sum(all: impl Iterator<Item = Totals>) -> Self {
+        all.fold(Totals::default(), |sum, one| Totals(std::array::from_fn(|i| sum.0[i] + one.0[i])))
+    }
+
+    /// All of them, as a checkpoint keeps them.
+    pub fn as_slice(&self) -> &[f64] {
+        &self.0
+    }
+
+    /// From what [`Totals::as_slice`] gave; what is missing is 0.
+    pub fn from_slice(sums: &[f64]) -> Self {
+        Totals(std::array::from_fn(|i| sums.get(i).copied().unwrap_or(0.0)))
     }
 
     /// One of the sums.

@@ -8,7 +8,8 @@ use crate::kernel::Isa;
 use crate::kernel::buffer::Buffer;
 use crate::nn::{Network, Observations, Tape, Workspace};
 use crate::shared::store::Store;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use crate::sync::{Condvar, Mutex, MutexGuard, yield_now};
+use std::sync::{PoisonError, TryLockError};
 
 /// The memory of one segment, allocated once.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct SegmentMemory {
     pub theta: Buffer,
     /// The number of updates when the last segment's update left the newest theta in `theta`; none if it did not.
     pub read_at: Option<u64>,
+    /// T when what the segment begins with was put here.
+    pub began_at: u64,
     /// s_t, a slot a step and one for the state after the last.
     pub obs: Observations,
     /// The activations under theta'.
@@ -67,6 +70,7 @@ impl SegmentMemory {
         SegmentMemory {
             theta: Buffer::zeros(len),
             read_at: None,
+            began_at: 0,
             obs: Observations::new(net.input(), t_max + 1),
             tape: net.tape(t_max + 1),
             workspace: net.workspace(t_max),
@@ -80,8 +84,8 @@ impl SegmentMemory {
 
 /// Hands out segment memories, first come, first served.
 #[derive(Debug)]
-pub struct Turns {
-    memories: Vec<Mutex<SegmentMemory>>,
+pub struct Turns<M = SegmentMemory> {
+    memories: Vec<Mutex<M>>,
     queue: Mutex<Queue>,
     /// One for each actor that may wait; ticket `n` waits at `n % len`.
     called: Vec<Condvar>,
@@ -96,14 +100,14 @@ struct Queue {
 }
 
 /// One actor's turn, until dropped.
-pub struct Turn<'a> {
-    turns: &'a Turns,
-    memory: Option<MutexGuard<'a, SegmentMemory>>,
+pub struct Turn<'a, M = SegmentMemory> {
+    turns: &'a Turns<M>,
+    memory: Option<MutexGuard<'a, M>>,
 }
 
-impl Turns {
+impl<M> Turns<M> {
     /// Turns for `actors` threads, `memories` of them at once.
-    pub fn new(actors: usize, memories: Vec<SegmentMemory>) -> Self {
+    pub fn new(actors: usize, memories: Vec<M>) -> Self {
         Turns {
             memories: memories.into_iter().map(Mutex::new).collect(),
             queue: Mutex::default(),
@@ -122,7 +126,7 @@ impl Turns {
     }
 
     /// Waits for a turn.
-    pub fn take(&self) -> Turn<'_> {
+    pub fn take(&self) -> Turn<'_, M> {
         let mut queue = self.queue();
         let ticket = queue.next;
         queue.next += 1;
@@ -135,7 +139,7 @@ impl Turns {
     }
 
     /// There are as many memories as turns, so one is free; a few may be on their way from hand to hand.
-    fn free_memory(&self) -> MutexGuard<'_, SegmentMemory> {
+    fn free_memory(&self) -> MutexGuard<'_, M> {
         loop {
             for memory in &self.memories {
                 match memory.try_lock() {
@@ -144,19 +148,19 @@ impl Turns {
                     Err(TryLockError::WouldBlock) => (),
                 }
             }
-            std::thread::yield_now();
+            yield_now();
         }
     }
 }
 
-impl Turn<'_> {
+impl<M> Turn<'_, M> {
     /// The memory of this turn's segment.
-    pub fn memory(&mut self) -> &mut SegmentMemory {
+    pub fn memory(&mut self) -> &mut M {
         self.memory.as_mut().expect("a turn has its memory until it is dropped")
     }
 }
 
-impl Drop for Turn<'_> {
+impl<M> Drop for Turn<'_, M> {
     fn drop(&mut self) {
         self.memory = None; // before the next is called
         let mut queue = self.turns.queue();
@@ -166,16 +170,12 @@ impl Drop for Turn<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::env::ObsSpec;
-    use crate::nn::{Head, Net};
 
-    fn turns(actors: usize, memories: usize) -> Turns {
-        let heads = [Head { name: "q", outputs: 2 }];
-        let net = Network::new(Net::Ff, &ObsSpec::Vector { len: 3 }, &heads).unwrap();
-        Turns::new(actors, (0..memories).map(|_| SegmentMemory::new(&net, 2, false)).collect())
+    fn turns(actors: usize, memories: usize) -> Turns<()> {
+        Turns::new(actors, vec![(); memories])
     }
 
     #[test]

@@ -19,6 +19,7 @@ impl Host for Quiet {
     fn poll(&self, _: &ProgressRow) -> Result<(), EnvError> {
         Ok(())
     }
+    fn notice(&self, _: &str) {}
     fn check(&self) -> Result<(), EnvError> {
         Ok(())
     }
@@ -34,6 +35,7 @@ pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
         optimizer: OptimizerKind::SharedRmsProp,
         actors: 2,
         segments_at_once: 0,
+        deterministic: false,
         total_steps,
         t_max: TMax::Steps(5),
         gamma: 0.9,

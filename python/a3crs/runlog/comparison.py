@@ -1,0 +1,137 @@
+"""Many runs at a glance: runs that differ in their seeds alone are one curve, and one row of a table.
+
+`a3crs plot` and `a3crs compare` are made of this; a notebook may call it as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from a3crs.errors import ConfigError, RunError, did_you_mean
+from a3crs.runlog import intervals, load, metrics, paper
+from a3crs.runlog.references import human_normalised
+
+if TYPE_CHECKING:
+    from a3crs.runlog.figures import Drawing
+
+AXES = ("frames", "steps", "hours")
+
+# Settings that do not tell one experiment from another: chance, length, and how a run is kept and watched over.
+INCIDENTAL = {"seed", "total_steps", "checkpoint_secs", "keep_checkpoints", "env_workers"}
+INCIDENTAL |= {"env_timeout_secs", "env_restarts"}
+
+
+def labelled(runs: load.Runs) -> pl.DataFrame:
+    """What each run is: `run`, env, algo, actors and `label`, the settings in which these runs differ.
+
+    Runs that have the same label differ in their seeds alone, or in how long they are.
+    """
+    settings = load.settings(runs)
+    telling = [name for name in settings.columns if name not in INCIDENTAL | {"run", "env"}]
+    differing = [name for name in telling if settings[name].n_unique() > 1 or name == "algo"]
+    words = [_word(name) for name in differing]
+    label = pl.concat_str(words, separator=", ", ignore_nulls=True)
+    return settings.select("run", "env", "algo", "actors", label=label)
+
+
+def _word(name: str) -> pl.Expr:
+    """The value alone where it is a name (of a method, a network), `lr 0.001` where it is not."""
+    value = pl.col(name).cast(pl.String)
+    return value if name in ("algo", "net", "optimizer") else pl.format(f"{name} {{}}", value)
+
+
+def sides(named: Mapping[str, load.Runs]) -> pl.DataFrame:
+    """As `labelled`, but the runs found under each name have that name as their label."""
+    where: dict[Path, str] = {}
+    for name, runs in named.items():
+        for path in load.find(runs):
+            if path.resolve() in {other.resolve() for other in where}:
+                raise ConfigError(f"{path} is on two sides: name each run once.")
+            where[path] = name
+    about = load.settings(list(where), ["env", "algo", "actors"])
+    return about.with_columns(label=pl.Series([where[path] for path in sorted(where)]))
+
+
+def differences(runs: load.Runs, of: pl.DataFrame) -> pl.DataFrame:
+    """A row for each setting in which labels differ, a column for each label; null where it has several values."""
+    settings = load.settings(runs)
+    labels = of["label"].unique(maintain_order=True)
+    rows = []
+    for name in settings.drop("run").columns:
+        about = of.select("run", "label").join(settings.select("run", value=pl.col(name).cast(pl.String)), on="run")
+        values = {label: set(about.filter(pl.col("label") == label)["value"].fill_null("unknown")) for label in labels}
+        if any(others != values[labels[0]] for others in values.values()):
+            rows.append([name, *(min(each) if len(each) == 1 else None for each in values.values())])
+    return pl.DataFrame(
+        rows, schema=["setting", *labels], orient="row", schema_overrides=dict.fromkeys(labels, pl.String)
+    )
+
+
+def curves(runs: load.Runs, of: pl.DataFrame, x: str = "frames", *, bins: int = 60) -> pl.LazyFrame:
+    """A learning curve for each environment and label: the interquartile mean of its runs, with a 95 % interval.
+
+    `of` is what `labelled` or `sides` gives. Columns: env, label, x, episode_return, low, high, runs.
+    """
+    about = of.lazy().select("run", "env", "label")
+    episodes = load.episodes(runs).join(about, on="run")
+    each = metrics.curves(episodes, x, by=["run", "env", "label"], per="env", bins=bins)
+    return intervals.across_runs(each, "episode_return", by=["env", "label", x], resamples=400)
+
+
+def table(runs: load.Runs, of: pl.DataFrame) -> pl.DataFrame:
+    """A row for each environment and label.
+
+    Columns: env, label, runs, score (interquartile mean over runs of the mean of the last 100 episodes), low, high (its
+    95 % interval), human_normalised (percent; null where no reference is known), frames, hours and frames_per_sec
+    (means).
+    """
+    about = of.lazy().select("run", "env", "label")
+    keys = ["env", "label"]
+    scores = metrics.scores(load.episodes(runs).join(about, on="run"), by=["run", *keys])
+    across = human_normalised(intervals.across_runs(scores, "score", by=keys).drop("runs"))
+    costs = metrics.cost(load.progress(runs)).join(about, on="run").group_by(keys)
+    means = costs.agg(pl.col("frames", "hours", "frames_per_sec").mean())
+    every = about.group_by(keys).agg(runs=pl.len())
+    columns = ["runs", "score", "low", "high", "human_normalised", "frames", "hours", "frames_per_sec"]
+    rows = every.join(means, on=keys, how="left").join(across, on=keys, how="left")
+    return rows.sort(keys).select(*keys, *columns).collect()
+
+
+def draw(runs: load.Runs, of: pl.DataFrame, x: str = "frames", *, with_paper: bool = True) -> "Drawing":
+    """The curves as a figure, a panel an environment, the paper's own of the same game and method behind them."""
+    if x not in AXES:
+        raise ConfigError(f"The axis is {x!r}{did_you_mean(x, AXES)}, but it must be one of {', '.join(AXES)}.")
+    from a3crs.runlog import figures
+
+    against = paper_curves(of, x) if with_paper else None
+    return figures.learning_curves(curves(runs, of, x), x, label="label", panel="env", against=against)
+
+
+def paper_curves(of: pl.DataFrame, x: str) -> pl.DataFrame | None:
+    """The curves of 16 threads of the same games and methods: figure 1 over hours, 3 and S9 over frames.
+
+    None over steps, which the paper does not have.
+    """
+    numbers: Sequence[str] = {"hours": ("1",), "frames": ("3", "S9")}.get(x, ())
+    if not numbers:
+        return None
+    every = pl.concat(paper.curves(number, actors=16) for number in numbers)
+    games = {paper.game(env) for env in of["env"]}
+    return every.filter(pl.col("game").is_in(games) & pl.col("algo").is_in(of["algo"].unique().to_list()))
+
+
+def save(figure: "Drawing", path: Path) -> None:
+    """Writes the image whole or not at all; ConfigError where its ending is unknown or its directory cannot be used."""
+    kinds = figure.canvas.get_supported_filetypes()
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in kinds:
+        raise ConfigError(f"{path} is no image that can be written: let its name end in .png, .svg or .pdf.")
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        figure.savefig(temporary, format=kind)
+        temporary.replace(path)
+    except OSError as e:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"{path} cannot be written: {e.strerror}.") from e

@@ -1,0 +1,227 @@
+"""Metrics of runs: a lazy frame in, a lazy frame out. Nothing is drawn here.
+
+`episodes` and `progress` are frames as `load` gives them. `by` names the columns that tell apart what is measured,
+`run` and the settings asked of `load` among them. An axis `x` is `steps`, `frames` or `hours`.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+Columns = str | Sequence[str]
+
+
+def curves(
+    episodes: pl.LazyFrame, x: str = "frames", *, by: Columns = "run", per: Columns = (), bins: int = 100
+) -> pl.LazyFrame:
+    """Learning curves: the mean return of the episodes that ended in each of `bins` equal parts of the axis.
+
+    Columns: `by`, x (where the part ends), episode_return, episodes (0 where none ended in the part: it has the mean of
+    the part before). The axis reaches to the longest run, or to the longest of each group of `per`, say of each `env`.
+    """
+    keys, groups = _names(by), _names(per)
+    measured = episodes.select(
+        *keys, *(name for name in groups if name not in keys), _axis(x).alias("_x"), "episode_return"
+    )
+    ends = _over(episodes.select(*groups, _x=_axis(x)), groups, _end=pl.col("_x").max())
+    part = (pl.col("_x") * bins / pl.col("_end")).ceil().clip(1, bins).cast(pl.Int64)
+    means = (
+        _with(measured, ends, groups)
+        .group_by(*keys, *(name for name in groups if name not in keys), part.alias("_part"))
+        .agg(pl.mean("episode_return"), episodes=pl.len(), _end=pl.first("_end"))
+    )
+    whole = (
+        means.group_by(*keys)
+        .agg(pl.first("_end"), pl.int_ranges(pl.min("_part"), pl.max("_part") + 1).first().alias("_part"))
+        .explode("_part")
+    )
+    filled = (
+        whole.join(means.drop("_end"), on=[*keys, "_part"], how="left", nulls_equal=True)
+        .sort(*keys, "_part")
+        .with_columns(pl.col("episode_return").forward_fill().over(keys), pl.col("episodes").fill_null(0))
+    )
+    return filled.select(*keys, (pl.col("_part") * pl.col("_end") / bins).alias(x), "episode_return", "episodes")
+
+
+def scores(episodes: pl.LazyFrame, *, by: Columns = "run", last_episodes: int = 100) -> pl.LazyFrame:
+    """How good each became: the mean return of its last 100 episodes.
+
+    Columns: `by`, score, stderr (of the mean; null for a single episode), best (of the same episodes), episodes (how
+    many).
+    """
+    last = pl.col("episode_return").tail(last_episodes)
+    stderr = last.std() / last.len().sqrt()
+    return episodes.group_by(*_names(by)).agg(score=last.mean(), stderr=stderr, best=last.max(), episodes=last.len())
+
+
+def best(scores: pl.LazyFrame, k: int, *, by: Columns = (), score: str = "score") -> pl.LazyFrame:
+    """The k best rows of each group: the paper's curves are of the best 3 or 5 of 50 learning rates.
+
+    Take their curves with `curves.join(best, on="run", how="semi")`.
+    """
+    place = pl.col(score).rank("ordinal", descending=True)
+    return scores.filter((place.over(_names(by)) if by else place) <= k)
+
+
+def ranked(scores: pl.LazyFrame, *, by: Columns = (), score: str = "score") -> pl.LazyFrame:
+    """Adds `rank`, 1 for the best score of each group, and sorts by it: the axis of figure S5."""
+    place = pl.col(score).rank("ordinal", descending=True).cast(pl.Int64)
+    return scores.with_columns(rank=place.over(_names(by)) if by else place).sort(*_names(by), "rank")
+
+
+def over_learning_rates(scores: pl.LazyFrame, *, by: Columns = (), per_decade: int = 4) -> pl.LazyFrame:
+    """The distribution of scores over learning rates, in equal parts of their logarithm.
+
+    Columns: `by`, lr_low, lr_high, runs, low, median, high (quartiles of the score), share_of_best (the median's part
+    of the way from the worst score of the group to its best, 0..1).
+    """
+    keys = _names(by)
+    part = (pl.col("lr").log10() * per_decade).floor()
+    ends = _over(scores, keys, _worst=pl.col("score").min(), _best=pl.col("score").max())
+    quartiles = {"low": 0.25, "median": 0.5, "high": 0.75}
+    return (
+        scores.group_by(*keys, _part=part)
+        .agg(runs=pl.len(), **{name: pl.col("score").quantile(q, "linear") for name, q in quartiles.items()})
+        .pipe(_with, ends, keys)
+        .sort(*keys, "_part")
+        .select(
+            *keys,
+            lr_low=10 ** (pl.col("_part") / per_decade),
+            lr_high=10 ** ((pl.col("_part") + 1) / per_decade),
+            runs="runs",
+            low="low",
+            median="median",
+            high="high",
+            share_of_best=(pl.col("median") - pl.col("_worst")) / (pl.col("_best") - pl.col("_worst")),
+        )
+    )
+
+
+def reached(progress: pl.LazyFrame, threshold: float | pl.Expr, *, by: Columns = "run") -> pl.LazyFrame:
+    """What it took until the mean of the last 100 episodes was the threshold or more.
+
+    Columns: `by`, threshold, steps, frames, hours; these three are null where it never was. The threshold may be an
+    expression, so that each environment has its own.
+    """
+    limit = pl.lit(threshold, pl.Float64) if isinstance(threshold, (int, float)) else threshold
+    first = pl.col("steps", "frames", "hours").filter(pl.col("return_mean_100") >= limit).first()
+    rows = progress.with_columns(_axis("hours").alias("hours"), threshold=limit)
+    return rows.group_by(*_names(by)).agg(pl.first("threshold"), first)
+
+
+def halfway(per: Columns = "env") -> pl.Expr:
+    """A threshold for `reached`: half of the way from the worst mean of 100 episodes to the best of each group."""
+    mean = pl.col("return_mean_100")
+    return ((mean.min() + mean.max()) / 2).over(_names(per))
+
+
+def speed_up(reached: pl.LazyFrame, x: str = "hours", *, by: Columns = (), games: str = "env") -> pl.LazyFrame:
+    """Table 2: how many times sooner than one actor so many actors reach the same score, a mean over games.
+
+    Needs the columns `actors`, `games` and x (steps and frames tell of data, hours of time). Runs of the same game and
+    number of actors are averaged, those that never got there left out. Columns: `by`, actors, speed_up, games (how many
+    of them count: both one actor and so many have got there).
+    """
+    keys = [*_names(by), games]
+    times = reached.group_by(*keys, "actors").agg(pl.mean(x))
+    alone = times.filter(pl.col("actors") == 1).select(*keys, _alone=x)
+    return (
+        times.join(alone, on=keys, nulls_equal=True)
+        .with_columns(speed_up=pl.col("_alone") / pl.col(x))
+        .group_by(*_names(by), "actors")
+        .agg(pl.mean("speed_up"), pl.col("speed_up").count().alias("games"))
+        .sort(*_names(by), "actors")
+    )
+
+
+def area_under_curve(curves: pl.LazyFrame, x: str = "frames", *, by: Columns = "run") -> pl.LazyFrame:
+    """The mean height of each curve, by the trapezoid rule: it is in the unit of the score, whatever the axis.
+
+    Columns: `by`, area. A curve of a single point has its height.
+    """
+    ordered = curves.sort(x).group_by(*_names(by), maintain_order=True)
+    width, y = pl.col(x).diff(), pl.col("episode_return")
+    span = pl.col(x).last() - pl.col(x).first()
+    mean = (width * (y + y.shift()) / 2).sum() / span
+    return ordered.agg(area=pl.when(span > 0).then(mean).otherwise(y.first()))
+
+
+def staleness(progress: pl.LazyFrame, *, by: Columns = "run") -> pl.LazyFrame:
+    """How many updates by others lay between an actor's pull and its push.
+
+    Columns: `by`, staleness (mean of all updates), median, high (95th percentile), the last two of the progress rows.
+    """
+    rows, number = _since_the_row_before(progress, "updates"), pl.col("staleness")
+    known = rows.filter(number.is_not_null() & (pl.col("_since") > 0))
+    return known.group_by(*_names(by)).agg(
+        staleness=(number * pl.col("_since")).sum() / pl.col("_since").sum(),
+        median=number.median(),
+        high=number.quantile(0.95, "linear"),
+    )
+
+
+SHARES = ("share_env", "share_forward", "share_backward", "share_update", "share_waiting")
+
+
+def time_shares(progress: pl.LazyFrame, *, by: Columns = "run") -> pl.LazyFrame:
+    """Where the cores' time went over the whole run: `by` and the five shares, 0..1, which add up to 1."""
+    rows = _since_the_row_before(progress, "secs")
+    means = [((pl.col(share) * pl.col("_since")).sum() / pl.col("_since").sum()).alias(share) for share in SHARES]
+    return rows.group_by(*_names(by)).agg(means)
+
+
+def cost(progress: pl.LazyFrame, *, by: Columns = "run") -> pl.LazyFrame:
+    """How long each run is so far: `by`, steps, frames, hours, frames_per_sec."""
+    rows = progress.with_columns(_axis("hours").alias("hours"))
+    return rows.group_by(*_names(by)).agg(
+        pl.col("steps", "frames", "hours").max(), frames_per_sec=pl.col("frames").max() / pl.col("secs").max()
+    )
+
+
+def histogram(episodes: pl.LazyFrame, *, by: Columns = (), per: Columns = (), bins: int = 40) -> pl.LazyFrame:
+    """How returns are distributed: `by`, low, high (of a bin of returns), episodes, share (of the group, 0..1).
+
+    Bins are the same for all, or for all of a group of `per`; returns that are all whole numbers have bins of whole
+    width.
+    """
+    keys, groups = _names(by), _names(per)
+    returns = pl.col("episode_return")
+    ends = _over(episodes, groups, _low=returns.min(), _high=returns.max(), _whole=(returns == returns.round()).all())
+    width = (pl.col("_high") - pl.col("_low")) / bins
+    whole_width = pl.max_horizontal(((pl.col("_high") - pl.col("_low") + 1) / bins).ceil(), 1.0)
+    ends = ends.with_columns(_width=pl.when("_whole").then(whole_width).otherwise(width))
+    ends = ends.with_columns(pl.when(pl.col("_width") > 0).then("_width").otherwise(1.0).alias("_width"))
+    last = pl.when("_whole").then(pl.lit(bins)).otherwise(bins - 1)  # the highest return belongs to the last bin
+    part = ((returns - pl.col("_low")) / pl.col("_width")).floor().clip(0, last)
+    low = pl.col("_low") + pl.col("_part") * pl.col("_width") - pl.when("_whole").then(0.5).otherwise(0.0)
+    counted = (
+        _with(episodes, ends, groups)
+        .group_by(*keys, *(name for name in groups if name not in keys), part.alias("_part"))
+        .agg(pl.first("_low", "_width", "_whole"), episodes=pl.len())
+    )
+    share = pl.col("episodes") / (pl.col("episodes").sum().over(keys) if keys else pl.col("episodes").sum())
+    return counted.sort(*keys, "_part").select(
+        *keys, low=low, high=low + pl.col("_width"), episodes="episodes", share=share
+    )
+
+
+def _names(columns: Columns) -> list[str]:
+    return [columns] if isinstance(columns, str) else list(columns)
+
+
+def _axis(x: str) -> pl.Expr:
+    return pl.col("secs") / 3600 if x == "hours" else pl.col(x)
+
+
+def _over(frame: pl.LazyFrame, groups: list[str], **ends: pl.Expr) -> pl.LazyFrame:
+    return frame.group_by(groups).agg(**ends) if groups else frame.select(**ends)
+
+
+def _with(frame: pl.LazyFrame, ends: pl.LazyFrame, groups: list[str]) -> pl.LazyFrame:
+    return frame.join(ends, on=groups, how="left", nulls_equal=True) if groups else frame.join(ends, how="cross")
+
+
+def _since_the_row_before(progress: pl.LazyFrame, column: str) -> pl.LazyFrame:
+    """Adds `_since`: how far the column has come since the row before of the same run, the weight of a row's means."""
+    before = pl.col(column).shift(fill_value=0).over("run")
+    return progress.with_columns(_since=(pl.col(column) - before).clip(0))

@@ -1,0 +1,59 @@
+import polars as pl
+import pytest
+
+from a3crs.errors import ConfigError
+from a3crs.runlog import figures, load, metrics, paper
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_learning_curves_are_drawn_before_the_papers_own(written):
+    runs = [written("a", env="Pong"), written("b", env="CartPole-v1"), written("c", env="Pong")]
+    curves = metrics.curves(load.episodes(runs, ["env"]), by=["run", "env"], per="env", bins=4)
+    against = paper.curves("3", algo="a3c", actors=16)
+    figure = figures.learning_curves(curves, label="run", panel="env", against=against)
+    assert [axes.get_title() for axes in figure.axes] == ["CartPole-v1", "Pong"]
+    assert legend(figure) == ["b", "a", "c", "paper: a3c, 16 threads"]
+    assert [len(axes.lines) for axes in figure.axes] == [1, 3]
+    assert figure._repr_png_().startswith(PNG)
+
+
+def test_learning_rates_are_on_a_logarithmic_axis():
+    scores = pl.DataFrame({"algo": "a3c", "env": "Pong", "lr": [1e-4, 1e-3], "score": [-21.0, 20.0]})
+    figure = figures.learning_rates(scores, panel="env", against=paper.learning_rates("2"))
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert [len(points.get_offsets()) for points in axes.collections] == [50, 2]
+    assert figure._repr_png_().startswith(PNG)
+
+
+def test_scaling_and_optimizers_and_returns_and_time_are_drawn(written):
+    speed_up = pl.DataFrame({"algo": "a3c", "actors": [1, 2], "speed_up": [1.0, 1.8]})
+    scores = pl.DataFrame({"optimizer": ["rmsprop"] * 3, "env": "Breakout", "score": [1.0, 3.0, 2.0]}).lazy()
+    run = written("run")
+    drawn = [
+        figures.scaling(speed_up, against=paper.table("2")),
+        figures.optimizers(metrics.ranked(scores), panel="env", against=paper.curves("S5", algo="a3c")),
+        figures.returns(metrics.histogram(load.episodes(run), by="run")),
+        figures.time_shares(metrics.time_shares(load.progress(run))),
+    ]
+    for figure in drawn:
+        assert figure._repr_png_().startswith(PNG)
+    assert "paper: a3c" in legend(drawn[0])
+    assert "paper: a3c, shared-rmsprop, 16 threads" in legend(drawn[1])
+
+
+def test_many_labels_share_a_legend_that_fits(written):
+    curves = pl.DataFrame({"lr": [i / 1000 for i in range(50)], "frames": 1.0, "episode_return": 1.0})
+    figure = figures.learning_curves(curves, label="lr")
+    assert len(legend(figure)) == figures.LEGEND_ROWS
+    assert figure.legends[0].get_title().get_text() == "12 of 50"
+
+
+def test_nothing_to_draw_is_said(written):
+    with pytest.raises(ConfigError, match="nothing to draw yet"):
+        figures.learning_curves(metrics.curves(load.episodes(written("run", returns=[]))))
