@@ -6,6 +6,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import gymnasium
 import pytest
 
 import a3crs as a3crs_package
@@ -81,8 +82,10 @@ DAMAGE = {
     "log-type": _file("episodes.jsonl", b'{"steps": "many"}\n'),
     "log-list": _file("progress.jsonl", b"[1]\n"),
     "log-bytes": _file("episodes.jsonl", bytes(range(256)) + b"\n"),
+    "log-device": lambda run: ((run / "progress.jsonl").unlink(), (run / "progress.jsonl").symlink_to("/dev/full")),
     "log-folder": _file("episodes.jsonl", None),
     "meta-text": _file("meta.json", b"{"),
+    "meta-number": _file("meta.json", b'{"sessions": 3}'),
     "meta-list": _file("meta.json", b"[]"),
     "lock-folder": _file("lock", None),
 }
@@ -167,6 +170,7 @@ def place(made_place, monkeypatch):
 def made_place(tmp_path_factory):
     """A folder with all of the above."""
     place = tmp_path_factory.mktemp("place")
+    known = set(gymnasium.registry)
     for name, content in FILES.items():
         (place / name).write_bytes(content)
     (place / "odd_envs.py").write_text(MODULE)
@@ -178,7 +182,9 @@ def made_place(tmp_path_factory):
         _settings(total_steps=600)(place / name)
         damage(place / name)
     shutil.copy(place / "Acrobot-v1" / "checkpoints" / "latest.safetensors", place / "other-env" / "other.safetensors")
-    return place
+    yield place
+    for name in set(gymnasium.registry) - known:  # worker processes of other tests could not import them
+        del gymnasium.registry[name]
 
 
 TEXT = Path(__file__).with_name("bad_input.txt").read_text(encoding="utf-8")

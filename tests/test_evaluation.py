@@ -28,7 +28,7 @@ def test_an_environment_without_reference_has_no_normalised_score():
 
 @pytest.mark.parametrize("wrong", [{"episodes": 0}, {"seed": -1}])
 def test_wrong_numbers_are_refused(wrong):
-    with pytest.raises(ConfigError, match="must be at least"):
+    with pytest.raises(ConfigError, match="must be between"):
         Evaluation(**wrong)
 
 

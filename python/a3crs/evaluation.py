@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from a3crs.envs.gym_env import MakeEnv
 
 
+MOST_EPISODES = 10**6
+MOST_SEED = 2**63 - 1  # as of training
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """How to evaluate. The paper does not say whether it sampled the policy; sampling is what others do."""
@@ -26,13 +30,13 @@ class Evaluation:
     episodes: int = 30
     greedy: bool = False
     seed: int = 0  # episode i starts from seed + i
-    checkpoint: Path | None = None  # the newest one where None
+    checkpoint: Path | str | None = None  # the newest one where None
 
     def __post_init__(self) -> None:
-        if self.episodes < 1:
-            raise ConfigError(f"episodes is {self.episodes}, but it must be at least 1.")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}, but it must be at least 0.")
+        for name, low, high in (("episodes", 1, MOST_EPISODES), ("seed", 0, MOST_SEED)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f"{name} is {value}, but it must be between {low} and {high:g}.")
 
 
 def evaluate(run: Path | str, *, env: "MakeEnv | None" = None, **how: Any) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def evaluate_run(
     """
     run = RunDir(path)
     config = run.read_config()
-    checkpoint = run.checkpoint(how.checkpoint) if how.checkpoint else run.newest_checkpoint()[0]
+    checkpoint = run.checkpoint(Path(how.checkpoint)) if how.checkpoint else run.newest_checkpoint()[0]
     row = play(config, resolve(config, Mode.EVALUATION, env), checkpoint, how, on_episode)
     append(run.evals, row)
     return row

@@ -126,9 +126,10 @@ class RunDir:
         """Notes in meta.json that the run is started or resumed now, on this machine."""
         try:
             sessions = json.loads(self.meta.read_text(encoding="utf-8"))["sessions"] if self.meta.exists() else []
+            sessions = [*sessions, session()]
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
             raise RunError(f"{self.meta} is damaged: remove it, and the run can go on.") from e
-        _write(self.meta, json.dumps({"sessions": [*sessions, session()]}, indent=2) + "\n")
+        _write(self.meta, json.dumps({"sessions": sessions}, indent=2) + "\n")
 
     def forget_after(self, saved: dict[str, Any]) -> None:
         """Drops the log rows of what came after a checkpoint, and half-written ones: the run goes on from there.
@@ -139,6 +140,8 @@ class RunDir:
         for log in ("episodes.jsonl", "progress.jsonl", "incidents.jsonl"):
             path = self.path / log
             if path.exists():
+                if not path.is_file():  # a device may never end
+                    raise RunError(f"{path} is not a file: remove it, and the run can go on.")
                 try:
                     text = path.read_bytes()
                 except OSError as e:

@@ -19,6 +19,15 @@ def test_runs_that_differ_in_their_seeds_alone_are_one(written, tmp_path):
     assert curves.filter(pl.col("label") == "a3c, lr 0.001")["runs"].to_list() == [2] * 4
 
 
+@pytest.mark.parametrize(
+    ("rates", "words"), [((1e-3, 10**-2.9), ("0.001", "0.001259")), ((1e-3, 1.000001e-3), ("0.001", "0.001000001"))]
+)
+def test_numbers_in_labels_are_short_but_tell_runs_apart(written, tmp_path, rates, words):
+    for rate in rates:
+        written(str(rate), lr=rate)
+    assert comparison.labelled(tmp_path)["label"].to_list() == [f"a3c, lr {word}" for word in words]
+
+
 def test_the_papers_curves_are_those_of_the_same_games_and_methods(written, tmp_path):
     written("one")
     of = comparison.labelled(tmp_path)

@@ -94,8 +94,8 @@ class EnvSpec:
     obs: ImageObs | VectorObs
     actions: Discrete | Continuous
     frames_per_step: int
-    own_thread: bool = False  # a thread or process that the environment has started computes while the actor's waits
-    own_process: bool = False  # a worker process does, which an actor need not keep a core for
+    own_thread: bool = False  # steps are computed by a thread that the environment has started, while the actor's waits
+    own_process: bool = False  # the same of a process
     reseed_steps: int = 0  # a new episode gets a new seed once so many steps were taken since the last
     random_steps: bool = False  # whether steps draw random numbers, or the starts of episodes alone
     max_episode_steps: int | None = None  # Gymnasium's time limit; None where an episode has no longest length

@@ -31,24 +31,31 @@ def labelled(runs: load.Runs) -> pl.DataFrame:
     settings = load.settings(runs)
     telling = [name for name in settings.columns if name not in INCIDENTAL | {"run", "env"}]
     differing = [name for name in telling if settings[name].n_unique() > 1 or name == "algo"]
-    words = [_word(name) for name in differing]
+    words = [_words(settings[name]) for name in differing]
     label = pl.concat_str(words, separator=", ", ignore_nulls=True)
     return settings.select("run", "env", "algo", "actors", label=label)
 
 
-def _word(name: str) -> pl.Expr:
+def _words(column: pl.Series) -> pl.Series:
     """The value alone where it is a name (of a method, a network), `lr 0.001` where it is not."""
-    value = pl.col(name).cast(pl.String)
-    return value if name in ("algo", "net", "optimizer") else pl.format(f"{name} {{}}", value)
+    if column.name in ("algo", "net", "optimizer"):
+        return column
+    text = column.cast(pl.String)
+    if column.dtype.is_float():
+        short = pl.Series(column.name, [None if value is None else f"{value:.4g}" for value in column], dtype=pl.String)
+        text = short if short.n_unique() == column.n_unique() else text
+    return f"{column.name} " + text
 
 
 def sides(named: Mapping[str, load.Runs]) -> pl.DataFrame:
     """As `labelled`, but the runs found under each name have that name as their label."""
     where: dict[Path, str] = {}
+    seen = set()
     for name, runs in named.items():
         for path in load.find(runs):
-            if path.resolve() in {other.resolve() for other in where}:
+            if path.resolve() in seen:
                 raise ConfigError(f"{path} is on two sides: name each run once.")
+            seen.add(path.resolve())
             where[path] = name
     about = load.settings(list(where), ["env", "algo", "actors"])
     return about.with_columns(label=pl.Series([where[path] for path in sorted(where)]))

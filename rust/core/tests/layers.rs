@@ -8,9 +8,9 @@ const MAY_USE: [(&str, &[&str]); 6] = [
     ("kernel", &[]),
     ("env", &["rl"]), // the tiny environments draw from the actors' kind of random stream
     ("rl", &[]),
-    ("shared", &["kernel", "catalogue"]),
+    ("shared", &["kernel", "catalogue", "sync"]),
     ("nn", &["kernel", "env", "catalogue"]),
-    ("train", &["kernel", "env", "rl", "shared", "nn", "catalogue"]),
+    ("train", &["kernel", "env", "rl", "shared", "nn", "catalogue", "sync"]),
 ];
 
 fn sources(path: &Path) -> Vec<PathBuf> {
