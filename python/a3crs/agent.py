@@ -160,12 +160,11 @@ class Agent:
             raise ConfigError("frames and steps say the same thing: give one of them.")
         if frames is None and steps is None:
             return self.config.total_steps
-        if steps is not None:
-            more, unit = parse_count(str(steps), what="steps"), 1
-        else:
-            more, unit = parse_count(str(frames), what="frames"), self._family.spec.frames_per_step
+        name, given = ("frames", frames) if steps is None else ("steps", steps)
+        unit = self._family.spec.frames_per_step if steps is None else 1
+        more = parse_count(str(given), what=name)
         if more < unit:
-            raise ConfigError(f"{'steps' if unit == 1 else 'frames'} is {more}, but it must be at least {unit}.")
+            raise ConfigError(f"{name} is {more}, but it must be at least {unit}.")
         return self.steps + more // unit
 
     def predict(

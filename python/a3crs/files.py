@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from a3crs.errors import A3crsError, RunError
@@ -10,12 +10,14 @@ from a3crs.errors import A3crsError, RunError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, with its suffix, which takes its place when the block has ended well.
+    """A temporary path beside `path`, with its suffix, which takes its place when the block has ended well. The folder
+    is made.
 
     RunError where it cannot be written.
     """
     temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
     except A3crsError:
@@ -23,4 +25,5 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as e:
         raise RunError(f"{path} cannot be written: {e.strerror or e}.") from e
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # in a folder that could not be made, for one
+            temporary.unlink()

@@ -70,7 +70,6 @@ def record(
     kind = path.suffix.lower()
     if kind not in LEAST_WIDTH:
         raise ConfigError(f"{path} has no suffix that tells what to write: end it in {' or '.join(LEAST_WIDTH)}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     env = agent.make_env(rendered=True)
     try:
         fps = env.metadata["render_fps"]
