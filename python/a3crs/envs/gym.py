@@ -97,7 +97,7 @@ def gym_id_family(env_id: str, config: TrainConfig) -> EnvFamily | None:
     except gymnasium.error.NameNotFound:
         return None
     except (gymnasium.error.Error, ImportError) as e:
-        near = did_you_mean(env_id, gym_ids())
+        near = "" if isinstance(e, ImportError) else did_you_mean(env_id, gym_ids())
         raise ConfigError(f"Gymnasium cannot make {env_id!r}{near}: {str(e).strip().rstrip('.?')}.") from e
     except TypeError as e:
         if not given:
