@@ -174,6 +174,14 @@ def resume(run: Run, frames: Frames = None, quiet: Quiet = False) -> None:
         print(*result_lines(result.run.path, result.summary), sep="\n")
 
 
+@app.command()
+def watch(run: Run) -> None:
+    """Show how a run goes that was started elsewhere; Ctrl-C ends the watching, not the run."""
+    from a3crs.watch import watch
+
+    print(watch(run))
+
+
 @app.command(name="eval")
 def evaluate(
     run: Run,
