@@ -79,9 +79,10 @@ class Agent:
 
     def save(self, path: Path | str) -> None:
         """Writes one safetensors file with all that `load` needs: parameters, statistics and settings."""
-        checkpoint.save_agent(self._learned(), self.config, Path(path))
+        checkpoint.save_agent(self.learned(), self.config, Path(path))
 
-    def _learned(self) -> Path:
+    def learned(self) -> Path:
+        """The file with what it has learned; ConfigError where that is nothing."""
         if self._checkpoint is None:
             raise ConfigError("The agent has learned nothing yet: call learn() first.")
         return self._checkpoint
@@ -186,6 +187,25 @@ class Agent:
         values = y[:, -1] if self.config.algo == "a3c" else y.max(axis=1)
         return float(values[0]) if single else values
 
+    def outputs(self, obs: ArrayLike, state: State | None = None) -> dict[str, NDArray[np.float32]]:
+        """What the network says of n observations, each (n, ...).
+
+        `policy` (logits) and `value`, or `q`, or of continuous actions `mu`, `sigma` and `value`; with an LSTM
+        `state_out` besides.
+        """
+        y, after, _ = self._forward(obs, state)
+        about = self.describe()
+        columns = [column for layer in about["layers"] if layer["is_top"] for column in layer["columns"]]
+        ends = np.cumsum([column["outputs"] for column in columns])
+        named = dict(zip([column["name"] for column in columns], np.split(y, ends[:-1], axis=1), strict=True))
+        if "policy.mu" in named:
+            mu, value = named.pop("policy.mu"), named.pop("value.v")
+            ((kind, spread),) = named.items()
+            variance = np.exp(2 * spread) if kind == "policy.log_sigma" else np.logaddexp(0, spread)
+            sigma = np.broadcast_to(np.sqrt(variance + about["min_variance"]), mu.shape)
+            named = {"mu": mu, "sigma": sigma, "value": value}
+        return named if after is None else named | {"state_out": after}
+
     def _forward(self, obs: ArrayLike, state: State | None) -> tuple[NDArray[np.float32], State | None, bool]:
         batch, single = self._batch(obs)
         n = len(batch)
@@ -234,7 +254,7 @@ class Agent:
         """
         how = Evaluation(episodes=episodes, greedy=deterministic, seed=seed)
         family = resolve(self.config, Mode.EVALUATION, self._make)
-        row = play(self.config, family, self._learned(), how, on_episode)
+        row = play(self.config, family, self.learned(), how, on_episode)
         if self._run is not None:
             append(self._run.evals, row)
         return row

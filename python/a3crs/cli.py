@@ -221,6 +221,19 @@ def video(
 
 
 @app.command()
+def export(
+    run: AgentFile,
+    kind: Annotated[str, typer.Option("--format", help="safetensors, onnx or tensorboard.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="A file, of tensorboard a folder.")] = None,
+) -> None:
+    """Write an agent's parameters, its network or its run's logs for other programs."""
+    from a3crs.agent import Agent
+    from a3crs.export import export
+
+    print(export(Agent.load(run), kind, out))
+
+
+@app.command()
 def bench(
     env: Env = "Pong",
     algo: Algo = None,
