@@ -113,6 +113,7 @@ class Live:
 
     def look(self, running: Sequence[Path]) -> None:
         """Redraws."""
+        from rich.console import Group
         from rich.table import Table as RichTable
 
         now = time.monotonic()
@@ -120,10 +121,10 @@ class Live:
             return
         self._next_secs = now + LIVE_INTERVAL_SECS
         headline = self._progress.headline(running)  # first: it reads what the best are chosen from
-        table = RichTable("draw", "drawn", "seeds", "score", caption=headline, caption_justify="left")
+        table = RichTable("draw", "drawn", "seeds", "score")
         for draw, drawn, score, seeds in self._progress.best_draws():
             table.add_row(f"{draw:03}", spelled(drawn), str(seeds), number(score, ".1f"))
-        self._live.update(table)
+        self._live.update(Group(headline, table))
 
 
 def spelled(drawn: dict[str, Any]) -> str:
@@ -145,7 +146,7 @@ def open_table(plan: Plan, sweep: Path, *, quiet: bool) -> Iterator[Table]:
         from rich.console import Console
         from rich.live import Live as RichLive
 
-        with RichLive(console=Console(stderr=True), refresh_per_second=4) as live:
+        with RichLive(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
             yield Live(progress, live)
 
 

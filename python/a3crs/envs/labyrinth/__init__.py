@@ -51,4 +51,4 @@ def labyrinth_family(config: TrainConfig, mode: Mode) -> EnvFamily:
     def make(actor: int) -> RestartedEnv:
         return RestartedEnv(actor, cast(GymEnv, family.make(actor)), most, restarts)
 
-    return EnvFamily(spec, make, restarts)
+    return dataclasses.replace(family, spec=spec, make=make)
