@@ -9,9 +9,9 @@ import pytest
 
 from a3crs.rundir import RunDir
 from a3crs.runlog import load
+from a3crs.sweep import by_draw, results
 from a3crs.sweep.engine import LocalEngine, shares
 from a3crs.sweep.plan import Plan, save
-from a3crs.sweep.results import by_draw, results
 from a3crs.sweep.sweep import default_jobs, run_sweep
 from a3crs.sweep.trial import State, read_failure, run_trial, state
 

@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["LocalEngine", "Plan", "by_draw", "results", "run_sweep", "run_trial"]
 
-_MODULES = {"LocalEngine": "engine", "Plan": "plan", "by_draw": "results", "results": "results"}
+_MODULES = {"LocalEngine": "engine", "Plan": "plan", "by_draw": "outcome", "results": "outcome"}
 _MODULES |= {"run_sweep": "sweep", "run_trial": "trial"}
 
 

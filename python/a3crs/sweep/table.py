@@ -152,7 +152,7 @@ def open_table(plan: Plan, sweep: Path, *, quiet: bool) -> Iterator[Table]:
 
 def draw_lines(sweep: Path) -> list[str]:
     """All draws, the best first, as the command prints them at the end."""
-    from a3crs.sweep.results import by_draw, results
+    from a3crs.sweep.outcome import by_draw, results
 
     table = by_draw(results(sweep))
     rows = [("draw", "score", "seeds", "drawn")]
