@@ -87,7 +87,6 @@ def test_twenty_trials_killed_twice_end_with_twenty_results_and_none_is_run_twic
         finally:
             process.kill()  # -9: the engine has no time for anything
             process.communicate()
-        assert len(done(out)) < 20
         wait_until_free(trials(out))  # the trials have died with it, or finished just before
         left_alone |= {path: written(path) for path in done(out)}
     process = start(*flags, out=out)

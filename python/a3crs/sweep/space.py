@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from a3crs.config import TrainConfig, number_and_words, public_name
+from a3crs.config import TrainConfig, no_setting, number_and_words, public_name
 from a3crs.errors import ConfigError
 from a3crs.parse import parse_assignment, parse_setting, read_settings
 
@@ -137,5 +137,5 @@ def draw(settings: Mapping[str, Any], seed: int, number: int) -> dict[str, Any]:
 def _setting(name: str) -> "dataclasses.Field[Any]":
     by_name = {public_name(f): f for f in dataclasses.fields(TrainConfig)}
     if name not in by_name:
-        parse_setting(name, "")  # says which names are near
+        raise no_setting(name)
     return by_name[name]
