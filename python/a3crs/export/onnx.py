@@ -1,8 +1,8 @@
 """The network as an ONNX model that takes what the agent observes: built from its layers, without PyTorch.
 
 Inputs are `obs`, uint8 (n, channels, height, width) or float32 (n, len), and with an LSTM `state_in` (n, state_len),
-zeros as an episode starts. Outputs are `policy` (logits) and `value`, or `q`, or `mu`, `sigma` and `value`, and `state_out`.
-Observations are scaled inside.
+zeros as an episode starts. Outputs are `policy` (logits) and `value`, or `q`, or `mu`, `sigma` and `value`, and
+`state_out`. Observations are scaled inside.
 """
 
 from pathlib import Path
