@@ -24,6 +24,6 @@ def is_meant_by(name: str) -> bool:
 
 
 def labyrinth_family(config: TrainConfig, mode: Mode) -> EnvFamily:
-    """Labyrinth with the arguments in `config.env_kwargs`; the mazes of evaluation are others than those of training."""
+    """Labyrinth with the arguments in `config.env_kwargs`; evaluation has other mazes than training."""
     given = {"mazes": mode.value, "engine_timeout_secs": config.env_timeout_secs} | config.env_kwargs
     return restarted_family(ENV_ID, NAME, Kind.LABYRINTH, TICS_PER_STEP, config.changed(env_kwargs=given))

@@ -55,7 +55,9 @@ class Telemetry:
 
 
 class Game:
-    """One race, which is not for two threads at once; `telemetry` and `image`, of shape (height, width, 3), are current.
+    """One race, which is not for two threads at once.
+
+    `telemetry` and `image`, of shape (height, width, 3), are current.
 
     Whatever is asked of it raises EnvLostError when a process has died or has not answered for `timeout_secs`.
     """
@@ -153,6 +155,7 @@ class Game:
             [str(install.LIBRARIES / "torcs-bin"), *arguments, "-s", "-k"],
             pass_fds=(far_end.fileno(),),
             A3CRS_TORCS_SOCKET=str(far_end.fileno()),
+            A3CRS_TORCS_PHYSICS=str(install.LIBRARIES / "modules" / "simu" / "simuv2.so"),
             HOME=str(self._folder),
             LD_LIBRARY_PATH=str(install.LIBRARIES / "lib"),
             LIBGL_ALWAYS_SOFTWARE="1",

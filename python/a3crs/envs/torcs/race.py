@@ -59,19 +59,20 @@ def write(folder: Path, race: Race, robot: Path, size: tuple[int, int], camera: 
     shutil.copytree(DATA / "config", settings / "config")
     (settings / "results").mkdir()
     config = settings / "config"
-    for path, changes in {
+    files: dict[Path, dict[str, Values]] = {
         config / "screen.xml": _screen(size),
         config / "graph.xml": _graphics(camera),
         config / "sound.xml": {"Sound Settings": {"state": "disabled"}, "Menu Music": {"enable": "disabled"}},
         config / "raceman" / "quickrace.xml": _race(race, opponents),
-    }.items():
+    }
+    for path, changes in files.items():
         tree = ET.parse(path)
         for section, values in changes.items():
             _set(tree.getroot(), section, values)
         tree.write(path)
     root = ET.Element("params", name=ROBOT, type="robotdef")
-    about = {"name": ROBOT, "desc": "", "team": ROBOT, "author": ROBOT, "car name": CARS[race.car], "race number": 1}
-    _set(root, "Robots/index/1", about | {"red": 1.0, "green": 1.0, "blue": 0.0})
+    about = {"name": ROBOT, "desc": "", "team": ROBOT, "author": ROBOT, "car name": CARS[race.car]}
+    _set(root, "Robots/index/1", about | {"race number": 1, "red": 1.0, "green": 1.0, "blue": 0.0})
     ET.ElementTree(root).write(settings / "drivers" / ROBOT / f"{ROBOT}.xml")
 
 
@@ -87,7 +88,7 @@ def _graphics(camera: Camera) -> dict[str, Values]:
     display: Values = dict.fromkeys(texts, 0) | {"map mode": 1, "camera head list": camera[0], "camera": camera[1]}
     return {
         "Graphic": {"smoke value": 0, "skid value": 0},
-        "Display Mode/0": {"current driver": ROBOT} | display,
+        "Display Mode/0": {"current driver": ROBOT, **display},
         f"Display Mode/{ROBOT}": display,
     }
 

@@ -10,7 +10,7 @@
 
 use std::cell::RefCell;
 use std::env;
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::io::{Read, Write};
 use std::marker::PhantomData;
 use std::mem::transmute;
@@ -61,12 +61,15 @@ const BRAKE: Field<f32> = Field::at(1544);
 const WANTED_GEAR: Field<c_int> = Field::at(1552);
 // tTrackSeg
 const WIDTH: Field<f32> = Field::at(28);
+const CAR: Field<[u8; 2672]> = Field::at(0);
 // tSituation
+const CARS: Field<c_int> = Field::at(0);
 const SINCE_LAST_CALL: Field<f64> = Field::at(32);
 const TIME: Field<f64> = Field::at(40);
 // tRmInfo
 const SITUATION: Field<Object> = Field::at(8);
 const REFRESH: Field<extern "C" fn(Object) -> c_int> = Field::at(168);
+const LAST_CALL: Field<f64> = Field::at(296);
 const TIME_FACTOR: Field<f64> = Field::at(304);
 const RUNNING: Field<c_int> = Field::at(312);
 // tModInfo, and the tRobotItf that its third field fills
@@ -105,6 +108,8 @@ impl Object {
 }
 
 unsafe extern "C" {
+    fn dlopen(path: *const c_char, mode: c_int) -> *mut c_void;
+    fn malloc_usable_size(block: *const c_void) -> usize;
     fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
     safe fn _exit(status: c_int) -> !;
 }
@@ -161,6 +166,67 @@ impl Engine {
     }
 }
 
+/// A car's start: putting the bytes back is a thousand times faster than having the engine start the race again.
+///
+/// Other drivers would not notice: theirs is a race that the engine starts.
+struct Start {
+    car: [u8; 2672],
+    physics: Vec<u8>, // the simulation's own tCar
+    time: f64,
+    last_call: f64,
+}
+
+impl Start {
+    /// # Safety
+    /// `race`, `car` and `situation` are of known layouts; `car` is the only one of the race.
+    unsafe fn of(race: Object, car: Object, situation: Object) -> Option<Self> {
+        // SAFETY: of known layouts; the block of the physics is as long as it says.
+        unsafe {
+            let (physics, length) = physics()?;
+            Some(Self {
+                car: car.get(CAR),
+                physics: std::slice::from_raw_parts(physics.0, length).to_vec(),
+                time: situation.get(TIME),
+                last_call: race.get(LAST_CALL),
+            })
+        }
+    }
+
+    /// # Safety
+    /// They are those that the start was taken of.
+    unsafe fn put_back(&self, race: Object, car: Object, situation: Object) {
+        // SAFETY: the same bytes were there; what they point to lives as long as the race does.
+        unsafe {
+            car.set(CAR, self.car);
+            if let Some((physics, length)) = physics().filter(|(_, l)| *l == self.physics.len()) {
+                physics
+                    .0
+                    .copy_from_nonoverlapping(self.physics.as_ptr(), length);
+            }
+            situation.set(TIME, self.time);
+            race.set(LAST_CALL, self.last_call);
+        }
+    }
+}
+
+/// The simulation's table of cars and its length; None where it is not found.
+fn physics() -> Option<(Object, usize)> {
+    const LAZY_IF_LOADED: c_int = 1 | 4;
+    let path = CString::new(env::var("A3CRS_TORCS_PHYSICS").ok()?).ok()?;
+    // SAFETY: texts that end with a null; the symbol is a pointer to a block of malloc's.
+    unsafe {
+        let library = dlopen(path.as_ptr(), LAZY_IF_LOADED);
+        if library.is_null() {
+            return None;
+        }
+        let table = dlsym(library, c"SimCarTable".as_ptr()).cast::<Object>();
+        if table.is_null() || (*table).0.is_null() {
+            return None;
+        }
+        Some((*table, malloc_usable_size((*table).0.cast())))
+    }
+}
+
 enum Command {
     Drive,
     StartAgain,
@@ -171,6 +237,7 @@ struct Robot {
     owner: UnixStream,
     calls: u32,
     starting_again: bool,
+    start: Option<Start>,
     speeds: f32, // sum since the last action
     samples: u32,
     steer: f32,
@@ -188,6 +255,7 @@ impl Robot {
             owner,
             calls: 0,
             starting_again: false,
+            start: None,
             speeds: 0.0,
             samples: 0,
             steer: 0.0,
@@ -224,8 +292,18 @@ impl Robot {
             self.speeds += car.get(SPEED) * angle.cos();
             self.samples += 1;
             if self.calls.is_multiple_of(CALLS_PER_ACTION) {
+                if self.calls == 0 && situation.get(CARS) == 1 {
+                    self.start = Start::of(race, car, situation);
+                }
                 self.show(car, situation, angle);
-                if let Command::StartAgain = self.receive() {
+                while let Command::StartAgain = self.receive() {
+                    if let Some(start) = &self.start {
+                        start.put_back(race, car, situation);
+                        (self.calls, self.speeds, self.samples) = (0, car.get(SPEED), 1);
+                        let angle = self.angle(car);
+                        self.show(car, situation, angle);
+                        continue;
+                    }
                     self.starting_again = true;
                     race.set(RUNNING, 0);
                     (self.engine.timer)(0, start_again, 0); // not from within the race that it ends
