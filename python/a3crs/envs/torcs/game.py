@@ -88,6 +88,7 @@ class Game:
 
     def start_again(self) -> None:
         """Starts the race again."""
+        os.truncate(self._folder / "log", 0)  # into which opponents write at each start
         self._ask(START_AGAIN)
 
     def close(self) -> None:
