@@ -21,7 +21,15 @@ FUNCTIONS = {node.name: [arg.arg for arg in node.args.args] for node in STUB.bod
 def test_the_stub_names_exactly_what_the_module_has():
     values = {node.target.id for node in STUB.body if isinstance(node, ast.AnnAssign)}
     public = {name for name in dir(_core) if not name.startswith("_")} | {"__version__"}
-    assert public == values | set(FUNCTIONS)
+    classes = {node.name for node in STUB.body if isinstance(node, ast.ClassDef)}
+    assert public == values | set(FUNCTIONS) | classes
+
+
+def test_a_class_has_exactly_the_methods_of_the_stub():
+    for node in STUB.body:
+        if isinstance(node, ast.ClassDef):
+            methods = {m.name for m in node.body if isinstance(m, ast.FunctionDef) and m.name != "__init__"}
+            assert {name for name in dir(getattr(_core, node.name)) if not name.startswith("_")} == methods
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -80,6 +80,34 @@ def bench(config: str, env_spec: str, make_env: Callable[[int], Any], secs: floa
 def bench_network(config: str, env_spec: str) -> dict[str, float]:
     """Medians on one thread: `forward_us` at batch 1, `update_us` of one whole update."""
 
+class Policy:
+    """A network with fixed parameters: those of a checkpoint, or those that a run starts from.
+
+    CheckpointError where the checkpoint is damaged, or of another method, network, policy or environment.
+    """
+
+    def __init__(self, config: str, env_spec: str, checkpoint: str | None = None) -> None: ...
+    def describe(self) -> dict[str, Any]:
+        """What it computes: `{"layers", "state_len", "scale", "min_variance"}`.
+
+        Each of the layers is `{"kind": "conv2d" | "linear" | "lstm" | "constant", "columns": [{"name", "outputs"}],
+        "relu", "below": its number or None for the observation, "is_top"}`, a conv2d with its `stride`; y is the
+        outputs of all top layers side by side. `scale`, None where observations are taken as they are, is `{"mean",
+        "inverse_deviation", "limit"}`. No variance of a Gaussian is below `min_variance`.
+        """
+
+    def forward(self, obs: Any, state: Any, y: Any) -> None:
+        """Fills `y` (n, outputs) for `obs` (n, ...), and replaces `state` (n, state_len) by the recurrent state after.
+
+        C-contiguous arrays: uint8 images or float32 vectors, the others float32.
+        """
+
+    def act(self, y: Any, greedy: bool) -> list[Any]:
+        """An agent's action for each row of `y`, as an evaluation chooses it."""
+
+    def seed(self, seed: int) -> None:
+        """Starts the random stream of `act` anew; an evaluation's episode with that seed has the same."""
+
 def read_checkpoint(path: str) -> dict[str, Any]:
     """What a checkpoint says of itself, among it `{"steps", "secs", "algo", "net", "env", "env_spec", "updates"}`, and
     for each of its `"actors"` the `"ticket"`: T at the end of what the checkpoint has of that actor.

@@ -27,6 +27,9 @@ EnvKwargs = Annotated[
 ]
 EnvWorkers = Annotated[str | None, typer.Option(help="Where Gymnasium environments run: auto, thread or process.")]
 Run = Annotated[Path, typer.Argument(help="Directory of a run.", show_default=False)]
+AgentFile = Annotated[Path, typer.Argument(help="A run, a checkpoint of one, or a saved agent.", show_default=False)]
+Greedy = Annotated[bool, typer.Option("--greedy", help="Take the likeliest action instead of sampling.")]
+GameSeed = Annotated[int, typer.Option(help="Game i starts from seed + i.")]
 Frames = Annotated[str | None, typer.Option(help="Length of the run in emulator frames: 320M, 4k, 1e6.")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random.")]
 Settings = Annotated[Path | None, typer.Option("--config", help="Settings from a TOML or JSON file.")]
@@ -171,13 +174,21 @@ def resume(run: Run, frames: Frames = None, quiet: Quiet = False) -> None:
         print(*result_lines(result.run.path, result.summary), sep="\n")
 
 
+@app.command()
+def watch(run: Run) -> None:
+    """Show how a run goes that was started elsewhere; Ctrl-C ends the watching, not the run."""
+    from a3crs.watch import watch
+
+    print(watch(run))
+
+
 @app.command(name="eval")
 def evaluate(
     run: Run,
     episodes: Annotated[int, typer.Option(help="Whole games to play.")] = 30,
-    greedy: Annotated[bool, typer.Option("--greedy", help="Take the likeliest action instead of sampling.")] = False,
+    greedy: Greedy = False,
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint other than the newest.")] = None,
-    seed: Annotated[int, typer.Option(help="Game i starts from seed + i.")] = 0,
+    seed: GameSeed = 0,
 ) -> None:
     """Play whole games with a trained agent and report the raw score."""
     from a3crs.evaluation import Evaluation, evaluate_run
@@ -186,6 +197,40 @@ def evaluate(
     how = Evaluation(episodes=episodes, greedy=greedy, checkpoint=checkpoint, seed=seed)
     row = evaluate_run(run, how, on_episode=lambda episode: print(episode_line(episode), file=sys.stderr))
     print(*evaluation_lines(row), sep="\n")
+
+
+@app.command()
+def video(
+    run: AgentFile,
+    episodes: Annotated[int, typer.Option(help="Whole games to show.")] = 1,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="An .mp4 or .gif file.")] = None,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Score and V(s) above the image.")] = False,
+    greedy: Greedy = False,
+    seed: GameSeed = 0,
+) -> None:
+    """Film an agent at play, in full colours and at full speed."""
+    from a3crs.agent import Agent
+    from a3crs.report import episode_line
+    from a3crs.video import Showing, default_path, record
+
+    agent = Agent.load(run)
+    path = out or default_path(agent)
+    how = Showing(episodes=episodes, seed=seed, greedy=greedy, overlay=overlay)
+    record(agent, path, how, on_episode=lambda episode: print(episode_line(episode)))
+    print(path)
+
+
+@app.command()
+def export(
+    run: AgentFile,
+    kind: Annotated[str, typer.Option("--format", help="safetensors, onnx or tensorboard.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="A file, of tensorboard a folder.")] = None,
+) -> None:
+    """Write an agent's parameters, its network or its run's logs for other programs."""
+    from a3crs.agent import Agent
+    from a3crs.export import export
+
+    print(export(Agent.load(run), kind, out))
 
 
 @app.command()

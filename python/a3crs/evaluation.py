@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from a3crs import _core
 from a3crs.atari57 import references
-from a3crs.envs import EnvSpec, Mode, resolve
+from a3crs.config import TrainConfig
+from a3crs.envs import EnvFamily, EnvSpec, Mode, resolve
 from a3crs.errors import ConfigError, RunError
 from a3crs.rundir import RunDir
 
@@ -61,13 +62,21 @@ def evaluate_run(
     """
     run = RunDir(path)
     config = run.read_config()
-    if how.checkpoint:
-        checkpoint = run.checkpoint(Path(how.checkpoint))
-        steps = _core.read_checkpoint(str(checkpoint))["steps"]
-    else:
-        checkpoint, saved = run.newest_checkpoint()
-        steps = saved["steps"]
-    family = resolve(config, Mode.EVALUATION, env)
+    checkpoint = run.checkpoint(Path(how.checkpoint)) if how.checkpoint else run.newest_checkpoint()[0]
+    row = play(config, resolve(config, Mode.EVALUATION, env), checkpoint, how, on_episode)
+    append(run.evals, row)
+    return row
+
+
+def play(
+    config: TrainConfig,
+    family: EnvFamily,
+    checkpoint: Path,
+    how: Evaluation,
+    on_episode: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> dict[str, Any]:
+    """The games of an evaluation, whose row it returns; `family` is one for evaluation."""
+    steps = _core.read_checkpoint(str(checkpoint))["steps"]
     played = _core.evaluate(
         config.core_json(),
         family.spec.to_json(),
@@ -79,7 +88,7 @@ def evaluate_run(
         how.greedy,
         on_episode,
     )
-    row = {
+    return {
         "steps": steps,
         "frames": steps * family.spec.frames_per_step,
         "protocol": config.protocol if family.spec.game else None,
@@ -87,8 +96,6 @@ def evaluate_run(
         **summarise([episode["return"] for episode in played], family.spec),
         "checkpoint": checkpoint.resolve().name,
     }
-    _append(run.evals, row)
-    return row
 
 
 def summarise(returns: list[float], spec: EnvSpec) -> dict[str, Any]:
@@ -108,7 +115,8 @@ def summarise(returns: list[float], spec: EnvSpec) -> dict[str, Any]:
     }
 
 
-def _append(log: Path, row: dict[str, Any]) -> None:
+def append(log: Path, row: dict[str, Any]) -> None:
+    """One row more in a log."""
     try:
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")

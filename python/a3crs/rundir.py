@@ -77,6 +77,18 @@ class RunDir:
             raise CheckpointError(f"There is no checkpoint {path}{again}.")
         return path
 
+    @property
+    def going_on(self) -> bool:
+        """Whether some process trains here now."""
+        try:
+            with (self.path / LOCK).open() as file:
+                _lock(file)
+        except (BlockingIOError, PermissionError):  # POSIX, Windows
+            return True
+        except OSError:  # no lock, or none that can be asked: nobody trains
+            return False
+        return False
+
     def newest_checkpoint(self) -> tuple[Path, dict[str, Any]]:
         """The newest checkpoint that is whole, and what it says of itself; a line says if newer ones are damaged."""
         latest = self.latest_checkpoint
@@ -142,13 +154,16 @@ class RunDir:
                 _write(path, b"".join(kept).decode())
 
 
+def new_path(config: TrainConfig, env_name: str) -> Path:
+    """`runs/<env>__<algo>-<net>__s<seed>__<time>`, where a run lies that is given no other place."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    safe = "".join(c if c.isalnum() or c in "-." else "-" for c in env_name)
+    return Path("runs") / f"{safe}__{config.algo}-{config.net}__s{config.seed}__{stamp}"
+
+
 @contextmanager
-def created(config: TrainConfig, env_name: str, out: Path | None) -> Iterator[RunDir]:
-    """The locked directory of a new run, `runs/<env>__<algo>-<net>__s<seed>__<time>` unless `out` names another."""
-    if out is None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        safe = "".join(c if c.isalnum() or c in "-." else "-" for c in env_name)
-        out = Path("runs") / f"{safe}__{config.algo}-{config.net}__s{config.seed}__{stamp}"
+def created(config: TrainConfig, out: Path) -> Iterator[RunDir]:
+    """The locked directory of a new run."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         _refuse_unless_empty(out)  # before a lock is put there

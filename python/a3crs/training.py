@@ -4,7 +4,7 @@ import dataclasses
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,14 @@ from a3crs.rundir import RunDir
 
 if TYPE_CHECKING:
     from a3crs.envs.gym_env import MakeEnv
+
+
+Callback = Callable[[dict[str, Any]], object]
+"""Hears of each row as in progress.jsonl, about 4 times a second; one that returns False stops the run."""
+
+
+class StoppedError(Exception):
+    """A callback has stopped the run, which is saved."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +53,15 @@ def train(
     `env` is a name, or a callable that makes a `gymnasium.Env`, one for each actor. `settings` are fields of
     `TrainConfig`. `frames` is the run's length in place of `total_steps`.
     """
+    config, make = chosen(env, settings)
+    return start_run(config, frames=frames, out=None if out is None else Path(out), quiet=quiet, env=make)
+
+
+def chosen(env: "str | MakeEnv", settings: Mapping[str, Any]) -> "tuple[TrainConfig, MakeEnv | None]":
+    """The settings as Python has them, and the callable where the environment is one."""
     make = None if isinstance(env, str) else env
     given = {name.rstrip("_"): value for name, value in settings.items()}
-    config = TrainConfig.from_mapping({"env": OWN if make else env} | given)
-    return start_run(config, frames=frames, out=None if out is None else Path(out), quiet=quiet, env=make)
+    return TrainConfig.from_mapping({"env": OWN if make else env} | given), make
 
 
 def resume(run: Path | str, *, env: "MakeEnv | None" = None, frames: int | None = None, quiet: bool = False) -> Result:
@@ -63,17 +76,20 @@ def start_run(
     out: Path | None = None,
     quiet: bool = False,
     env: "MakeEnv | None" = None,
+    callback: Callback | None = None,
+    begin_with: Path | None = None,
 ) -> Result:
-    """Trains from scratch in a new directory.
+    """Trains from scratch, or from the checkpoint `begin_with`, in a new directory.
 
     `frames` replaces `config.total_steps` by as many agent steps as give that many frames. `env` makes an environment
-    of your own; otherwise `config.env` is looked up by name.
+    of your own; otherwise `config.env` is looked up by name. `callback` hears of each row of progress.
     """
     family = resolve(config, Mode.TRAINING, env)
     config = with_frames(config.in_environment(family.spec.name, family.spec.kinds), frames, family)
-    _core.check(config.core_json(), family.spec.to_json())  # before there is a directory
-    with rundir.created(config, family.spec.name, out) as run:
-        return _train(run, config, family, resume_from=None, quiet=quiet)
+    checkpoint = None if begin_with is None else str(begin_with)
+    _core.check(config.core_json(), family.spec.to_json(), checkpoint)  # before there is a directory
+    with rundir.created(config, out or rundir.new_path(config, family.spec.name)) as run:
+        return _train(run, config, family, resume_from=begin_with, quiet=quiet, callback=callback)
 
 
 def resume_run(
@@ -82,10 +98,11 @@ def resume_run(
     frames: int | None = None,
     quiet: bool = False,
     env: "MakeEnv | None" = None,
+    callback: Callback | None = None,
 ) -> Result:
     """Goes on where the newest checkpoint of a run left off, in the same directory; `frames` gives it a new total.
 
-    `env` makes the environment where the run was started with a callable.
+    `env` makes the environment where the run was started with a callable. `callback` hears of each row of progress.
     """
     run = RunDir(path)
     run.check()  # before a lock is put there
@@ -102,7 +119,7 @@ def resume_run(
         run.write_config(config)
         run.add_session()
         run.forget_after(saved)
-        return _train(run, config, family, resume_from=checkpoint, quiet=quiet)
+        return _train(run, config, family, resume_from=checkpoint, quiet=quiet, callback=callback)
 
 
 def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> TrainConfig:
@@ -115,8 +132,22 @@ def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> T
     return dataclasses.replace(config, total_steps=frames // family.spec.frames_per_step)
 
 
-def _train(run: RunDir, config: TrainConfig, family: EnvFamily, *, resume_from: Path | None, quiet: bool) -> Result:
+def _train(
+    run: RunDir,
+    config: TrainConfig,
+    family: EnvFamily,
+    *,
+    resume_from: Path | None,
+    quiet: bool,
+    callback: Callback | None,
+) -> Result:
     family.restarts.log = run.restarts
+
+    def hear(row: dict[str, Any]) -> None:
+        display.show(row)
+        if callback is not None and callback(row) is False:
+            raise StoppedError("A callback has stopped the run.")
+
     with _stoppable(), open_display(config, quiet=quiet) as display:
         if not quiet:
             print(f"{family.spec.name}: {counted(config.actors, 'actor')}, {_core.isa()}, {run.path}", file=sys.stderr)
@@ -126,7 +157,7 @@ def _train(run: RunDir, config: TrainConfig, family: EnvFamily, *, resume_from: 
                 family.spec.to_json(),
                 family.make,
                 str(run.path),
-                display.show,
+                hear,
                 _notice,
                 None if resume_from is None else str(resume_from),
             )

@@ -51,7 +51,9 @@ def test_an_unknown_name_is_refused_with_the_nearest(name, sentence):
 
 
 def test_an_unknown_gymnasium_version_is_refused_in_gymnasiums_words():
-    with pytest.raises(ConfigError, match=r"^Gymnasium cannot make 'CartPole-v9': .*v9"):
+    with pytest.raises(
+        ConfigError, match=r"^Gymnasium cannot make 'CartPole-v9' \(did you mean CartPole-v1 or CartPole-v0\?\): .*v9"
+    ):
         resolve(TrainConfig(env="CartPole-v9"), Mode.TRAINING)
 
 

@@ -28,11 +28,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ale_py import _ale_py, roms  # type: ignore[attr-defined]  # the module in C++, which the stubs leave out
+from ale_py import ALEInterface, _ale_py, roms  # type: ignore[attr-defined]  # the module in C++, which the stubs leave out
 from ale_py.registration import rom_id_to_name
 from ale_py.vector_env import AtariVectorEnv
+from gymnasium import spaces
 
 from a3crs import _core
+from a3crs.envs.play import Frame, PlayEnv
 from a3crs.envs.spec import Discrete, EnvFamily, EnvSpec, ImageObs, Mode, Observation
 from a3crs.errors import ConfigError, EnvError
 
@@ -72,6 +74,31 @@ PROTOCOLS = {
 }
 
 
+def emulator(game: str, protocol: AtariProtocol, *, size: tuple[int, int], **look: Any) -> Any:
+    """ALE's C++ object for one game; what is seen of it follows from `size`, height and width, and `look`.
+
+    Not `AtariVectorEnv`, because the step is the hot path and its own builds arrays nobody needs. Untyped, because its
+    stub asks for arrays where the C++ takes any sequence, and lists are faster.
+    """
+    return AtariVectorEnv(
+        game,
+        num_envs=1,
+        num_threads=1,
+        max_num_frames_per_episode=MAX_GAME_FRAMES,
+        repeat_action_probability=protocol.sticky_prob,
+        full_action_space=protocol.full_action_space,
+        img_height=size[0],
+        img_width=size[1],
+        noop_max=protocol.max_noop_frames + 1,  # ALE draws from 0..noop_max-1
+        # ALE's own episodic_life restarts the whole game at each lost life: the later lives would never be
+        # seen, and no score of a whole game would exist. Lives are therefore followed by `AtariGame`.
+        episodic_life=False,
+        reward_clipping=False,
+        use_fire_reset=False,
+        **look,
+    ).ale
+
+
 class AtariGame:
     """One game on one emulator, speaking the `Env` protocol; observations are uint8 of shape (4, 84, 84).
 
@@ -81,28 +108,8 @@ class AtariGame:
     """
 
     def __init__(self, game: str, protocol: AtariProtocol, mode: Mode, *, native: bool = False) -> None:
-        env = AtariVectorEnv(
-            game,
-            num_envs=1,
-            num_threads=1,
-            max_num_frames_per_episode=MAX_GAME_FRAMES,
-            repeat_action_probability=protocol.sticky_prob,
-            full_action_space=protocol.full_action_space,
-            img_height=SCREEN,
-            img_width=SCREEN,
-            stack_num=STACK,
-            frameskip=FRAMES_PER_STEP,
-            noop_max=protocol.max_noop_frames + 1,  # ALE draws from 0..noop_max-1
-            # ALE's own episodic_life restarts the whole game at each lost life: the later lives would never be
-            # seen, and no score of a whole game would exist. Lives are therefore followed here.
-            episodic_life=False,
-            reward_clipping=False,
-            use_fire_reset=False,
-        )
-        # The C++ object itself, because the step is the hot path and AtariVectorEnv's own builds arrays nobody needs.
-        # Untyped, because its stub asks for arrays where the C++ takes any sequence, and lists are faster.
-        self._ale: Any = env.ale
-        self.num_actions = len(env.ale.get_action_set())
+        self._ale = emulator(game, protocol, size=(SCREEN, SCREEN), stack_num=STACK, frameskip=FRAMES_PER_STEP)
+        self.num_actions = len(self._ale.get_action_set())
         self._cuts_at_life_loss = protocol.life_loss_is_terminal and mode is Mode.TRAINING
         self._max_noop_repeats = protocol.max_noop_frames // FRAMES_PER_STEP
         self._native = native
@@ -197,6 +204,44 @@ class AtariGame:
         return {"episode": {"r": float(self._return), "l": self._length_steps}}
 
 
+class AtariScreen:
+    """What a person sees of a game: each of its 60 frames a second, in colours.
+
+    It plays the game once more, on an emulator of its own, from the same seed with the same actions: one emulator shows
+    either what the agent sees or this.
+    """
+
+    fps = 60.0
+
+    def __init__(self, game: str, protocol: AtariProtocol) -> None:
+        ale = ALEInterface()
+        path = roms.get_rom_path(game)
+        assert path is not None  # it is one of `games()`
+        ale.loadROM(path)
+        self._ale = emulator(
+            game, protocol, size=ale.getScreenDims(), stack_num=1, frameskip=1, maxpool=False, grayscale=False
+        )
+
+    def reset(self, seed: int | None) -> list[Frame]:
+        """The first frame of a game."""
+        obs, _ = self._ale.reset([0], [-1 if seed is None else seed % 2**31])
+        return [obs[0, 0].copy()]
+
+    def step(self, action: int) -> list[Frame]:
+        """The frames of one action repeat, fewer where the game is over."""
+        frames: list[Frame] = []
+        over = False
+        while len(frames) < FRAMES_PER_STEP and not over:
+            self._ale.send([action], _FULL_STRENGTH)
+            obs, _, terminated, truncated, _ = self._ale.recv()
+            frames.append(obs[0, 0].copy())
+            over = terminated.item() or truncated.item()
+        return frames
+
+    def close(self) -> None:
+        """ALE has nothing to be let go of."""
+
+
 def game_of(name: str) -> str | None:
     """ALE's name for any way people write a game: `Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`, `ms_pacman`.
 
@@ -236,7 +281,13 @@ def atari_family(game: str, protocol: str, mode: Mode) -> EnvFamily:
         game=game,
     )
     native = _native_is_equal(game, rules, mode)
-    return EnvFamily(spec, lambda actor: AtariGame(game, rules, mode, native=native))
+
+    def play(rendered: bool) -> PlayEnv:
+        env = AtariGame(game, rules, Mode.EVALUATION)
+        screen = AtariScreen(game, rules) if rendered else None
+        return PlayEnv(spec, env, env.step, spaces.Discrete(env.num_actions), screen)
+
+    return EnvFamily(spec, lambda actor: AtariGame(game, rules, mode, native=native), int, play)
 
 
 def _native_is_equal(game: str, rules: AtariProtocol, mode: Mode) -> bool:

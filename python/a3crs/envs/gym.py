@@ -7,13 +7,15 @@ from importlib import import_module
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.envs.registration import EnvSpec as Registered
 
 from a3crs.config import TrainConfig
 from a3crs.envs import mujoco, pixels, worker
 from a3crs.envs.gym_env import GymEnv, MakeEnv
 from a3crs.envs.pixels import AnyEnv
-from a3crs.envs.spec import EnvFamily, EnvSpec, Restarts
+from a3crs.envs.play import Frame, PlayEnv
+from a3crs.envs.spec import EnvFamily, Restarts
 from a3crs.envs.worker import WorkerEnv
 from a3crs.errors import ConfigError, did_you_mean
 
@@ -21,14 +23,21 @@ from a3crs.errors import ConfigError, did_you_mean
 THREADED = ("gymnasium.envs.classic_control.", "gymnasium.envs.toy_text.", mujoco.GYMNASIUMS, "a3crs.envs.")
 
 
-def gym_family(name: str, make: MakeEnv, config: TrainConfig) -> EnvFamily:
-    """A family of environments made by a callable without arguments; one is made here to read its spaces."""
+def gym_family(name: str, make: MakeEnv, config: TrainConfig, make_rendered: MakeEnv | None = None) -> EnvFamily:
+    """A family of environments made by a callable without arguments; one is made here to read its spaces.
+
+    `make_rendered` makes them with `render_mode="rgb_array"`, if `make` does not.
+    """
     made = make()
     env = GymEnv(name, made, config)
     env.close()
-    if _in_thread(made, config):
-        return EnvFamily(env.spec, lambda actor: GymEnv(name, make(), config))
-    return _in_processes(env.spec, make, config)
+
+    def play(rendered: bool) -> PlayEnv:
+        game = GymEnv(name, (make_rendered or make)() if rendered else make(), config)
+        return PlayEnv(env.spec, game, game.step_with, game.action_space, GymScreen(name, game) if rendered else None)
+
+    family = EnvFamily(env.spec, lambda actor: GymEnv(name, make(), config), env.own_action, play)
+    return family if _in_thread(made, config) else _in_processes(family, make, config)
 
 
 def _in_thread(env: AnyEnv, config: TrainConfig) -> bool:
@@ -43,17 +52,19 @@ def _in_thread(env: AnyEnv, config: TrainConfig) -> bool:
     return config.env_workers == "thread" or (config.env_workers == "auto" and known)
 
 
-def _in_processes(spec: EnvSpec, make: MakeEnv, config: TrainConfig) -> EnvFamily:
+def _in_processes(family: EnvFamily, make: MakeEnv, config: TrainConfig) -> EnvFamily:
+    spec = family.spec
     try:
         job = worker.job(spec, make, config)
     except ConfigError as e:
         if config.env_workers == "process" or config.pixels:
             raise
         print(f"a3crs: {spec.name} runs in the actors' threads: {e}", file=sys.stderr)
-        return EnvFamily(spec, lambda actor: GymEnv(spec.name, make(), config))
+        return family
     restarts = Restarts()
     spec = dataclasses.replace(spec, own_process=True)
-    return EnvFamily(spec, lambda actor: WorkerEnv(actor, job, spec, config, restarts), restarts)
+    in_process = partial(WorkerEnv, job=job, spec=spec, config=config, restarts=restarts)
+    return dataclasses.replace(family, spec=spec, make=in_process, restarts=restarts)
 
 
 def own_family(make: MakeEnv, config: TrainConfig) -> EnvFamily:
@@ -79,11 +90,14 @@ def gym_id_family(env_id: str, config: TrainConfig) -> EnvFamily | None:
         if config.pixels:
             given = pixels.arguments(spec, config) | given
         # Not the id, but what it stands for: another process need not have registered it.
-        return gym_family(env_id, partial(_make, spec, **given), config)
+        make = partial(_make, spec, **given)
+        return gym_family(
+            env_id, make, config, partial(_make_rendered, spec, **(pixels.arguments(spec, config) | given))
+        )
     except gymnasium.error.NameNotFound:
         return None
     except (gymnasium.error.Error, ImportError) as e:
-        near = did_you_mean(env_id, gym_ids())
+        near = "" if isinstance(e, ImportError) else did_you_mean(env_id, gym_ids())
         raise ConfigError(f"Gymnasium cannot make {env_id!r}{near}: {str(e).strip().rstrip('.?')}.") from e
     except TypeError as e:
         if not given:
@@ -97,6 +111,35 @@ def _make(spec: Registered, **given: Any) -> AnyEnv:
         mujoco.say_warnings_once()  # in a worker process too
     env: AnyEnv = gymnasium.make(spec, disable_env_checker=True, **given)
     return env
+
+
+def _make_rendered(spec: Registered, **given: Any) -> AnyEnv:
+    env = _make(spec, **given)
+    mujoco.draw_fast(env)
+    return env
+
+
+class GymScreen:
+    """The image that an environment renders after each step."""
+
+    def __init__(self, name: str, env: GymEnv) -> None:
+        if env.render_mode != pixels.RENDERED:
+            env.close()
+            raise ConfigError(
+                f"{name} has the render_mode {env.render_mode!r}, which makes no images: make it with "
+                f"render_mode={pixels.RENDERED!r}."
+            )
+        self._env = env
+        self.fps = env.fps
+
+    def reset(self, seed: int | None) -> list[Frame]:
+        return self.step(None)
+
+    def step(self, action: Any) -> list[Frame]:
+        return [np.asarray(self._env.render(), np.uint8)]
+
+    def close(self) -> None:
+        """The environment is closed by whoever made it."""
 
 
 def gym_ids() -> list[str]:

@@ -15,6 +15,7 @@ from a3crs.envs.spec import EnvSpec, Observation
 from a3crs.errors import EnvError
 
 MakeEnv = Callable[[], AnyEnv]
+DEFAULT_FPS = 30  # of environments that do not say how fast they are
 
 
 class GymEnv:
@@ -27,7 +28,9 @@ class GymEnv:
     """
 
     def __init__(self, name: str, env: AnyEnv, config: TrainConfig) -> None:
-        actions, self._action = agents_actions(name, env.action_space)
+        actions, self.own_action = agents_actions(name, env.action_space)
+        self.action_space = env.action_space
+        self.render_mode, self.fps = env.render_mode, float(env.metadata.get("render_fps") or DEFAULT_FPS)
         limit = time_limit(env)
         self._env, obs, self._observation = observed(name, env, config)
         self.spec = EnvSpec(name, obs, actions, frames_per_step=1, max_episode_steps=limit)
@@ -43,7 +46,11 @@ class GymEnv:
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """One step of the environment, which is one frame."""
-        result: Any = self._env.step(self._action(action))
+        return self.step_with(self.own_action(action))
+
+    def step_with(self, own_action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """The same with one of the environment's own actions."""
+        result: Any = self._env.step(own_action)
         obs, paid, terminated, truncated, info = _parts(
             "step", result, "observation", "reward", "terminated", "truncated", "info"
         )
@@ -71,6 +78,10 @@ class GymEnv:
             return info
         others = {key: value for key, value in info.items() if key != "episode"}  # which may be anything, like a number
         return others | ({"episode": {"r": self._return, "l": self._length_steps}} if ended else {})
+
+    def render(self) -> Any:
+        """The environment's own image."""
+        return self._env.render()
 
     def close(self) -> None:
         """Lets go of what the environment holds."""

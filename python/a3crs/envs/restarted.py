@@ -34,7 +34,7 @@ def restarted_family(env_id: str, name: str, kind: Kind, frames_per_step: int, c
     def make(actor: int) -> RestartedEnv:
         return RestartedEnv(actor, cast(GymEnv, family.make(actor)), most, restarts)
 
-    return EnvFamily(spec, make, restarts)
+    return dataclasses.replace(family, spec=spec, make=make)
 
 
 class RestartedEnv:

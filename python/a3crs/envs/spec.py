@@ -9,13 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from a3crs.config import Kind
 from a3crs.errors import EnvError
+
+if TYPE_CHECKING:  # Gymnasium is imported when a name is resolved
+    from a3crs.envs.play import PlayEnv
 
 Observation = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -159,8 +162,14 @@ class Restarts:
 
 @dataclass(frozen=True)
 class EnvFamily:
-    """A spec together with the way to make one environment per actor; `make(actor)` runs on the actor's own thread."""
+    """A spec together with the way to make one environment per actor; `make(actor)` runs on the actor's own thread.
+
+    `own_action` turns an agent's action into the environment's own. `play(rendered)` makes an environment to be stepped
+    by hand, in this thread; ConfigError where it shall be rendered and cannot.
+    """
 
     spec: EnvSpec
     make: Callable[[int], Env]
+    own_action: Callable[[Any], Any]
+    play: Callable[[bool], "PlayEnv"]
     restarts: Restarts = field(default_factory=Restarts)

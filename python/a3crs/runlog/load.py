@@ -22,6 +22,7 @@ from a3crs.runlog.schema import EPISODES, EVALS, INCIDENTS, PROGRESS, RESTARTS
 Runs: TypeAlias = Path | str | Iterable[Path | str]
 
 CHUNK_BYTES = 16 << 20  # so much of the logs is parsed at once
+TAIL_BYTES = 1 << 14  # more than two rows of progress
 
 
 def episodes(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
@@ -47,6 +48,23 @@ def restarts(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
 def incidents(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
     """One row for each thing that should not have happened; columns as in `schema.INCIDENTS`."""
     return _scan(runs, "incidents.jsonl", INCIDENTS, settings)
+
+
+def last_progress(run: Path | str) -> dict[str, Any] | None:
+    """The newest whole row of one run's progress.jsonl, without the others being read; None where there is none yet."""
+    path = Path(run) / "progress.jsonl"
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        lines = file.read().split(b"\n")[:-1]
+    try:
+        row = json.loads(lines[-1]) if lines else None
+    except ValueError:
+        row = ()
+    if row is not None and not (isinstance(row, dict) and row.keys() >= set(PROGRESS)):
+        raise RunError(f"The last line of {path} is damaged: remove that line.")
+    return row
 
 
 def find(runs: Runs) -> list[Path]:

@@ -4,8 +4,8 @@ use a3crs_core::env::{ActionSpec, Aim, End, Env, EnvError, EnvSpec, Episode, Obs
 use a3crs_core::nn::Net;
 use a3crs_core::rl::{ActionVector, Covariance};
 use a3crs_core::train::config::{RewardScale, Running, TMax, Whole};
-use a3crs_core::train::evaluate::{Agent, Evaluation, evaluate};
-use a3crs_core::train::{Algo, Checkpoint, Setup, TrainConfig, train};
+use a3crs_core::train::evaluate::{Evaluation, evaluate};
+use a3crs_core::train::{Agent, Algo, Checkpoint, Setup, TrainConfig, train};
 use support::{Quiet, config};
 
 mod support;

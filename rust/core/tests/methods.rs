@@ -7,8 +7,8 @@ use a3crs_core::nn::{Net, Observations};
 use a3crs_core::rl::policy;
 use a3crs_core::shared::OptimizerKind;
 use a3crs_core::train::config::TMax;
-use a3crs_core::train::evaluate::{Agent, EvaluatedEpisode, Evaluation, evaluate};
-use a3crs_core::train::{Action, Algo, Checkpoint, Setup, TrainConfig, train};
+use a3crs_core::train::evaluate::{EvaluatedEpisode, Evaluation, evaluate};
+use a3crs_core::train::{Action, Agent, Algo, Checkpoint, Setup, TrainConfig, train};
 use support::chain::{self, CELLS, Q, chain};
 use support::{Quiet, config};
 

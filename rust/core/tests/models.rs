@@ -154,7 +154,7 @@ fn whoever_fails_all_actors_end_and_the_supervisor_hears_of_each() {
                     }
                     Ok(())
                 };
-                life(actor, &stop, body, |exit| sender.send(exit).unwrap());
+                sender.send(life(actor, &stop, body)).unwrap();
             });
         }
         let heard = [exits.recv().unwrap(), exits.recv().unwrap()];

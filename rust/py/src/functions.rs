@@ -20,11 +20,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The one door out of the interpreter: runs `work` detached and translates its error.
-fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, TrainError> + Send) -> PyResult<T> {
+pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, TrainError> + Send) -> PyResult<T> {
     py.detach(work).map_err(|error| to_py(py, error))
 }
 
-fn setup(py: Python<'_>, config: &str, env_spec: &str) -> PyResult<Setup> {
+pub(crate) fn setup(py: Python<'_>, config: &str, env_spec: &str) -> PyResult<Setup> {
     let config: TrainConfig = serde_json::from_str(config).map_err(|e| config_error("configuration", e))?;
     let env: EnvSpec = serde_json::from_str(env_spec).map_err(|e| config_error("environment's description", e))?;
     Setup::new(config, env).map_err(|error| to_py(py, error))
@@ -49,6 +49,8 @@ macro_rules! with_actions {
         }
     };
 }
+
+pub(crate) use with_actions;
 
 /// What there is to choose from; see `_core.pyi`.
 #[pyfunction]

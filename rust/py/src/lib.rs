@@ -5,6 +5,7 @@ mod env;
 mod error;
 mod functions;
 mod host;
+mod policy;
 
 /// The Rust core of a3crs.
 #[pyo3::pymodule]
@@ -16,6 +17,9 @@ mod _core {
         available_isas, bench, bench_network, catalogue, check, evaluate, isa, native_differs, read_checkpoint,
         tear_test, train,
     };
+
+    #[pymodule_export]
+    use crate::policy::Policy;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -14,6 +14,8 @@ pub(super) struct Builder<'a> {
     input: &'a ObsSpec,
     pub layout: Layout,
     pub layers: Vec<Layer>,
+    /// What its outputs are called, and how many there are: as its tensors are.
+    pub columns: Vec<Vec<(String, usize)>>,
     /// The layer that each of them reads; none reads the observation.
     pub below: Vec<Option<usize>>,
     /// The layers that make y, each with how many outputs.
@@ -34,8 +36,8 @@ struct Below {
 
 impl<'a> Builder<'a> {
     pub fn new(architecture: Architecture, input: &'a ObsSpec) -> Self {
-        let (layout, layers, below, tops) = Default::default();
-        Builder { architecture, input, layout, layers, below, tops }
+        let (layout, layers, columns, below, tops) = Default::default();
+        Builder { architecture, input, layout, layers, columns, below, tops }
     }
 
     /// The whole architecture, with `heads` on it; the names of its tensors start with `prefix`.
@@ -68,12 +70,13 @@ impl<'a> Builder<'a> {
     /// Outputs that are parameters.
     pub fn constant(&mut self, head: Head) {
         let offset = self.layout.constant(head.name, head.outputs);
-        self.add(None, Layer::constant(head.outputs, offset));
+        self.add(None, Layer::constant(head.outputs, offset), &[head]);
         self.tops.push((self.layers.len() - 1, head.outputs));
     }
 
-    fn add(&mut self, below: Option<usize>, layer: Layer) -> (Option<usize>, usize) {
+    fn add(&mut self, below: Option<usize>, layer: Layer, columns: &[Columns]) -> (Option<usize>, usize) {
         let rows = layer.output_len();
+        self.columns.push(columns.iter().map(|c| (c.name.to_owned(), c.outputs)).collect());
         self.layers.push(layer);
         self.below.push(below);
         (Some(self.layers.len() - 1), rows)
@@ -90,7 +93,8 @@ impl<'a> Builder<'a> {
     ) -> (Below, (usize, usize, usize)) {
         let offsets = self.layout.conv2d(name, kernel, in_c, out_c);
         let shape = Conv2dShape { in_h, in_w, in_c, out_c, kernel, stride };
-        let (layer, rows) = self.add(below.layer, Layer::conv2d(shape, offsets, activation));
+        let (layer, rows) =
+            self.add(below.layer, Layer::conv2d(shape, offsets, activation), &[Columns { name, outputs: out_c }]);
         let (height, width) = (shape.out_h(), shape.out_w());
         (Below { layer, outputs: height * width * out_c, rows, channels: out_c }, (height, width, out_c))
     }
@@ -98,13 +102,14 @@ impl<'a> Builder<'a> {
     fn linear(&mut self, below: Below, columns: &[Columns], activation: Activation) -> Below {
         let offsets = self.layout.linear(below.outputs, below.rows, below.channels, columns);
         let outputs = columns.iter().map(|c| c.outputs).sum();
-        let (layer, rows) = self.add(below.layer, Layer::linear(below.rows, outputs, offsets, activation));
+        let (layer, rows) = self.add(below.layer, Layer::linear(below.rows, outputs, offsets, activation), columns);
         Below { layer, outputs, rows, channels: 1 }
     }
 
     fn lstm(&mut self, name: &str, below: Below, cells: usize) -> Below {
         let offsets = self.layout.lstm(name, below.outputs, below.rows, below.channels, cells);
-        let (layer, rows) = self.add(below.layer, Layer::lstm(below.rows, cells, offsets));
+        let (layer, rows) =
+            self.add(below.layer, Layer::lstm(below.rows, cells, offsets), &[Columns { name, outputs: cells }]);
         Below { layer, outputs: cells, rows, channels: 1 }
     }
 }

@@ -9,6 +9,7 @@ use crate::kernel::conv2d::{self, Conv2dShape, Site};
 use crate::kernel::gradient::Outer;
 use crate::kernel::linear::{self, LinearShape};
 use crate::kernel::{Isa, pad};
+use serde::Serialize;
 use std::ops::Range;
 
 /// From so many weights on, writing a gradient out costs more than the products it consists of.
@@ -30,6 +31,23 @@ enum Op {
     Lstm(LstmShape),
     /// So many outputs that are the bias, whatever is observed.
     Constant(usize),
+}
+
+/// What a layer computes, to the outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Kind {
+    /// Filters so many pixels apart.
+    Conv2d {
+        /// In both directions.
+        stride: usize,
+    },
+    /// `W x + b`
+    Linear,
+    /// LSTM cells.
+    Lstm,
+    /// `b`
+    Constant,
 }
 
 impl Op {
@@ -71,6 +89,16 @@ impl Layer {
     /// Outputs that are parameters themselves, at `offset` of theta; `outputs` is rounded up to vectors.
     pub fn constant(outputs: usize, offset: usize) -> Self {
         Self::new(Op::Constant(pad(outputs)), (offset, offset), Activation::Identity)
+    }
+
+    /// What it computes.
+    pub fn kind(&self) -> Kind {
+        match &self.op {
+            Op::Conv2d(shape) => Kind::Conv2d { stride: shape.stride },
+            Op::Linear(_) => Kind::Linear,
+            Op::Lstm(_) => Kind::Lstm,
+            Op::Constant(_) => Kind::Constant,
+        }
     }
 
     /// Whether it reads nothing.

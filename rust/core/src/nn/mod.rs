@@ -5,6 +5,7 @@
 
 pub mod architecture;
 mod build;
+mod describe;
 pub mod layer;
 pub mod layout;
 mod lstm;
@@ -13,6 +14,8 @@ mod runs;
 pub mod tape;
 
 pub use architecture::Net;
+pub use describe::{Column, LayerDescription};
+pub use layer::Kind;
 pub use layout::{Layout, Param};
 pub use network::{Head, NetError, Network, Part};
 pub use tape::{Observations, Tape, Workspace};

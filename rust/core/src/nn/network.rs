@@ -60,11 +60,13 @@ pub enum Part<'a> {
 pub struct Network {
     input: ObsSpec,
     /// Each after the one below it.
-    layers: Vec<Layer>,
+    pub(super) layers: Vec<Layer>,
+    /// What its outputs are called, and how many there are.
+    pub(super) columns: Vec<Vec<(String, usize)>>,
     /// Which layer each of them reads; none reads the observation.
-    below: Vec<Option<usize>>,
+    pub(super) below: Vec<Option<usize>>,
     /// The layers whose outputs, side by side, are y: each with how many it gives.
-    tops: Vec<(usize, usize)>,
+    pub(super) tops: Vec<(usize, usize)>,
     layout: Layout,
     outputs: usize,
 }
@@ -102,9 +104,9 @@ impl Network {
         }
         let mut build = Builder::new(architecture, input);
         parts(&mut build);
-        let Builder { layout, layers, below, tops, .. } = build;
+        let Builder { layout, layers, columns, below, tops, .. } = build;
         let outputs = tops.iter().map(|(_, outputs)| outputs).sum();
-        Ok(Network { input: input.clone(), layers, below, tops, layout, outputs })
+        Ok(Network { input: input.clone(), layers, columns, below, tops, layout, outputs })
     }
 
     /// Where the tensors lie in theta.
@@ -115,6 +117,11 @@ impl Network {
     /// The observations it reads.
     pub fn input(&self) -> &ObsSpec {
         &self.input
+    }
+
+    /// Length of y.
+    pub fn outputs(&self) -> usize {
+        self.outputs
     }
 
     /// Length of its recurrent state; 0 if it has none.

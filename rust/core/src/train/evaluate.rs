@@ -1,18 +1,14 @@
 //! Playing whole episodes with fixed parameters.
 
-use super::checkpoint::Checkpoint;
 use super::config::Action;
 use super::cores::Cores;
 use super::error::TrainError;
-use super::normalise::{Moments, Scale};
 use super::pool::{Message, with_actors};
+use super::predict::{Agent, Predictor, stream};
 use super::setup::Setup;
 use super::{BoxEnv, Host};
-use crate::env::{End, EnvError, Episode, ObsMut};
-use crate::nn::{Observations, Tape};
-use crate::rl::ActorRng;
+use crate::env::{End, EnvError, Episode};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use rand::SeedableRng;
 use serde::Serialize;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -42,21 +38,6 @@ pub struct EvaluatedEpisode {
     pub episode_return: f64,
     /// Its length.
     pub length_steps: u64,
-}
-
-/// What plays: the part of a checkpoint that acting needs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Agent {
-    /// theta
-    pub theta: Vec<f32>,
-    /// What observations are normalised by, where they are.
-    pub observations: Option<Moments>,
-}
-
-impl From<Checkpoint> for Agent {
-    fn from(checkpoint: Checkpoint) -> Agent {
-        Agent { theta: checkpoint.theta, observations: checkpoint.observations }
-    }
 }
 
 /// Plays whole episodes, each from its own seed, and returns them in order. `on_episode` hears of each as it
@@ -117,49 +98,35 @@ where
     })?
 }
 
-/// An environment and the memory to play it.
+/// An environment and what plays it.
 struct Player<'a, A> {
     setup: &'a Setup,
-    theta: &'a [f32],
-    /// What training has normalised observations by.
-    scale: Option<Scale>,
+    predictor: Predictor<'a>,
     env: BoxEnv<A>,
-    obs: Observations,
-    tape: Tape,
     /// The recurrent state: the evaluation's own, 0 at the start of an episode.
     state: Vec<f32>,
 }
 
 impl<'a, A: Action> Player<'a, A> {
     fn new(setup: &'a Setup, agent: &'a Agent, env: BoxEnv<A>) -> Self {
-        let (obs, tape) = (Observations::new(setup.net.input(), 1), setup.net.tape(1));
-        let state = vec![0.0; setup.net.state_len()];
-        let scale = agent.observations.as_ref().map(Scale::of);
-        Player { setup, theta: &agent.theta, scale, env, obs, tape, state }
+        Player { setup, predictor: Predictor::new(setup, agent), env, state: vec![0.0; setup.net.state_len()] }
     }
 
     /// One whole episode; none if it was stopped.
     fn play(&mut self, seed: u64, greedy: bool, stop: &AtomicBool) -> Result<Option<Episode>, EnvError> {
-        let Setup { config, net, isa, .. } = self.setup;
-        let mut rng = ActorRng::seed_from_u64(seed);
-        let algo = config.evaluated::<A>();
-        self.env.reset(Some(seed & 0x7fff_ffff), self.obs.get_mut(0))?;
+        let mut rng = stream(seed);
+        let algo = self.setup.config.evaluated::<A>();
+        self.env.reset(Some(seed & 0x7fff_ffff), self.predictor.obs())?;
         self.state.fill(0.0);
         while !stop.load(Relaxed) {
-            if let (Some(scale), ObsMut::Vector(x)) = (&self.scale, self.obs.get_mut(0)) {
-                scale.apply(x);
-            }
-            self.tape.set_state(0, &self.state);
-            net.forward(*isa, self.theta, (&self.obs, 0), &mut self.tape, 0);
-            let y = self.tape.y(0);
+            let y = self.predictor.y(&mut self.state);
             let action = if greedy { algo.greedy(y) } else { algo.act(y, u64::MAX, &mut rng) };
-            let step = self.env.step(action, self.obs.get_mut(0))?;
+            let step = self.env.step(action, self.predictor.obs())?;
             if let Some(episode) = step.episode {
                 return Ok(Some(episode));
             }
-            self.tape.state_into(1, &mut self.state);
             if step.end != End::No {
-                self.env.reset(None, self.obs.get_mut(0))?;
+                self.env.reset(None, self.predictor.obs())?;
                 self.state.fill(0.0);
             }
         }

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod normalise;
 pub mod order;
 pub mod pool;
+pub mod predict;
 pub mod record;
 pub mod rounds;
 pub mod run;
@@ -26,6 +27,7 @@ pub use actor_learner::{ActorLearner, Shared};
 pub use checkpoint::{Checkpoint, CheckpointMeta};
 pub use config::{Action, Algo, TrainConfig};
 pub use error::TrainError;
+pub use predict::Agent;
 pub use run::{Summary, train};
 pub use setup::Setup;
 

@@ -5,6 +5,7 @@
 //! segment, as theta' does. None of this is in the paper.
 
 use super::config::RewardScale;
+use serde::Serialize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Scaled observations and rewards lie within this many deviations.
@@ -93,17 +94,19 @@ impl SharedMoments {
 }
 
 /// What observations are scaled by.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scale {
     mean: Vec<f32>,
     inverse_deviation: Vec<f32>,
+    /// Scaled ones lie within so much of 0.
+    limit: f32,
 }
 
 impl Scale {
     /// By what `moments` have come to.
     pub fn of(moments: &Moments) -> Self {
         let dims = moments.mean.len();
-        let mut scale = Scale { mean: vec![0.0; dims], inverse_deviation: vec![1.0; dims] };
+        let mut scale = Scale { mean: vec![0.0; dims], inverse_deviation: vec![1.0; dims], limit: LIMIT };
         scale.set(moments);
         scale
     }
@@ -121,7 +124,7 @@ impl Scale {
     /// From what [`Scale::to_vec`] gave.
     pub fn from_slice(rows: &[f32]) -> Self {
         let (mean, inverse_deviation) = rows.split_at(rows.len() / 2);
-        Scale { mean: mean.to_vec(), inverse_deviation: inverse_deviation.to_vec() }
+        Scale { mean: mean.to_vec(), inverse_deviation: inverse_deviation.to_vec(), limit: LIMIT }
     }
 
     /// Takes over another of the same length.
@@ -136,10 +139,10 @@ impl Scale {
         }
     }
 
-    /// `x <- (x - mean) / deviation`, in place, within +-10.
+    /// `x <- (x - mean) / deviation`, in place, within +-limit.
     pub fn apply(&self, x: &mut [f32]) {
         for ((x, mean), inverse) in x.iter_mut().zip(&self.mean).zip(&self.inverse_deviation) {
-            *x = ((*x - mean) * inverse).clamp(-LIMIT, LIMIT);
+            *x = ((*x - mean) * inverse).clamp(-self.limit, self.limit);
         }
     }
 }

@@ -43,10 +43,10 @@ pub fn with_actors<T: Send, R>(
         for actor in 0..actors {
             let (sender, body) = (sender.clone(), &body);
             scope.spawn(move |_| {
-                host.on_actor_thread(&mut || {
-                    // A supervisor that is gone has nobody to tell.
-                    life(actor, stop, || body(actor, &sender), |exit| drop(sender.send(Message::Exit(exit))));
-                });
+                let mut result = Ok(());
+                host.on_actor_thread(&mut || result = life(actor, stop, || body(actor, &sender)));
+                // A supervisor that is gone has nobody to tell.
+                let _ = sender.send(Message::Exit(result));
             });
         }
         drop(sender);
@@ -54,19 +54,14 @@ pub fn with_actors<T: Send, R>(
     }))
 }
 
-/// An actor from beginning to end: however that comes, others hear of it, and an end that is none stops them.
-pub fn life(
-    actor: usize,
-    stop: &AtomicBool,
-    body: impl FnOnce() -> Result<(), TrainError>,
-    tell: impl FnOnce(Result<(), TrainError>),
-) {
+/// An actor from beginning to end, however that comes; one that fails stops the others.
+pub fn life(actor: usize, stop: &AtomicBool, body: impl FnOnce() -> Result<(), TrainError>) -> Result<(), TrainError> {
     let result = catch_unwind(AssertUnwindSafe(body))
         .unwrap_or_else(|panic| Err(TrainError::Panic { actor, message: message_of(&*panic) }));
     if result.is_err() {
         stop.store(true, Relaxed);
     }
-    tell(result);
+    result
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> String {

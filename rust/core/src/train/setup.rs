@@ -8,6 +8,7 @@ use super::cores::Cores;
 use super::error::TrainError;
 use super::normalise::{Moments, RewardScaler, Scale, SharedMoments};
 use super::order::Order;
+use super::predict::Agent;
 use super::rounds::Rounds;
 use super::turns::{SegmentMemory, Turns};
 use crate::env::{EnvSpec, ObsSpec};
@@ -25,6 +26,7 @@ use rand::SeedableRng;
 const SEGMENTS_OF_ROUNDS: usize = 4;
 
 /// A run, checked and ready to start.
+#[derive(Debug)]
 pub struct Setup {
     /// Its settings.
     pub config: TrainConfig,
@@ -54,7 +56,7 @@ impl Setup {
 
     /// Fresh shared memory: theta by Torch's rule, g = 0, T = 0.
     pub fn shared(&self) -> Shared {
-        let theta = self.net.layout().init(&mut ActorRng::seed_from_u64(self.config.seed));
+        let theta = Agent::fresh(self).theta;
         let with_target = !self.config.algo.has_policy(); // the rows of the table that read theta_target
         let cores = Cores::new(self.config.actors, self.env.own_thread);
         let observations = self.normalised_dims().map(Moments::new);

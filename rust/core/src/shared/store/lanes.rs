@@ -7,6 +7,10 @@
 //! * load: `for i in (0..LANES, in any order) { lane[i] = AtomicU32::from_ptr(p.add(i)).load(Relaxed) }`
 //! * store: `for i in (0..LANES, in any order) { AtomicU32::from_ptr(p.add(i)).store(lane[i], Relaxed) }`
 //!
+//! What the compiler may take for granted is no more than in the story: a store's `asm!` has no `nomem`, so it may write any
+//! memory that a pointer has escaped to, and no plain access moves across it; a load's is `readonly`. `p` comes from the slab's
+//! own allocation and covers the whole vector, which an exclusive reference never does while the slab is shared.
+//!
 //! [`Relaxed`] is that story as real code. What the hardware promises of the moves: on aarch64 `ld1`/`st1` are single-copy
 //! atomic for each element; on x86-64 an aligned 16-byte move is atomic on every CPU with AVX, while for 32 and 64 bytes
 //! neither vendor writes a promise for the lanes down: no CPU is known to break it, and [`crate::shared::tear_test`] asks yours.

@@ -1,0 +1,63 @@
+"""Agents and runs for other programs: parameters as safetensors, the network as ONNX, the logs for TensorBoard."""
+
+from pathlib import Path
+
+import numpy as np
+
+from a3crs.agent import Agent
+from a3crs.checkpoint import parameters
+from a3crs.errors import ConfigError
+from a3crs.files import replacing
+
+FORMATS = ("safetensors", "onnx", "tensorboard")
+MISSING = "--format {format} needs packages that are not installed: pip install 'a3crs[export]'."
+
+
+def export(agent: Agent, kind: str, out: Path | None = None) -> str:
+    """Writes the agent's parameters, its network, or its run's logs; the sentence says where, and how exact it is.
+
+    `out` is a file, of tensorboard a folder; without it they lie beside the run. ConfigError for another format, and
+    where a package is missing; RunError where nothing can be written.
+    """
+    if kind not in FORMATS:
+        raise ConfigError(f"--format is {kind!r}, but it must be one of {', '.join(FORMATS)}.")
+    try:
+        if kind == "tensorboard":
+            from a3crs.export.tensorboard import write_events
+
+            return write_events(agent, out)
+        path = out or default_path(agent, kind)
+        if kind == "onnx":
+            from a3crs.export.onnx import write_model
+
+            return write_model(agent, path)
+    except ImportError as e:
+        raise ConfigError(MISSING.format(format=kind)) from e
+    return write_parameters(agent, path)
+
+
+def default_path(agent: Agent, suffix: str) -> Path:
+    """In its run's directory, named after how far it has learned; else where the command is given."""
+    name = f"step_{agent.steps:010}.{suffix}"
+    return Path(name) if agent.run is None else agent.run.path / "exports" / name
+
+
+def write_parameters(agent: Agent, path: Path) -> str:
+    """theta's tensors by their names, `conv1.weight` (outputs, inputs, height, width) and so on, as PyTorch has them.
+
+    Where observations are normalised also `observations.mean` and `observations.inverse_deviation`, and in the file's
+    metadata the `limit` within which the network sees them.
+    """
+    from safetensors.numpy import save
+
+    theta = parameters(agent.learned())
+    about = {"env": agent.config.env, "algo": agent.config.algo, "net": agent.config.net}
+    scale = agent.describe()["scale"]
+    tensors = dict(theta)
+    if scale is not None:
+        about["limit"] = str(scale["limit"])
+        for name in ("mean", "inverse_deviation"):
+            tensors[f"observations.{name}"] = np.asarray(scale[name], np.float32)
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(tensors, about))
+    return f"{path}: {sum(tensor.size for tensor in theta.values()):,} parameters in {len(theta)} tensors"

@@ -1,0 +1,161 @@
+"""Videos of an agent at play: mp4 at the environment's own speed, or gif of one frame a step."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from a3crs.agent import Agent
+from a3crs.errors import ConfigError
+from a3crs.files import replacing
+
+if TYPE_CHECKING:  # Gymnasium is imported when an environment is made
+    from a3crs.envs.play import Frame
+
+LEAST_WIDTH = {".mp4": 480, ".gif": 320}  # pixels; smaller images are enlarged by a whole number
+STRIP = 36  # pixels: the height of what is written above an image
+MISSING = "Videos need imageio-ffmpeg and Pillow: install them with pip install 'a3crs[video]'."
+
+Write = Callable[["Frame"], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Showing:
+    """What is shown: whole episodes, the i-th from seed + i, each up to `max_steps` where that is given."""
+
+    episodes: int = 1
+    seed: int = 0
+    greedy: bool = False
+    overlay: bool = False  # score and V(s) above the image
+    max_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise ConfigError(f"episodes is {self.episodes}, but it must be at least 1.")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}, but it must be at least 0.")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One step of an episode: the frames since the last one, and how it stands after them."""
+
+    frames: "list[Frame]"
+    episode: int
+    seed: int
+    steps: int
+    score: float
+    value: float  # V of the state that was acted in
+    over: bool
+
+
+def default_path(agent: Agent) -> Path:
+    """In its run's directory, named after how far it has learned; else where the command is given."""
+    name = f"step_{agent.steps:010}.mp4"
+    return Path(name) if agent.run is None else agent.run.path / "videos" / name
+
+
+def record(
+    agent: Agent, path: Path, how: Showing, on_episode: Callable[[dict[str, Any]], None] = lambda row: None
+) -> None:
+    """Lets the agent play and writes what a person would see to `path`, an .mp4 or a .gif file.
+
+    `on_episode` hears of each episode as it ends, as of an evaluation's. ConfigError for another suffix, where a
+    package is missing, and for environments that do not render; RunError where the file cannot be written.
+    """
+    kind = path.suffix.lower()
+    if kind not in LEAST_WIDTH:
+        raise ConfigError(f"{path} has no suffix that tells what to write: end it in {' or '.join(LEAST_WIDTH)}.")
+    env = agent.make_env(rendered=True)
+    try:
+        fps = env.metadata["render_fps"]
+        file = partial(_mp4, fps=fps) if kind == ".mp4" else partial(_gif, fps=fps / agent.env_spec.frames_per_step)
+        with replacing(path) as temporary, file(temporary) as write:
+            for moment in moments(agent, env, how):
+                for frame in moment.frames if kind == ".mp4" else [_pooled(moment.frames)]:
+                    write(_drawn(frame, LEAST_WIDTH[kind], moment if how.overlay else None))
+                if moment.over:
+                    row = {"episode": moment.episode, "seed": moment.seed, "return": moment.score}
+                    on_episode(row | {"length_steps": moment.steps})
+    finally:
+        env.close()
+
+
+def moments(agent: Agent, env: Any, how: Showing) -> Iterator[Moment]:
+    """The agent's play, step by step; with the same seeds that of an evaluation."""
+    for episode in range(how.episodes):
+        seed = how.seed + episode
+        agent.set_random_seed(seed)
+        obs, _ = env.reset(seed=seed)
+        state, score, steps, over = None, 0.0, 0, False
+        while not over and steps != how.max_steps:
+            value = agent.value(obs, state)
+            action, state = agent.predict(obs, state, deterministic=how.greedy)
+            obs, reward, terminated, truncated, _ = env.step(action)
+            score, steps, over = score + reward, steps + 1, terminated or truncated
+            yield Moment(env.render(), episode, seed, steps, score, value, over)
+
+
+def _pooled(frames: "list[Frame]") -> "Frame":
+    """What flickers is in one of two frames: both are shown at once, as the agent sees Atari games."""
+    return frames[-1] if len(frames) == 1 else np.maximum(frames[-2], frames[-1])
+
+
+def _drawn(frame: "Frame", least_width: int, moment: Moment | None) -> "Frame":
+    """Enlarged, and below a strip that says how the moment stands, if one is given."""
+    factor = -(-least_width // frame.shape[1])
+    frame = frame.repeat(factor, axis=0).repeat(factor, axis=1)
+    frame = frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2]  # codecs want even sides
+    return frame if moment is None else np.concatenate([_strip(frame.shape[1], moment), frame])
+
+
+def _strip(width: int, moment: Moment) -> "Frame":
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("RGB", (width, STRIP), "black")
+    text = f"score {moment.score:g}    V(s) {moment.value:.2f}"
+    ImageDraw.Draw(image).text((10, STRIP / 2), text, "white", ImageFont.load_default(STRIP / 2), anchor="lm")
+    return np.asarray(image)
+
+
+@contextmanager
+def _mp4(path: Path, fps: float) -> Iterator[Write]:
+    try:
+        from imageio_ffmpeg import write_frames
+    except ImportError as e:
+        raise ConfigError(MISSING) from e
+    writer: Any = None
+
+    def write(frame: "Frame") -> None:
+        nonlocal writer
+        if writer is None:
+            height, width = frame.shape[:2]
+            options = ["-crf", "20", "-preset", "veryfast", "-movflags", "+faststart"]
+            writer = write_frames(
+                str(path), (width, height), fps=fps, quality=None, macro_block_size=2, output_params=options
+            )
+            writer.send(None)
+        writer.send(np.ascontiguousarray(frame))
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+@contextmanager
+def _gif(path: Path, fps: float) -> Iterator[Write]:
+    try:
+        from PIL import Image
+    except ImportError as e:
+        raise ConfigError(MISSING) from e
+    images: list[Image.Image] = []
+    # 256 colours are enough for a game's; without dithering what does not move costs nothing.
+    yield lambda frame: images.append(Image.fromarray(frame).quantize(dither=Image.Dither.NONE))
+    first, *others = images
+    first.save(path, save_all=True, append_images=others, duration=max(20, round(1000 / fps)), loop=0)
