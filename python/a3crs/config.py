@@ -168,7 +168,7 @@ class TrainConfig:
     actors: int = _setting(
         16,
         "[P] section 8: 16 actor-learner threads; fewer where actions are continuous, and in TORCS, whose games take "
-        "420 MB each",
+        "230 MB each",
         in_range(1, 1024),
         torcs=4,
         continuous=8,
