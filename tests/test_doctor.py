@@ -22,6 +22,13 @@ def test_each_failure_comes_with_its_cure():
     assert "ok    games" in process.stdout  # the other examinations go on
 
 
+def test_what_a_domain_needs_can_be_asked_for(a3crs):
+    assert a3crs("doctor", "--fix-hint", "TORCS")[:2] == (0, "sudo apt-get install torcs torcs-data xvfb xdotool\n")
+    code, _, err = a3crs("doctor", "--fix-hint", "torc")
+    assert code != 0
+    assert "did you mean torcs?" in err
+
+
 def test_an_unexpected_exception_is_a_finding(monkeypatch):
     def emulator():
         raise OSError("no emulator")

@@ -339,10 +339,17 @@ def compare(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    fix_hint: Annotated[
+        str, typer.Option(help="Only print what installs a domain's needs: torcs or labyrinth.", show_default=False)
+    ] = "",
+) -> None:
     """Check this installation: processor, packages, games, and a one-second self-test."""
-    from a3crs.doctor import examine
+    from a3crs.doctor import examine, what_to_install
 
+    if fix_hint:
+        print(what_to_install(fix_hint))
+        return
     sick = False
     for finding in examine():
         print(f"{'FAIL' if finding.cure else 'ok':4}  {finding.name}: {finding.detail}", flush=True)

@@ -42,6 +42,7 @@ class Kind(Enum):
     CONTINUOUS = "has no continuous actions"
     CLIPPED = "clips no actions"
     LABYRINTH = "is not Labyrinth"
+    TORCS = "is not TORCS"
 
 
 PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
@@ -166,8 +167,10 @@ class TrainConfig:
     )
     actors: int = _setting(
         16,
-        "[P] section 8: 16 actor-learner threads; fewer where actions are continuous",
+        "[P] section 8: 16 actor-learner threads; fewer where actions are continuous, and in TORCS, whose games take "
+        "230 MB each",
         in_range(1, 1024),
+        torcs=4,
         continuous=8,
     )
     deterministic: bool = _setting(
@@ -242,6 +245,7 @@ class TrainConfig:
         "standard deviation of the discounted return, as Stable-Baselines3's VecNormalize does",
         above(0),
         continuous="running",
+        torcs=0.02,
     )
     reward_clip: float = _setting(
         1.0,
@@ -250,6 +254,7 @@ class TrainConfig:
         in_range(0),
         continuous=10.0,
         labyrinth=0.0,
+        torcs=0.0,
     )
     normalize_obs: bool = _setting(
         False,

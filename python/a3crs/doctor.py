@@ -4,7 +4,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from a3crs.errors import ConfigError
+from a3crs.errors import ConfigError, did_you_mean, listed
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,17 @@ class Finding:
     name: str
     detail: str
     cure: str = ""
+
+
+def what_to_install(domain: str) -> str:
+    """The command that installs what a domain needs besides a3crs itself; ConfigError for one that needs nothing."""
+    from a3crs.envs.torcs.install import TO_INSTALL
+
+    hints = {"labyrinth": "pip install 'a3crs[labyrinth]'", "torcs": TO_INSTALL}
+    if domain.lower() not in hints:
+        near = did_you_mean(domain, hints)
+        raise ConfigError(f"There is no hint for {domain!r}{near}; there are ones for {listed(hints)}.")
+    return hints[domain.lower()]
 
 
 def examine() -> Iterator[Finding]:

@@ -1,12 +1,40 @@
 """An environment in the actor's thread that has a process of its own, which may be lost."""
 
-from typing import Any
+import dataclasses
+from typing import Any, cast
 
 import numpy as np
 
+from a3crs.config import Kind, TrainConfig
+from a3crs.envs.gym import gym_id_family
 from a3crs.envs.gym_env import GymEnv
-from a3crs.envs.spec import Observation, Restarts
+from a3crs.envs.spec import EnvFamily, Observation, Restarts
 from a3crs.errors import EnvLostError
+
+
+def restarted_family(env_id: str, name: str, kind: Kind, frames_per_step: int, config: TrainConfig) -> EnvFamily:
+    """The family of a registered environment of a3crs's own, of this name and kind, that raises EnvLostError.
+
+    Its processes are its own, so that actors need none: threads wait for them without the interpreter's lock.
+    """
+    family = gym_id_family(env_id, config)
+    assert family is not None
+    in_thread = not family.spec.own_process
+    spec = dataclasses.replace(
+        family.spec,
+        name=name,
+        frames_per_step=frames_per_step,
+        own_thread=in_thread,
+        more_kinds=frozenset({kind}),
+    )
+    if not in_thread:
+        return dataclasses.replace(family, spec=spec)
+    most, restarts = config.env_restarts, family.restarts
+
+    def make(actor: int) -> RestartedEnv:
+        return RestartedEnv(actor, cast(GymEnv, family.make(actor)), most, restarts)
+
+    return dataclasses.replace(family, spec=spec, make=make)
 
 
 class RestartedEnv:

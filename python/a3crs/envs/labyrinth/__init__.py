@@ -3,15 +3,10 @@
 Importing this package registers it with Gymnasium.
 """
 
-import dataclasses
-from typing import cast
-
 import gymnasium
 
 from a3crs.config import Kind, TrainConfig
-from a3crs.envs.gym import gym_id_family
-from a3crs.envs.gym_env import GymEnv
-from a3crs.envs.restarted import RestartedEnv
+from a3crs.envs.restarted import restarted_family
 from a3crs.envs.spec import EnvFamily, Mode
 
 NAME = "Labyrinth"
@@ -29,26 +24,6 @@ def is_meant_by(name: str) -> bool:
 
 
 def labyrinth_family(config: TrainConfig, mode: Mode) -> EnvFamily:
-    """Labyrinth with the arguments in `config.env_kwargs`; the mazes of evaluation are others than those of training.
-
-    Engines are processes, so that actors need none of their own: threads wait for them without the interpreter's lock.
-    """
+    """Labyrinth with the arguments in `config.env_kwargs`; evaluation has other mazes than training."""
     given = {"mazes": mode.value, "engine_timeout_secs": config.env_timeout_secs} | config.env_kwargs
-    family = gym_id_family(ENV_ID, config.changed(env_kwargs=given))
-    assert family is not None
-    in_thread = not family.spec.own_process
-    spec = dataclasses.replace(
-        family.spec,
-        name=NAME,
-        frames_per_step=TICS_PER_STEP,
-        own_thread=in_thread,
-        more_kinds=frozenset({Kind.LABYRINTH}),
-    )
-    if not in_thread:
-        return dataclasses.replace(family, spec=spec)
-    most, restarts = config.env_restarts, family.restarts
-
-    def make(actor: int) -> RestartedEnv:
-        return RestartedEnv(actor, cast(GymEnv, family.make(actor)), most, restarts)
-
-    return dataclasses.replace(family, spec=spec, make=make)
+    return restarted_family(ENV_ID, NAME, Kind.LABYRINTH, TICS_PER_STEP, config.changed(env_kwargs=given))

@@ -1,0 +1,128 @@
+"""The environment, with Gymnasium's interface."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from a3crs.envs.torcs import install
+from a3crs.envs.torcs.game import Game
+from a3crs.envs.torcs.race import DRIVERS_VIEW, FROM_BEHIND, Race
+from a3crs.errors import ConfigError, EnvError, EnvLostError
+
+SECS_PER_STEP = 0.08
+SCREEN = 84
+LARGER = (640, 480)
+INSET = 2  # what the agent sees is shown so much enlarged
+
+STEER = 0.3  # of the full lock: with more of it, a fast car spins
+# (steer, throttle), of which the one to the left and the one to accelerate are positive.
+ACTIONS = [(steer, throttle) for throttle in (1.0, 0.0, -1.0) for steer in (STEER, 0.0, -STEER)]
+
+# An episode ends when the car has not got ahead at walking speed for so long: it stands, turns or leans on a wall.
+STUCK_SPEED = 1.0  # m/s along the track's axis
+STUCK_STEPS = 60
+
+Image = NDArray[np.uint8]
+
+
+class TorcsEnv(gymnasium.Env[Image, Any]):
+    """A race in TORCS seen from the driver's seat; the reward is the speed along the track's axis, in m/s.
+
+    Observations are RGB images of shape (84, 84, 3). Actions are the nine of `ACTIONS`, or with `continuous` two
+    numbers from -1 to 1, steering (to the left is positive) and throttle (below 0 it is the brake); each is held for
+    80 ms. An episode ends where the car is stuck; `gymnasium.make` adds a limit of 1,000 steps. `info` has the fields
+    of `Telemetry`. The other arguments are the fields of `Race`.
+
+    A race has nothing random: the same actions give the same race, so that seeds change nothing.
+
+    With `render_mode="rgb_array"`, `render()` gives images of shape (480, 640, 3): the car from behind, which a second
+    game draws that plays the same race, with the last observation in its corner.
+
+    ConfigError for a wrong argument, and where the game is not installed; EnvLostError when it has died or has not
+    answered for `game_timeout_secs`: the next `reset` starts another one.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 1 / SECS_PER_STEP}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        continuous: bool = False,
+        game_timeout_secs: float = 60.0,
+        render_mode: str | None = None,
+        **race: Any,
+    ) -> None:
+        if type(continuous) is not bool:
+            raise ConfigError(f"continuous is {continuous!r}, but it must be true or false.")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ConfigError(f"render_mode is {render_mode!r}, but it must be 'rgb_array' or None.")
+        install.check_installed()
+        self.race = Race(**race)
+        self.observation_space = spaces.Box(0, 255, (SCREEN, SCREEN, 3), np.uint8)
+        self.action_space = spaces.Box(-1.0, 1.0, (2,)) if continuous else spaces.Discrete(len(ACTIONS))
+        self.render_mode = render_mode
+        self._timeout_secs = game_timeout_secs
+        self._games: list[Game] = []  # the one that draws observations, and the other that draws larger
+        self._stuck_steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Image, dict[str, Any]]:
+        """The start of the race."""
+        super().reset(seed=seed)
+        self._stuck_steps = 0
+        with self._closing_what_is_lost():
+            if self._games:
+                for game in self._games:
+                    game.start_again()
+            else:
+                self._start()
+            return self._shown(), asdict(self._games[0].telemetry)
+
+    def step(self, action: Any) -> tuple[Image, float, bool, bool, dict[str, Any]]:
+        """80 ms of the race."""
+        if not self.action_space.contains(action):
+            raise EnvError(f"The action {action!r} does not exist: TORCS has {self.action_space}.")
+        if not self._games:
+            raise EnvError("TORCS was stepped without an episode: call reset() first.")
+        steer, throttle = ACTIONS[action] if isinstance(self.action_space, spaces.Discrete) else map(float, action)
+        with self._closing_what_is_lost():
+            for game in self._games:
+                game.drive(steer, throttle)
+        telemetry = self._games[0].telemetry
+        self._stuck_steps = self._stuck_steps + 1 if telemetry.reward < STUCK_SPEED else 0
+        return self._shown(), telemetry.reward, self._stuck_steps >= STUCK_STEPS, False, asdict(telemetry)
+
+    def render(self) -> Image | None:
+        """The larger view with what the agent sees in its corner, (480, 640, 3); None without a `render_mode`."""
+        if len(self._games) < 2:
+            return None
+        screen = self._games[1].image.copy()
+        seen = self._shown().repeat(INSET, axis=0).repeat(INSET, axis=1)
+        screen[: seen.shape[0], -seen.shape[1] :] = seen
+        return screen
+
+    def close(self) -> None:
+        """Ends the games."""
+        while self._games:
+            self._games.pop().close()
+
+    def _start(self) -> None:
+        views = [((SCREEN, SCREEN), DRIVERS_VIEW), (LARGER, FROM_BEHIND)]
+        for size, camera in views[: 1 if self.render_mode is None else 2]:
+            self._games.append(Game(self.race, size, camera, self._timeout_secs))
+
+    @contextmanager
+    def _closing_what_is_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except EnvLostError:
+            self.close()
+            raise
+
+    def _shown(self) -> Image:
+        return self._games[0].image

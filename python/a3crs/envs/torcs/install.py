@@ -1,0 +1,70 @@
+"""The installed game and the robot that is compiled for it."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from a3crs.errors import ConfigError
+
+LIBRARIES = Path("/usr/lib/x86_64-linux-gnu/torcs")
+DATA = Path("/usr/share/games/torcs")
+SOURCE = Path(__file__).with_name("robot.rs")
+
+KNOWN_BUILD = "1.3.7+dfsg-5 amd64"  # Debian 12's and 13's: the robot has the offsets in its structures
+TO_INSTALL = "sudo apt-get install torcs torcs-data xvfb xdotool"
+NEEDED = f"TORCS needs Debian's game, a screen without a monitor, and a way to press its keys: {TO_INSTALL}."
+
+
+def check_installed() -> None:
+    """ConfigError, saying what to install, where the game cannot be played."""
+    if not (LIBRARIES / "torcs-bin").exists() or not (DATA / "config").exists():
+        raise ConfigError(NEEDED)
+    if not shutil.which("Xvfb") or not shutil.which("xdotool"):
+        raise ConfigError(NEEDED)
+    build = _build()
+    if build != KNOWN_BUILD:
+        raise ConfigError(
+            f"The installed TORCS is {build}, but the robot knows the layout of {KNOWN_BUILD} alone, Debian's: install "
+            "that one."
+        )
+
+
+def _build() -> str:
+    try:
+        query = ["dpkg-query", "--show", "--showformat=${source:Version} ${Architecture}", "torcs"]
+        return subprocess.run(query, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "not a Debian package"
+
+
+def robot() -> Path:
+    """The plugin, compiled when it is first needed, or when its source is another; ConfigError where that fails."""
+    source = SOURCE.read_bytes()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "a3crs"
+    plugin = cache / f"torcs-robot-{hashlib.sha256(source).hexdigest()[:16]}.so"
+    if not plugin.exists():
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=cache) as folder:
+                made = Path(folder, plugin.name)
+                _compile(made)
+                made.replace(plugin)
+        except OSError as e:
+            raise ConfigError(f"TORCS's robot cannot be written to {cache}: {e.strerror}.") from e
+    return plugin
+
+
+def _compile(plugin: Path) -> None:
+    rustc = shutil.which("rustc")
+    if rustc is None:
+        raise ConfigError("TORCS's robot is compiled when it is first needed, and rustc is not in PATH: install Rust.")
+    options = ["--edition=2024", "--crate-type=cdylib", "--crate-name=a3crs_torcs_robot", "-O", "-Cpanic=abort"]
+    result = subprocess.run(
+        [rustc, *options, "-Cstrip=symbols", "-o", str(plugin), str(SOURCE)], capture_output=True, text=True
+    )
+    if result.returncode != 0:
+        said = next((line for line in result.stderr.splitlines() if "error" in line), result.stderr[-200:])
+        raise ConfigError(f"TORCS's robot cannot be compiled ({said.strip()}): Rust 1.89 or newer is needed.")
