@@ -339,6 +339,20 @@ def compare(
 
 
 @app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(help="Runs, directories of runs, or globs.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = Path("report.html"),
+    no_clips: Annotated[bool, typer.Option("--no-clips", help="Leave out the agents at play.")] = False,
+) -> None:
+    """Write one self-contained HTML file: settings, curves, evaluations, timing, and the agents at play."""
+    from a3crs.page import write_report
+
+    for sentence in write_report(runs, out, with_clips=not no_clips):
+        print(f"a3crs: {sentence}", file=sys.stderr)
+    print(out)
+
+
+@app.command()
 def doctor(
     fix_hint: Annotated[
         str, typer.Option(help="Only print what installs a domain's needs: torcs or labyrinth.", show_default=False)
