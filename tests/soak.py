@@ -42,8 +42,9 @@ def verdict(samples: list[Sample]) -> str | None:
     before, after = (statistics.median(sample.rss_mb for sample in part) for part in (first, last))
     if after > before * (1 + SLACK_SHARE) + SLACK_MB:
         return f"resident memory grew from {before:.1f} to {after:.1f} MB"
+    # The least of each quarter: a leak raises it for good, a checkpoint that was being written does not.
     for name in ("open_files", "threads", "processes"):
-        before, after = (max(getattr(sample, name) for sample in part) for part in (first, last))
+        before, after = (min(getattr(sample, name) for sample in part) for part in (first, last))
         if after > before:
             return f"{name} grew from {before} to {after}"
     return None
