@@ -153,12 +153,13 @@ def test_a_callback_hears_rows_and_stops_the_run(tmp_path):
     assert agent.steps >= rows[-1]["steps"]
 
 
-def test_what_a_callback_raises_comes_back_and_what_was_learned_is_kept(tmp_path):
+@pytest.mark.parametrize("error", [LookupError, ConfigError, KeyboardInterrupt])
+def test_what_a_callback_raises_comes_back_and_what_was_learned_is_kept(tmp_path, error):
     def fail(row):
-        raise LookupError("no such thing")
+        raise error("no such thing")
 
     agent = Agent("CartPole-v1", **SMALL)
-    with pytest.raises(LookupError, match="no such thing"):
+    with pytest.raises(error, match="no such thing"):
         agent.learn(steps=10**9, callback=fail, out=tmp_path / "run", quiet=True)
     assert agent.steps > 0
 

@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 from a3crs import _core
+from a3crs.cli import app
 from a3crs.runlog import load
 
 
@@ -18,7 +20,7 @@ def test_version_and_help(a3crs):
         assert "train" in out
 
 
-@pytest.mark.parametrize("command", ["train", "sweep", "resume", "eval", "bench", "doctor", "list"])
+@pytest.mark.parametrize("command", sorted(typer.main.get_command(app).commands))
 def test_every_command_has_help(a3crs, command):
     code, out, _ = a3crs(command, "--help")
     assert (code, "Usage" in out) == (0, True)
@@ -167,6 +169,12 @@ def test_an_environments_exception_shows_its_traceback_then_one_sentence(a3crs, 
     assert code == 1
     assert "Traceback" in err
     assert "a3crs: error: ArithmeticError: the pole fell" in err
+
+
+def test_an_environment_that_exits_while_it_is_made_has_failed(a3crs, monkeypatch):
+    monkeypatch.setattr("a3crs.training.resolve", lambda *_: sys.exit(0))
+    code, _, err = a3crs("train", "--env", "CartPole-v1", "--quiet")
+    assert (code, err) == (1, "a3crs: error: The environment called sys.exit(0) while it was made.\n")
 
 
 def test_list_envs_has_all_games_and_a_star_for_the_57(a3crs):

@@ -52,8 +52,9 @@ def test_plain_lines_are_10_seconds_apart_but_the_last_is_always_there(monkeypat
         plain.show(LATER)
     assert out.getvalue().count("\n") == 2
     for _ in range(2):
-        plain.show(LATER | {"steps": 1001, "frames": 4004})
+        plain.show(LATER | {"steps": 1019, "frames": 4076})
         assert out.getvalue().count("\n") == 3
+    assert out.getvalue().splitlines()[-1].startswith("100.0%")
 
 
 def test_the_live_display_draws_bar_and_figures():

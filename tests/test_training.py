@@ -9,7 +9,7 @@ import pytest
 
 from a3crs import _core
 from a3crs.config import TrainConfig
-from a3crs.errors import CheckpointError, ConfigError, DivergedError, RunError
+from a3crs.errors import CheckpointError, ConfigError, DivergedError, EnvError, RunError
 from a3crs.evaluation import Evaluation, evaluate_run
 from a3crs.rundir import RunDir
 from a3crs.runlog import load
@@ -168,6 +168,17 @@ def test_an_environments_exception_arrives_unchanged_with_a_note(failing_recall,
     assert "actor" in notes
     assert "step" in notes
     assert any("in step" in str(frame) or frame.name == "step" for frame in failure.traceback)
+
+
+def test_an_environment_that_exits_has_failed(recall, recall_config, tmp_path):
+    class Leaving(recall):
+        def step(self, action):
+            sys.exit(0)
+
+    with pytest.raises(EnvError, match=r"^The environment called sys\.exit\(0\): ") as failure:
+        start_run(recall_config, out=tmp_path / "run", quiet=True, env=Leaving)
+    assert isinstance(failure.value.__cause__, SystemExit)
+    assert "at its step 0" in "".join(failure.value.__notes__)
 
 
 def test_an_exception_while_showing_progress_stops_the_run_and_saves_it(recall, recall_config, tmp_path, monkeypatch):

@@ -130,17 +130,23 @@ class Agent:
         total = self._total(frames, steps)
         again = self._run is not None and out is None
         run = self._run if again and self._run else RunDir(Path(out) if out else self._new_path())
+        started = False
+
+        def hear(row: dict[str, Any]) -> object:
+            nonlocal started
+            started = True
+            return None if callback is None else callback(row)
+
         try:
             if again:
                 frames_per_step = self._family.spec.frames_per_step
-                resume_run(run.path, frames=total * frames_per_step, quiet=quiet, env=self._make, callback=callback)
+                resume_run(run.path, frames=total * frames_per_step, quiet=quiet, env=self._make, callback=hear)
             else:
                 config, begin_with = dataclasses.replace(self.config, total_steps=total), self._checkpoint
-                start_run(config, out=run.path, quiet=quiet, env=self._make, callback=callback, begin_with=begin_with)
-        except ConfigError:  # nothing was started
-            raise
+                start_run(config, out=run.path, quiet=quiet, env=self._make, callback=hear, begin_with=begin_with)
         except BaseException as e:
-            self._take(run)
+            if started or not isinstance(e, ConfigError):  # whose run was refused: there may be another's in its place
+                self._take(run)
             if not isinstance(e, StoppedError):
                 raise
         else:

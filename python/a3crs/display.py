@@ -46,7 +46,8 @@ class Plain:
         if self._done or (now < self._next_secs and not done):
             return
         self._next_secs, self._done = now + PLAIN_INTERVAL_SECS, done
-        parts = [f"{row['steps'] / self._config.total_steps:6.1%}", f"{row['frames']:,} frames"]
+        share = min(row["steps"] / self._config.total_steps, 1.0)  # the segments in flight still end
+        parts = [f"{share:6.1%}", f"{row['frames']:,} frames"]
         print("  ".join(parts + [f"{name} {value}" for name, value in figures(row)]), file=self._out, flush=True)
 
 

@@ -22,6 +22,8 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except A3crsError:
         raise
+    except FileExistsError as e:
+        raise RunError(f"{path} cannot be written: {path.parent} is a file, not a folder.") from e
     except OSError as e:
         raise RunError(f"{path} cannot be written: {e.strerror or e}.") from e
     finally:

@@ -42,6 +42,8 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt as e:
         print("\na3crs: stopped.", *_notes(e), sep="\n", file=sys.stderr)  # below the terminal's ^C
         return 130
+    except SystemExit as e:  # no command of ours leaves like this, and its code may be that of a success
+        return _fail(f"The environment called sys.exit({e.code!r}) while it was made.", exit_code=1)
     except Exception as e:  # of the environment, most likely: its author needs the traceback
         traceback.print_exception(e)
         return _fail(f"{type(e).__name__}: {e}", exit_code=1)

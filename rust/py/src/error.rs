@@ -2,6 +2,7 @@
 
 use a3crs_core::env::EnvError as CoreEnvError;
 use a3crs_core::train::TrainError;
+use pyo3::exceptions::PySystemExit;
 use pyo3::import_exception;
 use pyo3::prelude::*;
 
@@ -22,10 +23,11 @@ pub fn to_py(py: Python<'_>, error: TrainError) -> PyErr {
         TrainError::Panic { .. } | TrainError::Io { .. } => RunError::new_err(sentence(&error)),
         TrainError::Env { actor, step, source } => match source.downcast::<PyErr>() {
             Ok(raised) => {
+                let raised = not_an_exit(py, *raised);
                 let note = format!("In the environment of actor {actor}, at its step {step}.");
                 // A note that cannot be added must not hide the exception it belongs to.
                 let _ = raised.value(py).call_method1("add_note", (note,));
-                *raised
+                raised
             }
             Err(source) => EnvError::new_err(sentence(&TrainError::Env { actor, step, source })),
         },
@@ -34,6 +36,16 @@ pub fn to_py(py: Python<'_>, error: TrainError) -> PyErr {
             Err(source) => RunError::new_err(sentence(&TrainError::Host(source))),
         },
     }
+}
+
+/// An environment that calls `sys.exit()` fails; it does not end the program, with the exit code of a success perhaps.
+fn not_an_exit(py: Python<'_>, raised: PyErr) -> PyErr {
+    if !raised.is_instance_of::<PySystemExit>(py) {
+        return raised;
+    }
+    let error = EnvError::new_err(format!("The environment called sys.exit({}): it must raise another exception, or end its episode.", raised.value(py)));
+    error.set_cause(py, Some(raised));
+    error
 }
 
 fn sentence(error: &TrainError) -> String {

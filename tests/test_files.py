@@ -1,0 +1,40 @@
+import pytest
+
+from a3crs.errors import RunError
+from a3crs.files import replacing
+
+
+def test_a_file_appears_when_the_block_has_ended_well(tmp_path):
+    path = tmp_path / "new" / "page.html"
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+        assert temporary.suffix == ".html"
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_block_that_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("before")
+    with pytest.raises(LookupError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise LookupError
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("file/page.html", r"file is a file, not a folder\.$"),
+        ("file/a/page.html", "Not a directory"),
+        ("folder", "Is a directory"),
+    ],
+)
+def test_where_no_file_can_be_a_sentence_says_why(tmp_path, name, sentence):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RunError, match=sentence), replacing(tmp_path / name) as temporary:
+        temporary.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
