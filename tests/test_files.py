@@ -17,9 +17,13 @@ def test_a_file_appears_when_the_block_has_ended_well(tmp_path):
 def test_a_block_that_fails_leaves_what_was_there(tmp_path):
     path = tmp_path / "page.html"
     path.write_text("before")
-    with pytest.raises(LookupError), replacing(path) as temporary:
+
+    def fail(temporary):
         temporary.write_text("half")
         raise LookupError
+
+    with pytest.raises(LookupError), replacing(path) as temporary:
+        fail(temporary)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 

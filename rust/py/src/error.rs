@@ -43,7 +43,10 @@ fn not_an_exit(py: Python<'_>, raised: PyErr) -> PyErr {
     if !raised.is_instance_of::<PySystemExit>(py) {
         return raised;
     }
-    let error = EnvError::new_err(format!("The environment called sys.exit({}): it must raise another exception, or end its episode.", raised.value(py)));
+    let error = EnvError::new_err(format!(
+        "The environment called sys.exit({}): it must raise another exception, or end its episode.",
+        raised.value(py)
+    ));
     error.set_cause(py, Some(raised));
     error
 }
