@@ -1,3 +1,5 @@
+import json
+
 import gymnasium
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ from gymnasium.spaces import Box, Discrete
 
 from a3crs.cli import run
 from a3crs.config import TrainConfig
+from a3crs.runlog.schema import PROGRESS
 
 
 class Recall(gymnasium.Env):
@@ -74,3 +77,28 @@ def pong_run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "pong"
     assert run(["train", "--env", "Pong", "--actors", "2", "--steps", "3k", "--out", str(out), "--quiet"]) == 0
     return out
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes a run's logs: `written("name", returns=[...], lr=...)`; an episode ends every 1000 frames, 3.6 s apart."""
+
+    def write(name, returns=(1.0, 2.0, 3.0, 4.0), **settings):
+        run = tmp_path / name
+        run.mkdir(parents=True)
+        config = {"env": "Pong", "algo": "a3c", "actors": 1, "lr": 1e-3, "seed": 0, "total_steps": 9}
+        (run / "config.json").write_text(json.dumps(config | settings))
+        episodes, progress = [], []
+        for number, value in enumerate(returns, 1):
+            when = {"steps": 250 * number, "frames": 1000 * number, "secs": 3.6 * number}
+            about = {"actor": 0, "explore_eps": None, "episode_return": value, "length_steps": 250}
+            episodes.append(when | about)
+            shares = {"share_env": 0.5, "share_forward": 0.25, "share_backward": 0.125}
+            shares |= {"share_update": 0.125, "share_waiting": 0.0}
+            what = {"return_mean_100": value, "updates": 50 * number, "staleness": float(number)} | shares
+            progress.append(dict.fromkeys(PROGRESS) | when | what)
+        for log, rows in (("episodes", episodes), ("progress", progress)):
+            (run / f"{log}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return run
+
+    return write

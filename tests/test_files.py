@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from a3crs.errors import RunError
@@ -33,12 +35,14 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
     [
         ("file/page.html", r"file is a file, not a folder\.$"),
         ("file/a/page.html", "Not a directory"),
-        ("folder", "Is a directory"),
+        ("folder", "it is a folder, so name a file in it"),
+        ("", "it is a folder"),
     ],
 )
-def test_where_no_file_can_be_a_sentence_says_why(tmp_path, name, sentence):
+def test_where_no_file_can_be_a_sentence_says_why(tmp_path, monkeypatch, name, sentence):
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(RunError, match=sentence), replacing(tmp_path / name) as temporary:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match=sentence), replacing(Path(name)) as temporary:
         temporary.write_text("whole")
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}

@@ -15,6 +15,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     RunError where it cannot be written.
     """
+    if path.is_dir():
+        raise RunError(f"{path} cannot be written: it is a folder, so name a file in it.")
     temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,9 @@
 
 import base64
 import html
-import json
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 from string import Template
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from a3crs.errors import A3crsError
+from a3crs.errors import A3crsError, RunError
 from a3crs.files import replacing
 from a3crs.report import number
 from a3crs.rundir import RunDir
 from a3crs.runlog import comparison, load, metrics
+from a3crs.runlog.order import by_numbers
 
 if TYPE_CHECKING:  # Matplotlib is imported when something is drawn
     from a3crs.runlog.figures import Drawing
@@ -57,8 +58,9 @@ def write_report(runs: load.Runs, out: Path, *, with_clips: bool = True) -> list
         ("The agents at play", _clips(directories, missing) if with_clips else ""),
         ("What went wrong", _incidents(directories)),
         ("Settings", _settings(directories)),
-        ("Made with", _made_with(directories)),
+        ("Made with", _made_with(directories, missing)),
     ]
+    sections.append(("What is not here", "".join(f"<p>{html.escape(sentence)}</p>" for sentence in missing)))
     body = "".join(f"<h2>{title}</h2>\n{content}\n" for title, content in sections if content)
     envs = ", ".join(of["env"].unique(maintain_order=True))
     count = "one run" if len(directories) == 1 else f"{len(directories)} runs"
@@ -69,18 +71,27 @@ def write_report(runs: load.Runs, out: Path, *, with_clips: bool = True) -> list
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """An HTML table; numbers are set to the right."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    lines = ["".join(_cell(value) for value in row) for row in rows]
-    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+    """An HTML table; columns of numbers are set to the right."""
+    columns = list(zip(*rows, strict=True))
+    sides = [" class=number" if all(map(_is_number, column)) else "" for column in columns]
+    lines = [_line("th", header, sides), *(_line("td", map(_text, row), sides) for row in rows)]
+    head, body = lines[0], "\n".join(lines[1:])
+    return f'<div class="wide"><table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody></table></div>'
 
 
-def _cell(value: Any) -> str:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    text = "-" if value is None else f"{value:,}" if isinstance(value, int) and is_number else str(value)
-    right = is_number or text == "-" or text.replace(",", "").replace(".", "").lstrip("-").isdigit()
-    return f"<td{' class=number' if right else ''}>{html.escape(text)}</td>"
+def _line(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:
+    inner = "".join(f"<{tag}{side}>{html.escape(text)}</{tag}>" for text, side in zip(cells, sides, strict=True))
+    return f"<tr>{inner}</tr>"
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or re.fullmatch(r"-|-?[\d,.]+", _text(value)) is not None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "-" if value is None else str(value)
 
 
 def _figure(figure: "Drawing") -> str:
@@ -137,8 +148,8 @@ def _clips(runs: list[Path], missing: list[str]) -> str:
         except A3crsError as e:
             missing.append(f"{run} is not shown at play: {e}")
     if len(runs) > MOST_CLIPS:
-        missing.append(f"The first {MOST_CLIPS} of {len(runs)} runs are shown at play.")
-    return '<div class="clips">' + "".join(shown) + "</div>" + "".join(f"<p>{html.escape(m)}</p>" for m in missing)
+        missing.append(f"Only the first {MOST_CLIPS} of {len(runs)} runs are shown at play.")
+    return f'<div class="clips">{"".join(shown)}</div>' if shown else ""
 
 
 def _clip(run: Path) -> str:
@@ -167,15 +178,19 @@ def _settings(runs: list[Path]) -> str:
     names.sort(key=lambda name: settings[name].n_unique() == 1)
     if len(runs) <= MOST_CLIPS:
         return table(["setting", *settings["run"]], [[name, *map(str, settings[name])] for name in names])
-    values = [", ".join(sorted(map(str, settings[name].unique()))) for name in names]
+    values = [", ".join(map(str, sorted(settings[name].unique(), key=by_numbers))) for name in names]
     return table(["setting", "values"], list(zip(names, values, strict=True)))
 
 
-def _made_with(runs: list[Path]) -> str:
+def _made_with(runs: list[Path], missing: list[str]) -> str:
     rows = []
     for run in runs:
-        sessions = json.loads(RunDir(run).meta.read_text(encoding="utf-8"))["sessions"]
-        last = sessions[-1]
-        made = [last.get(name) for name in ("cpu", "cores", "isa", "system")]
-        rows.append([run.name, last["started"], len(sessions), last["versions"]["a3crs"], *made])
+        try:
+            sessions = RunDir(run).sessions()
+        except RunError as e:  # its logs are worth a report all the same
+            missing.append(str(e))
+            sessions = []
+        last = sessions[-1] if sessions else {}
+        made = [last.get("versions", {}).get("a3crs"), *(last.get(name) for name in ("cpu", "cores", "isa", "system"))]
+        rows.append([run.name, last.get("started"), len(sessions), *made])
     return table(["run", "last started", "sessions", "a3crs", "processor", "cores", "instructions", "system"], rows)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
@@ -126,14 +127,24 @@ class RunDir:
                 raise _unusable(self.path, e) from e
             yield
 
+    def sessions(self) -> list[dict[str, Any]]:
+        """What meta.json notes of each time the run was started or resumed; nothing where there is none.
+
+        RunError where it is damaged.
+        """
+        if not self.meta.exists():
+            return []
+        try:
+            sessions = json.loads(self.meta.read_text(encoding="utf-8"))["sessions"]
+            for noted in sessions:
+                datetime.fromisoformat(noted["started"])
+            return list(sessions)
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as e:
+            raise RunError(f"{self.meta} is damaged: remove it, and the run can go on.") from e
+
     def add_session(self) -> None:
         """Notes in meta.json that the run is started or resumed now, on this machine."""
-        try:
-            sessions = json.loads(self.meta.read_text(encoding="utf-8"))["sessions"] if self.meta.exists() else []
-            sessions = [*sessions, session()]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
-            raise RunError(f"{self.meta} is damaged: remove it, and the run can go on.") from e
-        _write(self.meta, json.dumps({"sessions": sessions}, indent=2) + "\n")
+        _write(self.meta, json.dumps({"sessions": [*self.sessions(), session()]}, indent=2) + "\n")
 
     def forget_after(self, saved: dict[str, Any]) -> None:
         """Drops the log rows of what came after a checkpoint, and half-written ones: the run goes on from there.

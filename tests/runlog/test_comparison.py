@@ -19,6 +19,18 @@ def test_runs_that_differ_in_their_seeds_alone_are_one(written, tmp_path):
     assert curves.filter(pl.col("label") == "a3c, lr 0.001")["runs"].to_list() == [2] * 4
 
 
+def test_labels_name_what_differs_within_an_environment(written, tmp_path):
+    for env, lr, actors in (("Pong", 1e-3, 2), ("Pong", 1e-3, 16), ("CartPole-v1", 1e-2, 4)):
+        written(f"{env}_{actors}", env=env, lr=lr, actors=actors)
+    of = comparison.labelled(tmp_path)
+    assert set(of.select("env", "label").rows()) == {
+        ("CartPole-v1", "a3c, actors 4"),
+        ("Pong", "a3c, actors 2"),
+        ("Pong", "a3c, actors 16"),
+    }
+    assert comparison.table(tmp_path, of)["label"].to_list() == ["a3c, actors 4", "a3c, actors 2", "a3c, actors 16"]
+
+
 @pytest.mark.parametrize(
     ("rates", "words"), [((1e-3, 10**-2.9), ("0.001", "0.001259")), ((1e-3, 1.000001e-3), ("0.001", "0.001000001"))]
 )
@@ -72,8 +84,8 @@ def test_a_run_without_a_row_is_a_side_all_the_same(a3crs, written):
         (["plot", "nowhere"], "There is no run in nowhere: name directories of runs."),
         (["plot", "run", "-o", "curves.xyz"], "curves.xyz is no image that can be written: let its name end in"),
         (
-            ["plot", "run", "-o", "nowhere/curves.png"],
-            "nowhere/curves.png cannot be written: No such file or directory.",
+            ["plot", "run", "-o", "run/config.json/curves.png"],
+            "run/config.json/curves.png cannot be written: run/config.json is a file, not a folder.",
         ),
         (["plot", "run", "--x", "frame"], "The axis is 'frame' (did you mean frames?), but it must be one of"),
         (["plot", "empty"], "There is nothing to draw yet: no whole episode is in the logs of these runs."),

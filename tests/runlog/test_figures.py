@@ -3,6 +3,7 @@ import pytest
 
 from a3crs.errors import ConfigError
 from a3crs.runlog import figures, load, metrics, paper
+from a3crs.runlog.order import by_numbers
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -17,7 +18,7 @@ def test_learning_curves_are_drawn_before_the_papers_own(written):
     against = paper.curves("3", algo="a3c", actors=16)
     figure = figures.learning_curves(curves, label="run", panel="env", against=against)
     assert [axes.get_title() for axes in figure.axes] == ["CartPole-v1", "Pong"]
-    assert legend(figure) == ["b", "a", "c", "paper: a3c, 16 threads"]
+    assert legend(figure) == ["a", "b", "c", "paper: a3c, 16 threads"]
     assert [len(axes.lines) for axes in figure.axes] == [1, 3]
     assert figure._repr_png_().startswith(PNG)
 
@@ -45,6 +46,41 @@ def test_scaling_and_optimizers_and_returns_and_time_are_drawn(written):
         assert figure._repr_png_().startswith(PNG)
     assert "paper: a3c" in legend(drawn[0])
     assert "paper: a3c, shared-rmsprop, 16 threads" in legend(drawn[1])
+
+
+def test_the_papers_curve_ends_where_ours_do():
+    ours = pl.DataFrame({"run": "a", "env": "Pong", "frames": [1e6, 6e6], "episode_return": [-20.5, -20.0]})
+    against = paper.curves("3", algo="a3c", actors=16)
+    (axes,) = figures.learning_curves(ours, panel="env", against=against).axes
+    theirs = against.filter(pl.col("game") == "pong").sort("x")
+    before, after = theirs.filter(pl.col("x") <= 6e6).tail(1), theirs.filter(pl.col("x") > 6e6).head(1)
+    x, y = (list(axis)[-1] for axis in axes.lines[0].get_data())
+    assert x == pytest.approx(6e6)
+    assert min(before["score"].item(), after["score"].item()) < y < max(before["score"].item(), after["score"].item())
+    assert axes.get_ylim()[1] < -15
+
+
+def test_returns_have_the_colours_of_their_labels_in_every_panel():
+    bins = pl.DataFrame({"env": ["A", "B", "B"], "run": ["y", "x", "y"], "low": 0.0, "high": 1.0, "share": 1.0})
+    left, right = figures.returns(bins, panel="env").axes
+    colours = {line.get_label(): line.get_color() for line in right.lines}
+    assert [(line.get_label(), line.get_color()) for line in left.lines] == [("y", colours["y"])]
+    assert colours["x"] != colours["y"]
+
+
+def test_a_histogram_goes_down_where_bars_are_missing():
+    bins = pl.DataFrame({"run": "x", "low": [0.0, 1.0, 5.0], "high": [1.0, 2.0, 6.0], "share": [0.2, 0.3, 0.5]})
+    (axes,) = figures.returns(bins).axes
+    points = list(zip(*(axis.tolist() for axis in axes.lines[0].get_data()), strict=True))
+    assert points[:6] == [(0, 0), (0, 20), (1, 20), (1, 30), (2, 30), (2, 0)]
+    assert points[6:] == [(5, 0), (5, 50), (6, 50), (6, 0)]
+
+
+def test_labels_stand_in_the_order_of_their_numbers():
+    labels = ["a3c, actors 16", "a3c, actors 2", None, "a3c, lr 0.001", "a3c, lr 7e-05", "a3c, actors 2, x"]
+    expected = [None, "a3c, actors 2", "a3c, actors 2, x", "a3c, actors 16", "a3c, lr 7e-05", "a3c, lr 0.001"]
+    assert sorted(labels, key=by_numbers) == expected
+    assert sorted([10, 2.5, None], key=by_numbers) == [None, 2.5, 10]
 
 
 def test_many_labels_share_a_legend_that_fits(written):

@@ -1,6 +1,5 @@
 """The logs of a run as TensorBoard reads them, over agent steps."""
 
-import json
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +21,8 @@ def write_events(agent: Agent, out: Path | None) -> str:
         raise ConfigError("TensorBoard shows logs, and a saved agent has none: name the run it comes from.")
     run = agent.run.path
     folder = out or run / "tensorboard"
-    started = datetime.fromisoformat(json.loads(agent.run.meta.read_text())["sessions"][0]["started"]).timestamp()
+    sessions = agent.run.sessions()
+    begun = datetime.fromisoformat(sessions[0]["started"]).timestamp() if sessions else agent.run.config.stat().st_mtime
     scalars = [(f"progress/{name}", load.progress(run), name) for name in PROGRESS if name not in NOT_DRAWN] + [
         (f"episodes/{name}", load.episodes(run), name) for name in ("episode_return", "length_steps")
     ]
@@ -35,7 +35,7 @@ def write_events(agent: Agent, out: Path | None) -> str:
                 for tag, frame, column in scalars:
                     rows = frame.select("steps", _secs(frame), column).collect().drop_nulls(column)
                     for steps, secs, value in rows.iter_rows():
-                        writer.add_scalar(tag, value, steps, walltime=started + (secs or 0.0))
+                        writer.add_scalar(tag, value, steps, walltime=begun + (secs or 0.0))
                     points += rows.height
             for old in folder.glob("events.out.tfevents.*"):  # of an earlier export
                 old.unlink()

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from a3crs.errors import ConfigError, RunError, did_you_mean
+from a3crs.errors import ConfigError, did_you_mean
+from a3crs.files import replacing
 from a3crs.runlog import intervals, load, metrics, paper
+from a3crs.runlog.order import by_numbers
 from a3crs.runlog.references import human_normalised
 
 if TYPE_CHECKING:
@@ -24,13 +26,14 @@ INCIDENTAL |= {"env_timeout_secs", "env_restarts"}
 
 
 def labelled(runs: load.Runs) -> pl.DataFrame:
-    """What each run is: `run`, env, algo, actors and `label`, the settings in which these runs differ.
+    """What each run is: `run`, env, algo, actors and `label`, the settings in which runs of one environment differ.
 
     Runs that have the same label differ in their seeds alone, or in how long they are.
     """
     settings = load.settings(runs)
     telling = [name for name in settings.columns if name not in INCIDENTAL | {"run", "env"}]
-    differing = [name for name in telling if settings[name].n_unique() > 1 or name == "algo"]
+    values = settings.group_by("env").agg(pl.col(telling).n_unique())  # environments have settings of their own
+    differing = [name for name in telling if name == "algo" or (values[name] > 1).any()]
     words = [_words(settings[name]) for name in differing]
     label = pl.concat_str(words, separator=", ", ignore_nulls=True)
     return settings.select("run", "env", "algo", "actors", label=label)
@@ -103,7 +106,8 @@ def table(runs: load.Runs, of: pl.DataFrame) -> pl.DataFrame:
     every = about.group_by(keys).agg(runs=pl.len())
     columns = ["runs", "score", "low", "high", "human_normalised", "frames", "hours", "frames_per_sec"]
     rows = every.join(means, on=keys, how="left").join(across, on=keys, how="left")
-    return rows.sort(keys).select(*keys, *columns).collect()
+    found = rows.select(*keys, *columns).collect()
+    return found[sorted(range(found.height), key=lambda i: [by_numbers(found[key][i]) for key in keys])]
 
 
 def draw(runs: load.Runs, of: pl.DataFrame, x: str = "frames", *, with_paper: bool = True) -> "Drawing":
@@ -130,15 +134,13 @@ def paper_curves(of: pl.DataFrame, x: str) -> pl.DataFrame | None:
 
 
 def save(figure: "Drawing", path: Path) -> None:
-    """Writes the image whole or not at all; ConfigError where its ending is unknown or its directory cannot be used."""
+    """Writes the image, whole or not at all.
+
+    ConfigError where its ending is unknown, RunError where it cannot be written.
+    """
     kinds = figure.canvas.get_supported_filetypes()
     kind = path.suffix.removeprefix(".").lower()
     if kind not in kinds:
         raise ConfigError(f"{path} is no image that can be written: let its name end in .png, .svg or .pdf.")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
+    with replacing(path) as temporary:
         figure.savefig(temporary, format=kind)
-        temporary.replace(path)
-    except OSError as e:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"{path} cannot be written: {e.strerror}.") from e

@@ -14,6 +14,7 @@ import polars as pl
 from a3crs.errors import ConfigError
 from a3crs.runlog import paper
 from a3crs.runlog.metrics import SHARES
+from a3crs.runlog.order import by_numbers
 
 try:
     import matplotlib as mpl
@@ -80,7 +81,8 @@ def learning_curves(
         colours = _colours(ours, label)
         for axes, rows, value in panels:
             end = float(rows[x].max() or 1)  # type: ignore[arg-type]
-            for style, (name, points) in zip(_dashes(), _curves_of(theirs, value), strict=False):
+            for style, (name, curve) in zip(_dashes(), _curves_of(theirs, value), strict=False):
+                points = _until(curve, end)  # what lies beyond would set the height of the panel
                 axes.plot(
                     points["x"], points["score"], color=PAPER, linestyle=style, linewidth=1.2, label=name, zorder=1
                 )
@@ -216,10 +218,12 @@ def returns(histogram: Frame, *, label: str = "run", panel: str | None = None) -
         for axes, rows, _ in panels:
             for key, colour in colours.items():
                 bars = rows.filter(pl.col(label).eq_missing(key)).sort("low")
-                width = bars["high"] - bars["low"]
-                low, share, name = bars["low"], bars["share"] * 100, _text(key, label)
-                axes.bar(low, share, width, align="edge", color=colour, alpha=0.4, label=name)
-                axes.bar(low, share, width, align="edge", fill=False, edgecolor=colour, linewidth=0.9)
+                if bars.is_empty():
+                    continue
+                x, y = _outline(bars)
+                axes.plot(x, y, color=colour, linewidth=1.3, label=_text(key, label))
+                axes.fill_between(x, y, color=colour, alpha=0.3 if len(colours) == 1 else 0.1, linewidth=0)
+            axes.set_ylim(bottom=0)
             axes.set_xlabel("episode return")
             axes.set_ylabel("% of episodes")
             axes.grid(axis="x", visible=False)
@@ -250,6 +254,33 @@ def time_shares(shares: Frame, *, label: str = "run") -> Drawing:
     return figure
 
 
+def _until(curve: pl.DataFrame, end: float) -> pl.DataFrame:
+    """The points up to x = end, where there is one in between two of the curve's."""
+    inside, beyond = curve.filter(pl.col("x") <= end), curve.filter(pl.col("x") > end).head(1)
+    if inside.is_empty() or beyond.is_empty():
+        return inside
+    last = inside.tail(1)
+    share = (end - last["x"].item()) / (beyond["x"].item() - last["x"].item())
+    values = ("x", "score", "low", "high")
+    cut = last.with_columns(
+        (pl.col(name) + share * (beyond[name].item() - pl.col(name)))
+        for name in values
+        if beyond[name].item() is not None
+    )
+    return pl.concat([inside, cut])
+
+
+def _outline(bars: pl.DataFrame) -> tuple[list[float], list[float]]:
+    """The line around the bars of a histogram, down to 0 where some are missing."""
+    x: list[float] = [bars["low"][0]]
+    y = [0.0]
+    for low, high, share in bars.select("low", "high", pl.col("share") * 100).iter_rows():
+        if low > x[-1] + 1e-9 * (high - low):
+            x, y = [*x, x[-1], low], [*y, 0.0, 0.0]
+        x, y = [*x, low, high], [*y, share, share]
+    return [*x, x[-1]], [*y, 0.0]
+
+
 def _collected(frame: Frame | None) -> Any:
     return frame.collect() if isinstance(frame, pl.LazyFrame) else frame
 
@@ -275,7 +306,7 @@ def _panels(rows: pl.DataFrame, panel: str | None) -> tuple[Drawing, list[tuple[
 
 def _colours(rows: pl.DataFrame, label: str) -> dict[Any, Any]:
     """Numbers, and more names than there are colours, go from dark to light."""
-    keys = rows[label].unique().sort().to_list()
+    keys = sorted(rows[label].unique(), key=by_numbers)
     if len(keys) <= len(COLOURS) and not (rows[label].dtype.is_numeric() and len(keys) > 2):
         return dict(zip(keys, COLOURS, strict=False))
     scale = mpl.colormaps["viridis"].resampled(256)
@@ -328,7 +359,7 @@ def _short_numbers(axes: Axes, *, x: bool) -> None:
 def _legend(figure: Figure, every: Sequence[Axes]) -> None:
     """One for all panels, to the right; ours first, and no more rows than fit."""
     entries = {name: handle for axes in every for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    ordered = sorted(entries, key=lambda name: name.startswith("paper: "))
+    ordered = sorted(entries, key=lambda name: (name.startswith("paper: "), by_numbers(name)))
     if len(ordered) < 2 and not any(name.startswith("paper: ") for name in ordered):
         every[0].set_title(" · ".join(filter(None, [every[0].get_title(), *ordered])))
         return
