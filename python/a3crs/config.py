@@ -43,6 +43,7 @@ class Kind(Enum):
     CLIPPED = "clips no actions"
     LABYRINTH = "is not Labyrinth"
     TORCS = "is not TORCS"
+    RACING = "is not CarRacing"
 
 
 PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
@@ -246,6 +247,7 @@ class TrainConfig:
         above(0),
         continuous="running",
         torcs=0.02,
+        racing=0.1,
     )
     reward_clip: float = _setting(
         1.0,
@@ -255,6 +257,7 @@ class TrainConfig:
         continuous=10.0,
         labyrinth=0.0,
         torcs=0.0,
+        racing=0.0,
     )
     normalize_obs: bool = _setting(
         False,

@@ -20,7 +20,11 @@ def what_to_install(domain: str) -> str:
     """The command that installs what a domain needs besides a3crs itself; ConfigError for one that needs nothing."""
     from a3crs.envs.torcs.install import TO_INSTALL
 
-    hints = {"labyrinth": "pip install 'a3crs[labyrinth]'", "torcs": TO_INSTALL}
+    hints = {
+        "labyrinth": "pip install 'a3crs[labyrinth]'",
+        "torcs": TO_INSTALL,
+        "carracing": "pip install 'a3crs[racing]'",
+    }
     if domain.lower() not in hints:
         near = did_you_mean(domain, hints)
         raise ConfigError(f"There is no hint for {domain!r}{near}; there are ones for {listed(hints)}.")

@@ -66,7 +66,8 @@ def game_lines() -> list[str]:
     from a3crs.envs.atari import display_name, games
 
     lines = [f"{'*' if game in references() else ' '} {display_name(game)}" for game in games()]
-    return [*lines, "", "A star marks the paper's 57; any Gymnasium id works too: CartPole-v1, HalfCheetah-v5"]
+    others = "There are Labyrinth, TORCS and CarRacing besides, and any Gymnasium id: CartPole-v1, HalfCheetah-v5."
+    return [*lines, "", "A star marks the paper's 57.", others]
 
 
 def bench_header() -> str:

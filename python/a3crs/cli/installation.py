@@ -9,7 +9,10 @@ from a3crs.errors import ConfigError, did_you_mean
 
 def doctor(
     fix_hint: Annotated[
-        str, typer.Option(help="Only print what installs a domain's needs: torcs or labyrinth.", show_default=False)
+        str,
+        typer.Option(
+            help="Only print what installs a domain's needs: torcs, labyrinth, carracing.", show_default=False
+        ),
     ] = "",
 ) -> None:
     """Check this installation: processor, packages, games, and a one-second self-test."""

@@ -20,7 +20,13 @@ from a3crs.envs.worker import WorkerEnv
 from a3crs.errors import ConfigError, did_you_mean
 
 # Faster in threads: a step takes less time than a message to a process, or lets go of the interpreter's lock.
-THREADED = ("gymnasium.envs.classic_control.", "gymnasium.envs.toy_text.", mujoco.GYMNASIUMS, "a3crs.envs.")
+THREADED = (
+    "gymnasium.envs.classic_control.",
+    "gymnasium.envs.toy_text.",
+    mujoco.GYMNASIUMS,
+    "a3crs.envs.labyrinth.",
+    "a3crs.envs.torcs.",
+)
 
 
 def gym_family(name: str, make: MakeEnv, config: TrainConfig, make_rendered: MakeEnv | None = None) -> EnvFamily:

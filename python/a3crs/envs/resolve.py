@@ -13,13 +13,19 @@ OWN = "callable"  # the `env` of a run whose environment was made by a callable
 
 
 def resolve(config: TrainConfig, mode: Mode, make: "MakeEnv | None" = None) -> EnvFamily:
-    """The family of environments that `config.env` names: an Atari game in any spelling, Labyrinth, TORCS, or a
-    Gymnasium id.
+    """The family of environments that `config.env` names: an Atari game in any spelling, Labyrinth, TORCS,
+    CarRacing, or a Gymnasium id.
 
     `make` brings an environment of one's own instead. `mode` matters to Atari games and Labyrinth; others have no rules
     for training. ConfigError for a name that does not exist.
     """
-    from a3crs.envs import atari, gym, labyrinth, torcs  # here, so that `a3crs --help` does not load the emulator
+    from a3crs.envs import (
+        atari,
+        gym,
+        labyrinth,
+        racing,
+        torcs,
+    )  # here, so that `a3crs --help` does not load the emulator
 
     name = config.env
     if make is not None:
@@ -38,13 +44,15 @@ def resolve(config: TrainConfig, mode: Mode, make: "MakeEnv | None" = None) -> E
         return labyrinth.labyrinth_family(config, mode)
     if torcs.is_meant_by(name):
         return torcs.torcs_family(config)
+    if racing.is_meant_by(name):
+        return racing.racing_family(config)
     game = atari.game_of(name)
     if game is not None and name not in gym.gym_ids():  # Blackjack-v1 is Gymnasium's, Blackjack is Atari's
         return atari.atari_family(game, config.protocol, mode)
     family = gym.gym_id_family(name, config)
     if family is not None:
         return family
-    known = [labyrinth.NAME, torcs.NAME, *map(atari.display_name, atari.games()), *gym.gym_ids()]
+    known = [labyrinth.NAME, torcs.NAME, racing.NAME, *map(atari.display_name, atari.games()), *gym.gym_ids()]
     raise ConfigError(
         f"There is no environment {name!r}{did_you_mean(name, known)}; `a3crs list envs` lists the Atari games."
     )

@@ -19,22 +19,24 @@ def restarted_family(env_id: str, name: str, kind: Kind, frames_per_step: int, c
     """
     family = gym_id_family(env_id, config)
     assert family is not None
-    in_thread = not family.spec.own_process
-    spec = dataclasses.replace(
-        family.spec,
-        name=name,
-        frames_per_step=frames_per_step,
-        own_thread=in_thread,
-        more_kinds=frozenset({kind}),
-    )
-    if not in_thread:
-        return dataclasses.replace(family, spec=spec)
-    most, restarts = config.env_restarts, family.restarts
+    family = of_kind(family, name, kind, frames_per_step)
+    if family.spec.own_process:
+        return family
+    spec = dataclasses.replace(family.spec, own_thread=True)
+    make_env, most, restarts = family.make, config.env_restarts, family.restarts
 
     def make(actor: int) -> RestartedEnv:
-        return RestartedEnv(actor, cast(GymEnv, family.make(actor)), most, restarts)
+        return RestartedEnv(actor, cast(GymEnv, make_env(actor)), most, restarts)
 
     return dataclasses.replace(family, spec=spec, make=make)
+
+
+def of_kind(family: EnvFamily, name: str, kind: Kind, frames_per_step: int) -> EnvFamily:
+    """A family of a3crs's own environments under the name that people type, with the settings of its kind."""
+    spec = dataclasses.replace(
+        family.spec, name=name, frames_per_step=frames_per_step, more_kinds=family.spec.more_kinds | {kind}
+    )
+    return dataclasses.replace(family, spec=spec)
 
 
 class RestartedEnv:

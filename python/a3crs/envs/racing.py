@@ -1,0 +1,124 @@
+"""CarRacing, in TORCS' place where that cannot be installed: `a3crs/CarRacing-v0`, Gymnasium's track and car on Box2D.
+
+It is seen and driven as TORCS is, so that the same networks and flags go with both; the rewards are CarRacing's own.
+Importing this module registers it with Gymnasium. Needs the extra `[racing]`.
+"""
+
+import warnings
+from functools import cache
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from a3crs.config import Kind, TrainConfig
+from a3crs.envs.gym import gym_id_family
+from a3crs.envs.restarted import of_kind
+from a3crs.envs.spec import EnvFamily
+from a3crs.errors import ConfigError, EnvError
+
+NAME = "CarRacing"
+ENV_ID = "a3crs/CarRacing-v0"
+FRAMES_PER_STEP = 4  # of 20 ms each: an action is held for 80 ms, as in TORCS
+EPISODE_STEPS = 250  # CarRacing's own 1,000 frames
+
+if ENV_ID not in gymnasium.registry:
+    gymnasium.register(ENV_ID, entry_point=f"{__name__}:RacingEnv", max_episode_steps=EPISODE_STEPS)
+
+SCREEN = 84
+LEFT = 6  # of CarRacing's 96x96 pixels the middle; below it are the instruments
+
+# What the discrete actions steer and press, of the whole: what CarRacing's own have.
+STEER, GAS, BRAKE = 0.6, 0.2, 0.8
+ACTIONS = [(steer, throttle) for throttle in (GAS, 0.0, -BRAKE) for steer in (STEER, 0.0, -STEER)]
+
+Image = NDArray[np.uint8]
+
+
+class RacingEnv(gymnasium.Env[Image, Any]):
+    """A random track seen from above; the reward is CarRacing's: 1000 for the whole lap, less 0.1 a frame.
+
+    Observations are RGB images of shape (84, 84, 3). Actions are the nine of `ACTIONS`, or with `continuous` two
+    numbers from -1 to 1, steering (to the left is positive) and throttle (below 0 it is the brake). An episode ends
+    with the lap, or far from the track, which costs 100. The other arguments are CarRacing's.
+
+    ConfigError where Box2D is not installed.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 50 / FRAMES_PER_STEP}  # noqa: RUF012
+
+    def __init__(self, *, continuous: bool = False, render_mode: str | None = None, **arguments: Any) -> None:
+        if type(continuous) is not bool:
+            raise ConfigError(f"continuous is {continuous!r}, but it must be true or false.")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ConfigError(f"render_mode is {render_mode!r}, but it must be 'rgb_array' or None.")
+        self._car = _car_racing()(render_mode=render_mode, continuous=True, **arguments)
+        self.observation_space = spaces.Box(0, 255, (SCREEN, SCREEN, 3), np.uint8)
+        self.action_space = spaces.Box(-1.0, 1.0, (2,)) if continuous else spaces.Discrete(len(ACTIONS))
+        self.render_mode = render_mode
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Image, dict[str, Any]]:
+        """The start of a new track."""
+        super().reset(seed=seed)
+        self._car.drawn = True
+        obs, info = self._car.reset(seed=seed, options=options)
+        return _seen(obs), info
+
+    def step(self, action: Any) -> tuple[Image, float, bool, bool, dict[str, Any]]:
+        """80 ms of the race."""
+        if not self.action_space.contains(action):
+            raise EnvError(f"The action {action!r} does not exist: CarRacing has {self.action_space}.")
+        steer, throttle = ACTIONS[action] if isinstance(self.action_space, spaces.Discrete) else map(float, action)
+        wheel_and_pedals = np.array([-steer, max(throttle, 0.0), max(-throttle, 0.0)])
+        total, terminated, frame = 0.0, False, 0
+        while frame < FRAMES_PER_STEP and not terminated:
+            frame += 1
+            self._car.drawn = frame == FRAMES_PER_STEP
+            obs, reward, terminated, _, info = self._car.step(wheel_and_pedals)
+            total += float(reward)
+        return _seen(obs), total, terminated, False, info
+
+    def render(self) -> Image | None:
+        """CarRacing's larger view, (400, 600, 3); None without a `render_mode`."""
+        return None if self.render_mode is None else self._car.render()
+
+    def close(self) -> None:
+        """Ends the drawing."""
+        self._car.close()
+
+
+@cache
+def _car_racing() -> Any:
+    """CarRacing that draws what is seen only: drawing takes nearly all of its time."""
+    try:
+        with warnings.catch_warnings():  # of SWIG's, which as errors end the process
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from gymnasium.envs.box2d.car_racing import CarRacing
+    except gymnasium.error.DependencyNotInstalled as e:
+        raise ConfigError("CarRacing needs Box2D: pip install 'a3crs[racing]'.") from e
+
+    class Drawn(CarRacing):
+        drawn = True
+
+        def _render(self, mode: str) -> Any:
+            return super()._render(mode) if self.drawn or mode != "state_pixels" else self.state
+
+    return Drawn
+
+
+def _seen(obs: Image) -> Image:
+    return np.ascontiguousarray(obs[:SCREEN, LEFT : LEFT + SCREEN])
+
+
+def is_meant_by(name: str) -> bool:
+    """Whether `--env` names CarRacing so. CarRacing-v3 is Gymnasium's own."""
+    return name == ENV_ID or name.lower() == NAME.lower()
+
+
+def racing_family(config: TrainConfig) -> EnvFamily:
+    """CarRacing with the arguments in `config.env_kwargs`."""
+    family = gym_id_family(ENV_ID, config)
+    assert family is not None
+    return of_kind(family, NAME, Kind.RACING, FRAMES_PER_STEP)
