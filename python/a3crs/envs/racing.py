@@ -11,9 +11,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
 from a3crs.config import Kind, TrainConfig
+from a3crs.envs.engines import RENDERED, Image, check_continuous, check_render_mode
 from a3crs.envs.gym import gym_id_family
 from a3crs.envs.restarted import of_kind
 from a3crs.envs.spec import EnvFamily
@@ -34,8 +34,6 @@ LEFT = 6  # of CarRacing's 96x96 pixels the middle; below it are the instruments
 STEER, GAS, BRAKE = 0.6, 0.2, 0.8
 ACTIONS = [(steer, throttle) for throttle in (GAS, 0.0, -BRAKE) for steer in (STEER, 0.0, -STEER)]
 
-Image = NDArray[np.uint8]
-
 
 class RacingEnv(gymnasium.Env[Image, Any]):
     """A random track seen from above; the reward is CarRacing's: 1000 for the whole lap, less 0.1 a frame.
@@ -47,13 +45,11 @@ class RacingEnv(gymnasium.Env[Image, Any]):
     ConfigError where Box2D is not installed.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 50 / FRAMES_PER_STEP}  # noqa: RUF012
+    metadata = {"render_modes": [RENDERED], "render_fps": 50 / FRAMES_PER_STEP}  # noqa: RUF012
 
     def __init__(self, *, continuous: bool = False, render_mode: str | None = None, **arguments: Any) -> None:
-        if type(continuous) is not bool:
-            raise ConfigError(f"continuous is {continuous!r}, but it must be true or false.")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ConfigError(f"render_mode is {render_mode!r}, but it must be 'rgb_array' or None.")
+        check_continuous(continuous)
+        check_render_mode(render_mode)
         self._car = _car_racing()(render_mode=render_mode, continuous=True, **arguments)
         self.observation_space = spaces.Box(0, 255, (SCREEN, SCREEN, 3), np.uint8)
         self.action_space = spaces.Box(-1.0, 1.0, (2,)) if continuous else spaces.Discrete(len(ACTIONS))

@@ -1,19 +1,17 @@
 """The environment, with Gymnasium's interface."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from random import Random
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
+from a3crs.envs.engines import RENDERED, Image, check_render_mode, closed_if_lost, with_inset
 from a3crs.envs.labyrinth import doom
 from a3crs.envs.labyrinth.engine import PORTAL_REWARD, Engine, Screen, installed_vizdoom
 from a3crs.envs.labyrinth.maze import Maze, MazeKind, draw
-from a3crs.errors import ConfigError, EnvError, EnvLostError
+from a3crs.errors import ConfigError, EnvError
 
 TICS_PER_SEC = 35
 TICS_PER_STEP = 4  # the action repeat of the paper's other domains
@@ -31,13 +29,11 @@ ACTIONS = {
 }
 BUTTONS = list(ACTIONS.values())
 
-Observation = NDArray[np.uint8]
 
-
-class LabyrinthEnv(gymnasium.Env[Observation, np.int64]):
+class LabyrinthEnv(gymnasium.Env[Image, np.int64]):
     """Apples (+1) and a portal (+10) in a maze seen by whoever walks in it, a new random one each episode.
 
-    Observations are RGB images of shape (84, 84, 3), actions the six of `ACTIONS`, each for 4 tics of the engine's 35 a
+    Images are RGB images of shape (84, 84, 3), actions the six of `ACTIONS`, each for 4 tics of the engine's 35 a
     second. The portal moves the player to a random cell and brings all apples back. `gymnasium.make` adds the limit of
     60 seconds. `info` has what was collected so far: `{"apples", "portals"}`. `maze_kind` are the fields of `MazeKind`.
 
@@ -48,7 +44,7 @@ class LabyrinthEnv(gymnasium.Env[Observation, np.int64]):
     died or has not answered for `engine_timeout_secs`: the next `reset` starts another one.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": TICS_PER_SEC / TICS_PER_STEP}  # noqa: RUF012
+    metadata = {"render_modes": [RENDERED], "render_fps": TICS_PER_SEC / TICS_PER_STEP}  # noqa: RUF012
 
     def __init__(
         self,
@@ -59,8 +55,7 @@ class LabyrinthEnv(gymnasium.Env[Observation, np.int64]):
         **maze_kind: Any,
     ) -> None:
         doom.check_textures(textures)
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ConfigError(f"render_mode is {render_mode!r}, but it must be 'rgb_array' or None.")
+        check_render_mode(render_mode)
         installed_vizdoom()
         self._cv2 = _installed_opencv()
         self.maze: Maze | None = None  # of the current episode
@@ -74,9 +69,7 @@ class LabyrinthEnv(gymnasium.Env[Observation, np.int64]):
         self._obs = np.zeros((SCREEN, SCREEN, 3), np.uint8)
         self._apples = self._portals = 0
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Image, dict[str, Any]]:
         """A new maze. All that is random follows from the first seed."""
         super().reset(seed=seed)
         key = int(self.np_random.integers(2**63))
@@ -84,20 +77,20 @@ class LabyrinthEnv(gymnasium.Env[Observation, np.int64]):
         self.maze = draw(self.kind, rng)
         text = doom.map_text(self.maze, rng, self._textures)
         self._apples = self._portals = 0
-        with self._closing_what_is_lost():
+        with closed_if_lost(self.close):
             if not self._engines:
                 self._start(text)
             for engine in self._engines:
                 engine.new_episode(text, key)
             return self._observe(), self._info()
 
-    def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64 | int) -> tuple[Image, float, bool, bool, dict[str, Any]]:
         """Four tics; an episode has no terminal state."""
         if not 0 <= action < len(BUTTONS):
             raise EnvError(f"Action {action} does not exist: Labyrinth has the actions 0 to {len(BUTTONS) - 1}.")
         if not self._engines:
             raise EnvError("Labyrinth was stepped without an episode: call reset() first.")
-        with self._closing_what_is_lost():
+        with closed_if_lost(self.close):
             reward, *_ = [engine.act(BUTTONS[action], TICS_PER_STEP) for engine in self._engines]
             portals, apples = divmod(int(reward), int(PORTAL_REWARD))
             self._portals += portals
@@ -108,10 +101,7 @@ class LabyrinthEnv(gymnasium.Env[Observation, np.int64]):
         """The larger view with what the agent sees in its corner, (480, 640, 3); None without a `render_mode`."""
         if self.render_mode is None or len(self._engines) < 2:
             return None
-        screen = self._engines[1].screen().copy()
-        seen = self._obs.repeat(INSET, axis=0).repeat(INSET, axis=1)
-        screen[: seen.shape[0], -seen.shape[1] :] = seen
-        return screen
+        return with_inset(self._engines[1].screen(), self._obs, INSET)
 
     def close(self) -> None:
         """Ends the engines."""
@@ -122,15 +112,7 @@ class LabyrinthEnv(gymnasium.Env[Observation, np.int64]):
         for resolution in ("RES_160X120", "RES_640X480")[: 1 if self.render_mode is None else 2]:
             self._engines.append(Engine(self.kind.size, map_text, resolution, self._timeout_secs))
 
-    @contextmanager
-    def _closing_what_is_lost(self) -> Iterator[None]:
-        try:
-            yield
-        except EnvLostError:
-            self.close()
-            raise
-
-    def _observe(self) -> Observation:
+    def _observe(self) -> Image:
         screen = self._engines[0].screen()
         self._obs = self._cv2.resize(screen, (SCREEN, SCREEN), interpolation=self._cv2.INTER_LINEAR)
         return self._obs

@@ -1,19 +1,17 @@
 """The environment, with Gymnasium's interface."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
+from a3crs.envs.engines import RENDERED, Image, check_continuous, check_render_mode, closed_if_lost, with_inset
 from a3crs.envs.torcs import install
 from a3crs.envs.torcs.game import Game
 from a3crs.envs.torcs.race import DRIVERS_VIEW, FROM_BEHIND, Race
-from a3crs.errors import ConfigError, EnvError, EnvLostError
+from a3crs.errors import EnvError
 
 SECS_PER_STEP = 0.08
 SCREEN = 84
@@ -28,13 +26,11 @@ ACTIONS = [(steer, throttle) for throttle in (1.0, 0.0, -1.0) for steer in (STEE
 STUCK_SPEED = 1.0  # m/s along the track's axis
 STUCK_STEPS = 60
 
-Image = NDArray[np.uint8]
-
 
 class TorcsEnv(gymnasium.Env[Image, Any]):
     """A race in TORCS seen from the driver's seat; the reward is the speed along the track's axis, in m/s.
 
-    Observations are RGB images of shape (84, 84, 3). Actions are the nine of `ACTIONS`, or with `continuous` two
+    Images are RGB images of shape (84, 84, 3). Actions are the nine of `ACTIONS`, or with `continuous` two
     numbers from -1 to 1, steering (to the left is positive) and throttle (below 0 it is the brake); each is held for
     80 ms. An episode ends where the car is stuck; `gymnasium.make` adds a limit of 1,000 steps. `info` has the fields
     of `Telemetry`. The other arguments are the fields of `Race`.
@@ -48,7 +44,7 @@ class TorcsEnv(gymnasium.Env[Image, Any]):
     answered for `game_timeout_secs`: the next `reset` starts another one.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 1 / SECS_PER_STEP}  # noqa: RUF012
+    metadata = {"render_modes": [RENDERED], "render_fps": 1 / SECS_PER_STEP}  # noqa: RUF012
 
     def __init__(
         self,
@@ -58,10 +54,8 @@ class TorcsEnv(gymnasium.Env[Image, Any]):
         render_mode: str | None = None,
         **race: Any,
     ) -> None:
-        if type(continuous) is not bool:
-            raise ConfigError(f"continuous is {continuous!r}, but it must be true or false.")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ConfigError(f"render_mode is {render_mode!r}, but it must be 'rgb_array' or None.")
+        check_continuous(continuous)
+        check_render_mode(render_mode)
         install.check_installed()
         self.race = Race(**race)
         self.observation_space = spaces.Box(0, 255, (SCREEN, SCREEN, 3), np.uint8)
@@ -75,7 +69,7 @@ class TorcsEnv(gymnasium.Env[Image, Any]):
         """The start of the race."""
         super().reset(seed=seed)
         self._stuck_steps = 0
-        with self._closing_what_is_lost():
+        with closed_if_lost(self.close):
             if self._games:
                 for game in self._games:
                     game.start_again()
@@ -90,7 +84,7 @@ class TorcsEnv(gymnasium.Env[Image, Any]):
         if not self._games:
             raise EnvError("TORCS was stepped without an episode: call reset() first.")
         steer, throttle = ACTIONS[action] if isinstance(self.action_space, spaces.Discrete) else map(float, action)
-        with self._closing_what_is_lost():
+        with closed_if_lost(self.close):
             for game in self._games:
                 game.drive(steer, throttle)
         telemetry = self._games[0].telemetry
@@ -101,10 +95,7 @@ class TorcsEnv(gymnasium.Env[Image, Any]):
         """The larger view with what the agent sees in its corner, (480, 640, 3); None without a `render_mode`."""
         if len(self._games) < 2:
             return None
-        screen = self._games[1].image.copy()
-        seen = self._shown().repeat(INSET, axis=0).repeat(INSET, axis=1)
-        screen[: seen.shape[0], -seen.shape[1] :] = seen
-        return screen
+        return with_inset(self._games[1].image, self._shown(), INSET)
 
     def close(self) -> None:
         """Ends the games."""
@@ -115,14 +106,6 @@ class TorcsEnv(gymnasium.Env[Image, Any]):
         views = [((SCREEN, SCREEN), DRIVERS_VIEW), (LARGER, FROM_BEHIND)]
         for size, camera in views[: 1 if self.render_mode is None else 2]:
             self._games.append(Game(self.race, size, camera, self._timeout_secs))
-
-    @contextmanager
-    def _closing_what_is_lost(self) -> Iterator[None]:
-        try:
-            yield
-        except EnvLostError:
-            self.close()
-            raise
 
     def _shown(self) -> Image:
         return self._games[0].image
