@@ -117,3 +117,12 @@ def test_a_log_longer_than_what_is_parsed_at_once_is_whole(tmp_path, monkeypatch
     frame = load.episodes(tmp_path).collect()
     assert frame["steps"].to_list() == list(range(500)) * 2
     assert frame["run"].to_list() == ["one"] * 500 + ["two"] * 500
+
+
+def test_runs_behind_links_are_found_once(written, tmp_path):
+    run = written("elsewhere/run")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "best").symlink_to(run)
+    (tmp_path / "runs" / "again").symlink_to(run)
+    (tmp_path / "runs" / "round").symlink_to(tmp_path / "runs")
+    assert [path.resolve() for path in load.find(tmp_path / "runs")] == [run.resolve()]

@@ -95,8 +95,14 @@ def settings(runs: Runs, names: Sequence[str] | None = None) -> pl.DataFrame:
 
 def _below(place: Path | str) -> Iterator[Path]:
     matches = map(Path, glob.glob(str(place))) if glob.has_magic(str(place)) else [Path(place)]
+    seen = set()  # links may lead round in circles
     for path in matches:
-        for directory, inner, files in os.walk(path):
+        for directory, inner, files in os.walk(path, followlinks=True):
+            real = os.path.realpath(directory)
+            if real in seen:
+                inner.clear()
+                continue
+            seen.add(real)
             if "config.json" in files:
                 inner.clear()  # a run holds no runs
                 yield Path(directory)
