@@ -21,9 +21,12 @@ SEED_OF_BOTH = 5  # draws ff first, then nature too
 DEADLINE_SECS = 120  # for a machine that is busy
 
 
-def start(*flags, out):
+IGNORING_SIGINT = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]  # as a script's shell does for its jobs
+
+
+def start(*flags, out, by=()):
     """`a3crs sweep` in a process of its own."""
-    command = [sys.executable, "-m", "a3crs", "sweep", *TRIAL, *flags, "--jobs", "2", "--out", str(out)]
+    command = [*by, sys.executable, "-m", "a3crs", "sweep", *TRIAL, *flags, "--jobs", "2", "--out", str(out)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -115,10 +118,12 @@ def wait_until_free(paths):
                 time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_sweep_that_is_stopped_saves_its_trials_and_goes_on_with_them(tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "by"), [(signal.SIGINT, ()), (signal.SIGINT, IGNORING_SIGINT), (signal.SIGTERM, ())]
+)
+def test_a_sweep_that_is_stopped_saves_its_trials_and_goes_on_with_them(tmp_path, number, by):
     out, flags = tmp_path / "sweep", ["--steps", "1G", "--draws", "3", "--set", "checkpoint_secs=0.05"]
-    process = start(*flags, out=out)
+    process = start(*flags, out=out, by=by)
     try:
         wait_until(lambda: len(list(out.glob("draw*/checkpoints/latest.safetensors"))) == 2, process)
         process.send_signal(number)

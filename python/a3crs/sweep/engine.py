@@ -45,7 +45,7 @@ class LocalEngine:
         """As `Engine.run`. A second KeyboardInterrupt ends the trials at once."""
         waiting, free = deque(trials), deque(self._shares)
         running: list[_Child] = []
-        with _terminable():
+        with _interruptible():
             try:
                 while waiting or running:
                     while waiting and free:
@@ -119,8 +119,10 @@ def _note_failure(child: _Child) -> None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM, of a batch system or of `kill`, is like Ctrl-C."""
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM (of a batch system, or of `kill`) are a KeyboardInterrupt, also in a job of a script: there a
+    shell has SIGINT ignored.
+    """
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -128,8 +130,9 @@ def _terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # Python delivers signals to the main thread only
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
