@@ -18,7 +18,7 @@ def test_version_and_help(a3crs):
         assert "train" in out
 
 
-@pytest.mark.parametrize("command", ["train", "sweep", "resume", "eval", "bench", "doctor", "list"])
+@pytest.mark.parametrize("command", ["train", "sweep", "paper", "resume", "eval", "bench", "doctor", "list"])
 def test_every_command_has_help(a3crs, command):
     code, out, _ = a3crs(command, "--help")
     assert (code, "Usage" in out) == (0, True)

@@ -13,9 +13,11 @@ import a3crs
 from a3crs.checks import choices
 from a3crs.config import TrainConfig
 from a3crs.errors import A3crsError, ConfigError, did_you_mean
+from a3crs.paper.commands import app as paper
 from a3crs.parse import parse_assignment, parse_count, parse_kwargs, parse_setting, read_settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(paper, name="paper")
 
 Env = Annotated[str | None, typer.Option(help="Atari game in any spelling (`a3crs list envs`), or a Gymnasium id.")]
 Algo = Annotated[str | None, typer.Option(help=f"Method: {', '.join(choices('algos'))}.")]
