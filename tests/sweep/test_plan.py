@@ -59,8 +59,34 @@ def test_a_damaged_plan_gets_a_sentence(tmp_path, text):
         ({"env": "Pong", "seed": "one"}, {"seeds": 2}, "seed is 'one'"),
         ({"env": "Pong", "lr": "uniform:-1:1"}, {"draws": 20}, "but it must be above 0"),
         ({"lr": 1e-3}, {}, "The environment is missing"),
+        ({"env": []}, {}, "env is an empty list"),
+        ({"env": "Pong", "t_max": [5, 5]}, {}, "t_max has 5 twice"),
+        ({"env": "Pong", "seed": [1, 2]}, {}, "--seeds says how many"),
+        ({"env": ["Pong", "pong!"]}, {"draws": 2}, "nothing is drawn"),
     ],
 )
 def test_wrong_plans_get_a_sentence(settings, counts, sentence):
     with pytest.raises(ConfigError, match=sentence):
         Plan.drawn(settings, **counts)
+
+
+def test_a_list_of_values_spans_a_grid_with_the_same_draws_in_each_cell():
+    settings = {"env": ["Pong", "Breakout"], "actors": [1, 4], "lr": "loguniform:1e-4:1e-2"}
+    plan = Plan.drawn(settings, draws=3, seeds=2)
+    assert len({trial.name for trial in plan.trials}) == len(plan.trials) == 2 * 2 * 3 * 2
+    assert plan.trials[0].name == "Pong__actors1__draw000__s0"
+    assert plan.trials[-1].group == "Breakout__actors4__draw002"
+    rates = {(trial.draw, trial.settings["lr"]) for trial in plan.trials}
+    assert len(rates) == 3
+    cells = [(trial.settings["env"], trial.settings["actors"]) for trial in plan.trials[:8:2]]
+    assert cells == [("Pong", 1), ("Pong", 4), ("Breakout", 1), ("Breakout", 4)]  # each cell's first draw comes first
+
+
+def test_a_grid_over_an_environments_arguments_has_names_for_its_cells(tmp_path):
+    plan = Plan.drawn({"env": "TORCS", "env_kwargs": [{"car": "slow"}, {"car": "fast", "opponents": 1}]})
+    assert [trial.group for trial in plan.trials] == [
+        "env_kwargs-car-slow__draw000",
+        "env_kwargs-car-fast-opponents-1__draw000",
+    ]
+    save(tmp_path, plan)
+    assert read_plan(tmp_path) == plan

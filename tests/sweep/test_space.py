@@ -97,3 +97,10 @@ def test_a_settings_file_holds_distributions_too(tmp_path):
 def test_what_is_no_distribution_is_refused(text):
     with pytest.raises(ConfigError, match="lr is "):
         parse_distribution("lr", text)
+
+
+def test_a_grid_is_a_list_of_values_of_the_settings_type():
+    words = ["--algo", "grid:a3c,n-step-q", "--actors", "grid:1,2,4k"]
+    assert read_options(None, [], words) == {"algo": ["a3c", "n-step-q"], "actors": [1, 2, 4000]}
+    with pytest.raises(ConfigError, match="actors is 'many'"):
+        read_options(None, [], ["--actors", "grid:1,many"])

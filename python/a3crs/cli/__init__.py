@@ -11,6 +11,7 @@ import typer
 import a3crs
 from a3crs.cli import agents, installation, learning, runs
 from a3crs.errors import A3crsError, ConfigError
+from a3crs.paper.commands import app as paper
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -90,6 +91,7 @@ def no_command(
 app.command()(learning.train)
 app.command()(learning.resume)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(learning.sweep)
+app.add_typer(paper, name="paper")
 app.command()(runs.watch)
 app.command(name="eval")(agents.evaluate)
 app.command()(agents.video)

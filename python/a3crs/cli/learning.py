@@ -107,8 +107,8 @@ def sweep(
 ) -> None:
     """Train with settings drawn from distributions: --env Pong --lr loguniform:1e-4:1e-2 --draws 50 --seeds 3.
 
-    Every setting is an option, and its value may be uniform:low:high, loguniform:low:high or choice:a,b,c. The same
-    command goes on with a sweep that was stopped.
+    Every setting is an option, and its value may be uniform:low:high, loguniform:low:high or choice:a,b,c; grid:a,b,c
+    runs all draws with each of the values. The same command goes on with a sweep that was stopped.
     """
     from a3crs.sweep.plan import Plan
     from a3crs.sweep.space import read_options

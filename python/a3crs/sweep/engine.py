@@ -39,11 +39,11 @@ class LocalEngine:
     def __init__(self, jobs: int) -> None:
         if not 1 <= jobs <= 1024:
             raise ConfigError(f"jobs is {jobs}, but it must be between 1 and 1024.")
-        self._shares = shares(cores(), jobs)
+        self.shares = shares(cores(), jobs)
 
     def run(self, trials: Sequence[Path], look: Callable[[Sequence[Path]], None]) -> None:
         """As `Engine.run`. A second KeyboardInterrupt ends the trials at once."""
-        waiting, free = deque(trials), deque(self._shares)
+        waiting, free = deque(trials), deque(self.shares)
         running: list[_Child] = []
         with _interruptible():
             try:

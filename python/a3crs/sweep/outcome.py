@@ -1,6 +1,8 @@
 """What came out of a sweep, also while it goes on."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -10,16 +12,16 @@ from a3crs.sweep.trial import state, total_steps
 
 
 def results(sweep: Path | str) -> pl.DataFrame:
-    """One row for each trial: run (its directory's name), draw, the drawn settings, seed, state (done, failed or open),
-    score (mean return of the last 100 episodes), episodes (how many those are).
+    """One row for each trial: run (its directory's name), draw, the settings that are drawn or have several values,
+    seed, state (done, failed or open), score (mean return of the last 100 episodes), episodes (how many those are).
 
-    The score is null where no episode has ended yet.
+    A setting of names with values, `env_kwargs`, is text here. The score is null where no episode has ended yet.
     """
     sweep = Path(sweep)
     plan = read_plan(sweep)
     rows = [
         {"run": trial.name, "draw": trial.draw}
-        | {name: trial.settings[name] for name in [*plan.drawn_names, "seed"]}
+        | {name: _cell(trial.settings[name]) for name in [*plan.varied_names, "seed"]}
         | {"state": state(sweep / trial.name).value}
         for trial in plan.trials
     ]
@@ -31,8 +33,12 @@ def results(sweep: Path | str) -> pl.DataFrame:
     return table.join(scores, on="run", how="left", maintain_order="left")
 
 
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, dict) else value
+
+
 def by_draw(results: pl.DataFrame) -> pl.DataFrame:
-    """One row for each draw, the best first: draw, the drawn settings, seeds (done), score (their mean)."""
+    """One row for each draw in each cell, the best first: draw, its settings, seeds (done), score (their mean)."""
     names = [name for name in results.columns if name not in ("run", "seed", "state", "score", "episodes")]
     done = pl.col("state") == "done"
     scored = results.group_by(names).agg(seeds=done.sum(), score=pl.col("score").filter(done).mean())

@@ -1,6 +1,7 @@
 """The plan of a sweep: all its trials, in sweep.json before the first of them begins."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from a3crs.config import TrainConfig
 from a3crs.errors import ConfigError, RunError
 from a3crs.rundir import LOCK, RunDir
-from a3crs.sweep.space import draw, is_distribution
+from a3crs.sweep.space import cells, draw, is_distribution
 
 PLAN = "sweep.json"
 
@@ -22,12 +23,20 @@ class Trial:
     draw: int
     settings: dict[str, Any]  # drawn, with the seed
 
+    @property
+    def group(self) -> str:
+        """What it shares with the trials that differ from it in their seeds alone: its name without the seed."""
+        return self.name.rpartition("__")[0]
+
 
 @dataclass(frozen=True)
 class Plan:
-    """`draws` times the settings are drawn, and each draw is run with `seeds` seeds."""
+    """`draws` times the settings are drawn, and each draw is run with `seeds` seeds, in every cell of the grid.
 
-    settings: dict[str, Any]  # as given: a value, or the text of a distribution
+    A setting with a list of values spans the grid; a draw is the same in all its cells.
+    """
+
+    settings: dict[str, Any]  # as given: a value, the text of a distribution, or a list
     frames: int | None  # the length of each run, in place of total_steps
     draws: int
     seeds: int
@@ -40,25 +49,30 @@ class Plan:
             if not 1 <= count <= 100_000:
                 raise ConfigError(f"{name} is {count}, but it must be between 1 and 100000.")
         seed = settings.get("seed", 0)
-        if is_distribution(seed):
+        if is_distribution(seed) or isinstance(seed, list):
             raise ConfigError(f"seed is {seed!r}, but it must be a whole number: --seeds says how many there are.")
         spaces = [name for name, value in settings.items() if is_distribution(value)]
         if draws > 1 and not spaces:
             raise ConfigError(f"draws is {draws}, but nothing is drawn: give a setting like --lr loguniform:1e-4:1e-2.")
-        TrainConfig.from_mapping(dict(settings) | draw(settings, seed, 0))  # the seed's type too
+        grid = cells(settings)
+        TrainConfig.from_mapping(dict(settings) | grid[0] | draw(settings, seed, 0))  # the seed's type too
         trials = []
-        for number in range(draws):
-            drawn = dict(settings) | draw(settings, seed, number)
-            for run_seed in range(seed, seed + seeds):
-                chosen = drawn | {"seed": run_seed}
-                TrainConfig.from_mapping(chosen)  # what is wrong is said before anything has been started
-                trials.append(Trial(f"draw{number:03}__s{run_seed}", number, chosen))
+        for number in range(draws):  # outside, so that a sweep that is stopped has as many draws of each cell
+            for cell in grid:
+                drawn = dict(settings) | cell | draw(settings, seed, number)
+                for run_seed in range(seed, seed + seeds):
+                    chosen = drawn | {"seed": run_seed}
+                    TrainConfig.from_mapping(chosen)  # what is wrong is said before anything has been started
+                    name = "__".join([*map(_word, cell.items()), f"draw{number:03}", f"s{run_seed}"])
+                    trials.append(Trial(name, number, chosen))
+        if len({trial.name for trial in trials}) < len(trials):
+            raise ConfigError("Two cells of the grid have the same name: leave out one.")
         return cls(dict(settings), frames, draws, seeds, tuple(trials))
 
     @property
-    def drawn_names(self) -> list[str]:
-        """The settings that have a distribution."""
-        return [name for name, value in self.settings.items() if is_distribution(value)]
+    def varied_names(self) -> list[str]:
+        """The settings that have a distribution, or several values."""
+        return [name for name, value in self.settings.items() if is_distribution(value) or isinstance(value, list)]
 
     def trial(self, name: str) -> Trial:
         """The trial of this name."""
@@ -71,6 +85,13 @@ class Plan:
         """The whole plan, as sweep.json has it."""
         plan = {"settings": self.settings, "frames": self.frames, "draws": self.draws, "seeds": self.seeds}
         return json.dumps(plan | {"trials": [vars(trial) for trial in self.trials]}, indent=2) + "\n"
+
+
+def _word(setting: tuple[str, Any]) -> str:
+    """Of a cell, as part of a directory's name: `Pong`, `a3c`, `actors4`, `env_kwargs-car-slow`."""
+    name, value = setting
+    text = value if isinstance(value, str) else name + json.dumps(value)
+    return "-".join(re.findall("[A-Za-z0-9._]+", text))
 
 
 def read_plan(sweep: Path) -> Plan:

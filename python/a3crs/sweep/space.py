@@ -1,6 +1,10 @@
-"""What settings are drawn from, as people write it: `loguniform:1e-4:1e-2`, `uniform:0:1`, `choice:a3c,n-step-q`."""
+"""What settings are drawn from, as people write it: `loguniform:1e-4:1e-2`, `uniform:0:1`, `choice:a3c,n-step-q`.
+
+And what is not drawn, but run with every one of several values: `grid:a3c,n-step-q`, in a settings file a list.
+"""
 
 import dataclasses
+import itertools
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +16,8 @@ from a3crs.config import TrainConfig, no_setting, number_and_words, public_name
 from a3crs.errors import ConfigError
 from a3crs.parse import parse_assignment, parse_setting, read_settings
 
-FORMS = "loguniform:low:high, uniform:low:high or choice:a,b,c"
+FORMS = "loguniform:low:high, uniform:low:high, choice:a,b,c or grid:a,b,c"
+GRID = "grid:"
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,9 @@ def is_distribution(value: Any) -> bool:
 
 
 def parse_value(name: str, text: str) -> Any:
-    """The setting's value, or the text of a distribution as it is; ConfigError where it is neither."""
+    """The setting's value, the text of a distribution as it is, or the list of a grid; ConfigError where it is none."""
+    if text.startswith(GRID):
+        return [parse_setting(name, word.strip()) for word in text.removeprefix(GRID).split(",")]
     if is_distribution(text):
         parse_distribution(name, text)
         return text
@@ -132,6 +139,18 @@ def draw(settings: Mapping[str, Any], seed: int, number: int) -> dict[str, Any]:
         for name, text in settings.items()
         if is_distribution(text)
     }
+
+
+def cells(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every combination of the values of the settings that have a list of them; `[{}]` where none has."""
+    grids = {name: values for name, values in settings.items() if isinstance(values, list)}
+    for name, values in grids.items():
+        if not values:
+            raise ConfigError(f"{name} is an empty list: give it at least one value.")
+        twice = next((value for place, value in enumerate(values) if value in values[:place]), None)
+        if twice is not None:
+            raise ConfigError(f"{name} has {twice!r} twice among its values: leave out one.")
+    return [dict(zip(grids, values, strict=True)) for values in itertools.product(*grids.values())]
 
 
 def _setting(name: str) -> "dataclasses.Field[Any]":

@@ -1,5 +1,7 @@
 """A sweep from its plan to its end."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 from a3crs import _core
@@ -8,6 +10,7 @@ from a3crs.errors import ConfigError, RunError
 from a3crs.rundir import RunDir
 from a3crs.sweep.engine import Engine, LocalEngine, cores
 from a3crs.sweep.plan import Plan, refuse_other, save
+from a3crs.sweep.space import cells
 from a3crs.sweep.table import open_table
 from a3crs.sweep.trial import State, read_failure, state
 
@@ -58,17 +61,25 @@ def default_jobs(plan: Plan) -> int:
 
 def default_out(plan: Plan) -> Path:
     """`runs/<env>__<algo>__sweep`: the same command finds its sweep again."""
-    names = [str(plan.settings.get(name, "a3c")) for name in ("env", "algo")]
+    values = [plan.settings.get(name, "a3c") for name in ("env", "algo")]
+    names = ["-".join(map(str, value)) if isinstance(value, list) else str(value) for value in values]
     safe = ["".join(c if c.isalnum() or c in "-." else "-" for c in name) for name in names]
     return Path("runs") / "__".join([*safe, "sweep"])
 
 
 def _check(plan: Plan) -> None:
-    """What is wrong with the first trial's environment is said before anything has been started."""
-    from a3crs.envs import Mode, resolve
+    """What is wrong with the environment of the first trial of each cell is said before anything has been started."""
+    from a3crs.envs import EnvFamily, Mode, resolve
     from a3crs.training import with_frames
 
-    config = TrainConfig.from_mapping(plan.trials[0].settings)
-    family = resolve(config, Mode.TRAINING)
-    config = with_frames(config.in_environment(family.spec.name, family.spec.kinds), plan.frames, family)
-    _core.check(config.core_json(), family.spec.to_json())
+    # Other settings choose what learns: many cells have the same environment, which takes a moment to be made.
+    of_env = {f.name for f in dataclasses.fields(TrainConfig) if not f.metadata["core"]} | {"env", "protocol"}
+    families: dict[str, EnvFamily] = {}
+    for trial in plan.trials[: len(cells(plan.settings)) * plan.seeds : plan.seeds]:
+        config = TrainConfig.from_mapping(trial.settings)
+        where = json.dumps([getattr(config, name) for name in sorted(of_env)])
+        if where not in families:
+            families[where] = resolve(config, Mode.TRAINING)
+        family = families[where]
+        config = with_frames(config.in_environment(family.spec.name, family.spec.kinds), plan.frames, family)
+        _core.check(config.core_json(), family.spec.to_json())

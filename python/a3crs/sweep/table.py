@@ -43,17 +43,17 @@ class Progress:
         eta = str(timedelta(seconds=round((1 - share) / rate))) if rate > 0 else "-"
         return ", ".join([f"{count} {word}" for word, count in counts.items()]) + f", ETA {eta}"
 
-    def best_draws(self) -> list[tuple[int, dict[str, Any], float, int]]:
-        """The best so far: draw, what was drawn, mean score of the seeds that are done, and how many those are."""
-        by_draw: dict[int, list[float]] = {}
+    def best_draws(self) -> list[tuple[str, dict[str, Any], float, int]]:
+        """The best so far: group, what was drawn, mean score of the seeds that are done, and how many those are."""
+        by_group: dict[str, list[float]] = {}
         for trial, path in zip(self._plan.trials, self._directories, strict=True):
             score = self._scores.get(path)
             if score is not None:
-                by_draw.setdefault(trial.draw, []).append(score)
-        drawn = {trial.draw: trial.settings for trial in self._plan.trials}
+                by_group.setdefault(trial.group, []).append(score)
+        drawn = {trial.group: trial.settings for trial in self._plan.trials}
         rows = [
-            (draw, {name: drawn[draw][name] for name in self._plan.drawn_names}, sum(of) / len(of), len(of))
-            for draw, of in by_draw.items()
+            (group, {name: drawn[group][name] for name in self._plan.varied_names}, sum(of) / len(of), len(of))
+            for group, of in by_group.items()
         ]
         return sorted(rows, key=lambda row: -row[2])[:BEST_DRAWS]
 
@@ -99,7 +99,7 @@ class Plain:
             return
         self._next_secs = now + PLAIN_INTERVAL_SECS
         headline = self._progress.headline(running)  # first: it reads what the best is chosen from
-        best = [f", best draw{draw:03} {score:.1f}" for draw, _, score, _ in self._progress.best_draws()[:1]]
+        best = [f", best {group} {score:.1f}" for group, _, score, _ in self._progress.best_draws()[:1]]
         print("".join([headline, *best]), file=self._out, flush=True)
 
 
@@ -122,8 +122,8 @@ class Live:
         self._next_secs = now + LIVE_INTERVAL_SECS
         headline = self._progress.headline(running)  # first: it reads what the best are chosen from
         table = RichTable("draw", "drawn", "seeds", "score")
-        for draw, drawn, score, seeds in self._progress.best_draws():
-            table.add_row(f"{draw:03}", spelled(drawn), str(seeds), number(score, ".1f"))
+        for group, drawn, score, seeds in self._progress.best_draws():
+            table.add_row(group.rpartition("draw")[2], spelled(drawn), str(seeds), number(score, ".1f"))
         self._live.update(Group(headline, table))
 
 

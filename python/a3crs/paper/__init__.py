@@ -1,0 +1,19 @@
+"""The paper's tables and figures as experiments: `EXPERIMENTS` says what each runs, `a3crs paper` runs and draws them.
+
+An experiment is a sweep with the paper's settings; what it came to is set beside the paper's own numbers, which
+`a3crs.runlog.paper` has.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["EXPERIMENTS", "Scale", "experiment", "present", "run_experiment"]
+
+_MODULES = {"EXPERIMENTS": "experiments", "experiment": "experiments", "Scale": "scale"}
+_MODULES |= {"present": "page", "run_experiment": "running"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'a3crs.paper' has no attribute {name!r}")
+    return getattr(import_module(f"a3crs.paper.{_MODULES[name]}"), name)

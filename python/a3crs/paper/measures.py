@@ -1,0 +1,283 @@
+"""What an experiment's runs came to, in the form of the paper's table or figure, with the paper's own beside it."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from a3crs.errors import ConfigError
+from a3crs.runlog import load, metrics, paper
+from a3crs.runlog.references import human_normalised
+from a3crs.sweep.outcome import results
+from a3crs.sweep.plan import Plan, read_plan
+
+if TYPE_CHECKING:
+    from a3crs.paper.experiments import Experiment
+    from a3crs.runlog.figures import Drawing
+
+BINS = 50
+SETTINGS = ("env", "env_kwargs", "algo", "net", "optimizer", "actors", "lr")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure where there is one, and a table."""
+
+    table: pl.DataFrame
+    drawing: "Drawing | None" = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The runs of an experiment that have ended well, in the directory of its sweep."""
+
+    experiment: "Experiment"
+    directory: Path
+
+    @cached_property
+    def plan(self) -> Plan:
+        """All its runs."""
+        return read_plan(self.directory)
+
+    @cached_property
+    def runs(self) -> pl.DataFrame:
+        """One row each: run, draw, seed, env, algo, net, optimizer, actors, lr, score, game.
+
+        `game` is what a panel has in its title. ConfigError where no run has ended yet.
+        """
+        done = results(self.directory).filter(pl.col("state") == "done").select("run", "draw", "seed", "score")
+        if done["score"].is_null().all():
+            raise ConfigError(f"No run in {self.directory} is done and has played a whole episode: nothing is to show.")
+        about = load.settings(self.paths(done), SETTINGS)
+        games = [_game(env, kwargs) for env, kwargs in about.select("env", "env_kwargs").iter_rows()]
+        return done.join(about.with_columns(game=pl.Series(games)), on="run", maintain_order="left")
+
+    def paths(self, runs: pl.DataFrame) -> list[Path]:
+        """The directories of some of the runs."""
+        return [self.directory / name for name in runs["run"]]
+
+    def best(self, by: Sequence[str]) -> pl.DataFrame:
+        """The runs of the best draws of each group, as many as the experiment shows; seeds of a draw count as one."""
+        if not self.experiment.best:
+            return self.runs
+        draws = self.runs.lazy().group_by(*by, "draw").agg(pl.mean("score"))
+        chosen = metrics.best(draws, self.experiment.best, by=by).collect()
+        return self.runs.join(chosen, on=[*by, "draw"], how="semi")
+
+
+def _game(env: str, env_kwargs: str) -> str:
+    """The name in the paper: a game's title, a setting of TORCS, or the environment's own."""
+    kwargs = json.loads(env_kwargs) if env_kwargs else {}
+    if "car" in kwargs:
+        return f"{kwargs['car'].title()} car, {'bots' if kwargs.get('opponents') else 'no bots'}"
+    return paper.title(env)
+
+
+def curves(x: str, *, also: Sequence[str] = ()) -> Callable[[Outcome], Shown]:
+    """Figures of score over `hours` or `frames`; `also` are curves of the paper that are nobody's runs."""
+
+    def show(outcome: Outcome) -> Shown:
+        return _curves(outcome, x, also)
+
+    return show
+
+
+def _curves(outcome: Outcome, x: str, also: Sequence[str]) -> Shown:
+    from a3crs.runlog import figures
+
+    label, by = "actors" if len(outcome.experiment.actors) > 1 else "algo", ["game", "algo", "actors"]
+    best = outcome.best(by)
+    if label == "algo":  # of an experiment that compares numbers of actors, the runs with the most
+        best = best.filter(pl.col("actors") == pl.col("actors").max())
+    about = best.lazy().select("run", *by)
+    episodes = load.episodes(outcome.paths(best)).join(about, on="run")
+    mean = (
+        metrics.curves(episodes, x, by=["run", *by], per=by, bins=BINS)
+        .group_by(*by, x)
+        .agg(pl.mean("episode_return"), low=pl.min("episode_return"), high=pl.max("episode_return"), runs=pl.len())
+        .filter(pl.col("runs") == pl.col("runs").max().over(by))  # one run's longer curve is not the mean
+        .sort(*by, x)
+        .collect()
+    )
+    theirs = _papers(outcome, best, also)
+    rows: list[dict[str, Any]] = []
+    for (game, algo, actors), curve in mean.group_by(by, maintain_order=True):
+        cell = {"game": game, "algo": algo, "actors": actors}
+        chosen, every, end = best.filter(**cell), outcome.runs.filter(**cell), curve[x][-1]
+        papers = theirs.filter(**cell | {"game": _key(str(game))})
+        scores = {"score": chosen["score"].mean(), "median of all": every["score"].median()}
+        row = cell | {"best": chosen.height, "of": every.height} | scores | {f"until {x}": end}
+        rows.append(row | {"paper's then": _at(papers, end)})
+    ours, against = _panels(mean, theirs, by_algo=label != "algo")
+    drawing = figures.learning_curves(ours, x, label=label, panel="panel", against=against)
+    note = f"Curves are means of the best {outcome.experiment.best} draws; bands reach from the lowest to the highest."
+    return Shown(pl.DataFrame(rows), drawing, (note,))
+
+
+def _papers(outcome: Outcome, runs: pl.DataFrame, also: Sequence[str]) -> pl.DataFrame:
+    """The paper's curves of the same games, methods and numbers of actors, where it has the figure's data."""
+    number = outcome.experiment.number
+    if number not in paper.FIGURES:
+        return paper.curves("1").clear()
+    ours = pl.col("algo").is_in(runs["algo"].implode()) & pl.col("actors").is_in(runs["actors"].implode())
+    keys = [_key(game) for game in runs["game"].unique()]
+    return paper.curves(number).filter(pl.col("game").is_in(keys) & (ours | pl.col("algo").is_in(list(also))))
+
+
+def _key(title: str) -> str:
+    """A game's name in the paper's frames."""
+    return paper.game(title) or title
+
+
+def _panels(ours: pl.DataFrame, theirs: pl.DataFrame, *, by_algo: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Ours with a column `panel`, and the paper's of the same panels: one a game, or one a game and method."""
+    if not by_algo or ours["algo"].n_unique() == 1:
+        return ours.with_columns(panel="game"), theirs.filter(
+            pl.col("algo").is_in(["dqn", "human", *ours["algo"].unique()])
+        )
+    titles = pl.col("game").replace({_key(game): game for game in ours["game"].unique()})
+    named = [pl.concat_str(game, "algo", separator=", ") for game in (pl.col("game"), titles)]
+    return ours.with_columns(panel=named[0]), theirs.with_columns(game=named[1])
+
+
+def _at(curve: pl.DataFrame, x: float) -> float | None:
+    """The height of a curve of the paper, linear between its points; None where it does not reach."""
+    points = list(curve.sort("x").select("x", "score").iter_rows())
+    for (left, low), (right, high) in pairwise(points):
+        if left <= x <= right:
+            return float(low + (high - low) * (x - left) / (right - left))
+    return None
+
+
+def over_learning_rates(outcome: Outcome) -> Shown:
+    """Figures 2 and S11: a point for each run, over its learning rate."""
+    from a3crs.runlog import figures
+
+    theirs = paper.learning_rates(outcome.experiment.number)
+    runs = outcome.runs.drop_nulls("score")
+    rows: list[dict[str, Any]] = []
+    for (game, algo), of in runs.group_by("game", "algo", maintain_order=True):
+        papers = theirs.filter(game=_key(str(game)), algo=algo)
+        rows += [{"game": game, "algo": algo, "whose": "ours"} | _spread(of)]
+        rows += [{"game": game, "algo": algo, "whose": "paper's"} | _spread(papers)] if papers.height else []
+    ours, against = _panels(runs, theirs, by_algo=True)
+    drawing = figures.learning_rates(ours, label="algo", panel="panel", against=against)
+    return Shown(pl.DataFrame(rows), drawing, ("Every run is a point: nothing is averaged.",))
+
+
+def _spread(runs: pl.DataFrame) -> dict[str, Any]:
+    """How many, the best and its learning rate, the median and the lowest."""
+    score, lr = runs.sort("score", descending=True).select("score", "lr")
+    return {"runs": score.len(), "best": score[0], "its lr": lr[0], "median": score.median(), "lowest": score[-1]}
+
+
+def ranks(outcome: Outcome) -> Shown:
+    """Figure S5: the scores of the draws, best first, by optimizer."""
+    from a3crs.runlog import figures
+
+    by = ["game", "algo", "optimizer"]
+    draws = outcome.runs.drop_nulls("score").lazy().group_by(*by, "draw").agg(pl.mean("score"))
+    ranked = metrics.ranked(draws, by=by).collect()
+    every = paper.curves(outcome.experiment.number)
+    rows: list[dict[str, Any]] = []
+    for (game, algo, optimizer), of in ranked.group_by(by, maintain_order=True):
+        cell = {"game": game, "algo": algo, "optimizer": optimizer}
+        papers = every.filter(**cell | {"game": _key(str(game))})
+        for whose, scores in (("ours", of["score"]), ("paper's", papers["score"])):
+            spread = {"best": scores.max(), "mean": scores.mean(), "median": scores.median()}
+            rows += [cell | {"whose": whose, "draws": scores.len()} | spread] if scores.len() else []
+    most = max(ranked["rank"])
+    ours, against = _panels(ranked, every.with_columns(x=pl.col("x") * most / pl.col("x").max()), by_algo=True)
+    drawing = figures.optimizers(ours, label="optimizer", panel="panel", against=against)
+    note = "" if most == every["x"].max() else f"The paper's 50 ranks are drawn over our {most}."
+    return Shown(pl.DataFrame(rows), drawing, (note,))
+
+
+def speed_ups(outcome: Outcome) -> Shown:
+    """Table 2: how many times sooner than one actor so many reach a score; in time, in data, and in frames a second."""
+    from a3crs.runlog import figures
+
+    if 1 not in outcome.runs["actors"]:
+        raise ConfigError("A speed-up is over one actor, but no run has one: run the experiment with --actors 1,2,4.")
+    by = ["game", "algo", "actors"]
+    best = outcome.best(by)
+    about = best.lazy().select("run", *by)
+    progress = load.progress(outcome.paths(best)).join(about, on="run")
+    reached = _to_reference(progress.filter(pl.col("episodes") >= 100), by)
+    in_time = metrics.speed_up(reached.lazy(), "hours", by="algo", games="game")
+    in_data = metrics.speed_up(reached.lazy(), "frames", by="algo", games="game").drop("games")
+    speed = metrics.cost(progress, by=["run", *by]).group_by("algo", "actors").agg(pl.mean("frames_per_sec"))
+    theirs = paper.table("2").lazy().rename({"speed_up": "paper's speed_up"})
+    keys = ["algo", "actors"]
+    table = in_time.join(in_data.rename({"speed_up": "in data"}), on=keys).join(speed, on=keys)
+    ours = table.join(theirs, on=keys, how="left").sort(keys).collect()
+    same = paper.table("2").join(ours, on=keys, how="semi")
+    levels = reached.select("game", "algo", "threshold").unique().sort("game", "algo").rows()
+    note = "Reference scores: " + ", ".join(f"{game} with {algo} {level:.1f}" for game, algo, level in levels) + "."
+    return Shown(ours, figures.scaling(ours, against=same), (note,))
+
+
+def _to_reference(progress: pl.LazyFrame, by: Sequence[str]) -> pl.DataFrame:
+    """When each run reached the score that all runs of its game and method have reached at some time.
+
+    It is half of the way from the first mean of 100 episodes to the least of the peaks of the runs.
+    """
+    mean = pl.col("return_mean_100")
+    peaks = progress.group_by("run", "game", "algo").agg(first=mean.first(), peak=mean.max())
+    references = peaks.group_by("game", "algo").agg(reference=(pl.mean("first") + pl.min("peak")) / 2)
+    rows = progress.join(references, on=["game", "algo"])
+    return metrics.reached(rows, pl.col("reference"), by=["run", *by]).collect()
+
+
+def _evaluated(outcome: Outcome) -> pl.DataFrame:
+    """The runs with the mean of the newest evaluation, which `mean` and `human_normalised` are of."""
+    evals = load.evals(outcome.paths(outcome.runs)).group_by("run").agg(pl.last("mean", "episodes"))
+    found = outcome.runs.lazy().join(evals, on="run")
+    rows = human_normalised(found, "mean").collect()
+    if rows.is_empty():
+        raise ConfigError(f"No run in {outcome.directory} has been evaluated: repeat the experiment's command.")
+    return rows
+
+
+def over_games(outcome: Outcome) -> Shown:
+    """Table 1: mean and median human-normalised scores over games."""
+    known = _evaluated(outcome).drop_nulls("human_normalised")
+    by_game = known.group_by("algo", "net", "game").agg(pl.mean("human_normalised"))
+    ours = by_game.group_by(method=pl.concat_str("algo", "net", separator="-")).agg(
+        games=pl.len(), mean=pl.mean("human_normalised"), median=pl.median("human_normalised")
+    )
+    theirs = paper.table("1").select(
+        method=pl.format("paper: {}, {}", "method", "training"),
+        games=pl.when(pl.col("method").is_in(["dqn", "gorila"])).then(49).otherwise(57).cast(pl.UInt32),
+        mean="mean",
+        median="median",
+    )
+    note = "Percent: 0 is a random player, 100 a human one; of Video Pinball the random score is taken as 0."
+    return Shown(pl.concat([ours.sort("method"), theirs]), notes=(note,))
+
+
+def by_game(outcome: Outcome) -> Shown:
+    """Table S3: the raw score of each game."""
+    rows = _evaluated(outcome)
+    method = pl.concat_str("algo", "net", separator="-")
+    ours = rows.with_columns(method=method).pivot("method", index="game", values="mean", aggregate_function="mean")
+    theirs = paper.table("S3").select(game="title", **{f"paper: {name}": name for name in _A3C})
+    no_op = paper.no_op_scores().select(
+        game=pl.col("game").replace(_titles()), **{"no-op: NoisyNet's A3C": "a3c_noisynet_paper"}
+    )
+    table = ours.join(theirs, on="game", how="left").join(no_op, on="game", how="left").sort("game")
+    note = "The column no-op is A3C from no-op starts as ours, 320M frames (Fortunato et al. 2018)."
+    return Shown(table, notes=(note,))
+
+
+_A3C = ("a3c_ff_1day", "a3c_ff", "a3c_lstm")
+
+
+def _titles() -> dict[str, str]:
+    return dict(paper.table("S3").select("game", "title").iter_rows())

@@ -1,0 +1,105 @@
+"""The page of an experiment: what was run, what differs from the paper, and what came out, as Markdown."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from a3crs.errors import ConfigError
+from a3crs.files import replacing
+from a3crs.paper.experiments import Experiment
+from a3crs.paper.measures import Outcome, Shown
+from a3crs.paper.scale import differences
+from a3crs.rundir import RunDir
+from a3crs.runlog import comparison, load, metrics
+from a3crs.sweep.space import is_distribution
+
+
+def present(experiment: Experiment, directory: Path, image: Path | None = None) -> list[Path]:
+    """Draws the experiment's figure to `image` and writes its page beside it; returns what was written.
+
+    Without a name they lie in the directory itself. ConfigError where no run of it is done yet.
+    """
+    outcome = Outcome(experiment, directory)
+    shown = experiment.shown_by(outcome)
+    target = image or directory / f"{experiment.name}.png"
+    page = target.with_suffix(".md")
+    if shown.drawing is None and image is not None and image.suffix != ".md":
+        raise ConfigError(f"{experiment.name} is a table without a picture: let the name of {image} end in .md.")
+    text = _page(outcome, shown, None if shown.drawing is None else target.name)
+    if shown.drawing is not None:
+        comparison.save(shown.drawing, target)
+    with replacing(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return [page] if shown.drawing is None else [target, page]
+
+
+def _page(outcome: Outcome, shown: Shown, image: str | None) -> str:
+    experiment = outcome.experiment
+    picture = [f"![ours over the paper's]({image})"] if image else []
+    parts = [
+        f"# {experiment.title}: {experiment.asks}",
+        f"The paper's: {experiment.caption}",
+        *picture,
+        " ".join(shown.notes),
+        "## What came out",
+        markdown(shown.table),
+        "## What was run",
+        markdown(pl.DataFrame(_run(outcome), schema=["setting", "value"], orient="row")),
+        "## What differs from the paper",
+        "\n".join(f"- {sentence}" for sentence in [*differences(experiment, outcome.plan), *_cores(outcome)]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def markdown(table: pl.DataFrame) -> str:
+    """A table as Markdown; numbers are set to the right."""
+    rules = ["--:" if kind.is_numeric() else "---" for kind in table.dtypes]
+    rows = [list(table.columns), rules, *([_text(value) for value in row] for row in table.iter_rows())]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.1f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _run(outcome: Outcome) -> list[tuple[str, str]]:
+    """Protocol, size and machine, by name."""
+    plan, runs = outcome.plan, outcome.runs
+    settings = load.settings(outcome.paths(runs))
+    cost = metrics.cost(load.progress(outcome.paths(runs))).collect()
+    speeds = cost["frames_per_sec"].to_list()
+    sessions = [session for run in outcome.paths(runs) for session in RunDir(run).sessions()]
+    drawn = [f"{name} {value}" for name, value in plan.settings.items() if is_distribution(value)]
+    about = [name for name in ("env", "protocol", "algo", "net", "optimizer", "actors", "t_max") if name in settings]
+    score = "whole games with the last parameters" if outcome.experiment.evaluated else "last 100 episodes of training"
+    rows = [(name, _distinct(settings[name])) for name in about]
+    rows += [
+        ("frames a run", f"{plan.frames or 0:,}"),
+        ("draws x seeds", f"{plan.draws} x {plan.seeds}"),
+        ("drawn", ", ".join(drawn) or "nothing"),
+        ("runs done", f"{runs.height} of {len(plan.trials)}"),
+        ("score", f"mean return of the {score}"),
+        ("hours of training", f"{cost['hours'].sum():.2f}, all runs together"),
+        ("frames a second", f"{min(speeds):,.0f} to {max(speeds):,.0f} a run"),
+    ]
+    rows += [(name, _distinct([each.get(name) for each in sessions])) for name in ("cpu", "cores", "isa", "system")]
+    rows.append(("a3crs", _distinct([each["versions"]["a3crs"] for each in sessions])))
+    rows.append(("commit", _distinct([each.get("commit") for each in sessions])))
+    return rows
+
+
+def _cores(outcome: Outcome) -> list[str]:
+    """The paper's threads had a core each."""
+    cores = [session["cores"] for run in outcome.paths(outcome.runs) for session in RunDir(run).sessions()]
+    most = int(outcome.runs["actors"].max())  # type: ignore[arg-type]
+    return [f"{most} actors shared {min(cores)} cores; the paper's threads had one each."] if min(cores) < most else []
+
+
+def _distinct(values: Sequence[Any] | pl.Series) -> str:
+    return ", ".join(dict.fromkeys(str(value) for value in values))

@@ -1,0 +1,101 @@
+"""Running an experiment: how long it will take, its sweep, and the games that its tables are made of."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from a3crs import _core
+from a3crs.config import TrainConfig
+from a3crs.evaluation import Evaluation, evaluate_run
+from a3crs.paper.experiments import Experiment
+from a3crs.report import counted
+from a3crs.runlog import load
+from a3crs.sweep.engine import Engine, LocalEngine
+from a3crs.sweep.plan import Plan, Trial
+from a3crs.sweep.sweep import check_failures, run_sweep
+from a3crs.sweep.trial import State, newest_row, state
+
+TIMING_SECS = 1.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long the runs that are not done will take."""
+
+    hours: float
+    frames_per_sec: list[tuple[str, float]]  # what was timed, and how fast one run of it was
+    jobs: int  # runs side by side
+
+
+def estimate(plan: Plan, out: Path, engine: LocalEngine) -> Estimate:
+    """Times a second of each kind of run, on as many cores as a run will have.
+
+    Games differ in their speed: the first one stands for all.
+    """
+    from a3crs.envs import Mode, resolve
+    from a3crs.training import with_frames
+
+    side_by_side = len(engine.shares)
+    rates: dict[str, float] = {}
+    secs = 0.0
+    with _on(engine.shares[0]):
+        for trial in plan.trials:
+            if state(out / trial.name) is not State.OPEN:
+                continue
+            kind = _kind(trial)
+            config = TrainConfig.from_mapping(trial.settings)
+            if kind not in rates:
+                family = resolve(config, Mode.TRAINING)
+                config = with_frames(config.in_environment(family.spec.name, family.spec.kinds), plan.frames, family)
+                row = _core.bench(config.core_json(), family.spec.to_json(), family.make, TIMING_SECS)
+                rates[kind] = row["train_steps_per_sec"] * family.spec.frames_per_step
+            done = newest_row(out / trial.name)
+            secs += max(0, (plan.frames or 0) - (done["frames"] if done else 0)) / max(rates[kind], 1e-9)
+    return Estimate(secs / side_by_side / 3600, list(rates.items()), side_by_side)
+
+
+def _kind(trial: Trial) -> str:
+    """What the speed depends on but for the game."""
+    named = (str(trial.settings.get(name, "")) for name in ("algo", "net", "optimizer"))
+    return ", ".join([*filter(None, named), f"actors {trial.settings['actors']}"])
+
+
+@contextmanager
+def _on(chosen: Sequence[int]) -> Iterator[None]:
+    """Runs on these cores alone, where the system can do that."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, chosen)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def run_experiment(
+    experiment: Experiment,
+    plan: Plan,
+    out: Path,
+    *,
+    engine: Engine | None = None,
+    how: Evaluation | None = None,
+    quiet: bool = False,
+    on_evaluation: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Runs what is not done yet, on this machine or whatever engine there is; where the experiment is of evaluations,
+    then plays games with each run's last parameters.
+
+    RunError where a run has failed; the others are done then.
+    """
+    run_sweep(plan, out, engine=engine, quiet=quiet)
+    if experiment.evaluated:
+        done = [out / trial.name for trial in plan.trials if state(out / trial.name) is State.DONE]
+        for run in done:
+            if load.evals(run).collect().is_empty():
+                row = evaluate_run(run, how or Evaluation())
+                on_evaluation(f"{run.name}: mean {row['mean']:.1f} of {counted(row['episodes'], 'game')}")
+    check_failures(out, plan)

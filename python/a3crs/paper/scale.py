@@ -1,0 +1,82 @@
+"""An experiment of the paper, scaled to the machine and the patience at hand, and what that changes."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from a3crs.paper.experiments import Experiment
+from a3crs.sweep.plan import Plan, Trial
+
+ANNEALED_FRAMES = 4_000_000  # over so many the Q methods' exploration falls (section 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What replaces the paper's size; None leaves it as it is."""
+
+    games: Sequence[str] | None = None
+    methods: Sequence[str] | None = None
+    actors: Sequence[int] | None = None
+    frames: int | None = None
+    draws: int | None = None
+    seeds: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)  # any others
+
+
+def plan_of(experiment: Experiment, scale: Scale) -> Plan:
+    """The sweep that makes the experiment. Each draw begins with other parameters, as in the paper."""
+    frames = experiment.frames if scale.frames is None else scale.frames
+    draws = experiment.draws if scale.draws is None else scale.draws
+    plan = Plan.drawn(settings_of(experiment, scale), frames=frames, draws=draws, seeds=scale.seeds)
+    return dataclasses.replace(plan, trials=tuple(_reseeded(trial, scale.seeds) for trial in plan.trials))
+
+
+def settings_of(experiment: Experiment, scale: Scale) -> dict[str, Any]:
+    """Those of the sweep; a list has all values that are compared."""
+    compared = {
+        "env": _one_or_all(scale.games or experiment.games),
+        "algo": _one_or_all(scale.methods or experiment.methods),
+        "actors": _one_or_all(scale.actors or experiment.actors),
+    }
+    return compared | {**experiment.settings, **compared, **scale.settings}
+
+
+def _one_or_all(values: Sequence[Any]) -> Any:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _reseeded(trial: Trial, seeds: int) -> Trial:
+    seed = trial.settings["seed"] + trial.draw * seeds
+    return Trial(f"{trial.group}__s{seed}", trial.draw, trial.settings | {"seed": seed})
+
+
+def differences(experiment: Experiment, plan: Plan) -> list[str]:
+    """What a plan has otherwise than the paper, a sentence each."""
+    own = plan_of(experiment, Scale())
+    said = []
+    if plan.frames != own.frames:
+        said.append(
+            f"Runs of {plan.frames:,} frames instead of {own.frames:,}; the learning rate falls to 0 over them."
+        )
+    if plan.draws != own.draws:
+        said.append(f"{plan.draws} draws of the settings instead of {own.draws}.")
+    if plan.seeds > 1:
+        said.append(f"{plan.seeds} seeds for each draw; the paper tells of no more than one.")
+    for name in {**own.settings, **plan.settings}:
+        ours, papers = plan.settings.get(name), own.settings.get(name)
+        if ours != papers and name != "seed":
+            without = " instead of " + _listed(papers) if papers is not None else ", which the paper does not change"
+            said.append(f"{name} is {_listed(ours)}{without}.")
+    if any(trial.settings["algo"] != "a3c" for trial in plan.trials) and not experiment.evaluated:
+        said.append("Scores of the Q methods are those of all actors, also of the ones that keep exploring.")
+        if plan.frames is not None and plan.frames < ANNEALED_FRAMES:
+            said.append(f"Runs end before the Q methods' exploration has fallen, in {ANNEALED_FRAMES:,} frames.")
+    return [*said, *experiment.deviations]
+
+
+def _listed(values: Any) -> str:
+    if not isinstance(values, list):
+        return str(values)
+    shown = [str(value) for value in values]
+    return ", ".join(shown if len(shown) <= 8 else [*shown[:7], f"... ({len(shown)} in all)"])

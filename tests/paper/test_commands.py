@@ -1,0 +1,55 @@
+import json
+
+from a3crs.sweep import results
+
+SMALL = ["--game", "CartPole-v1", "--frames", "2k", "--draws", "2", "--actors", "1"]
+
+
+def test_an_experiment_is_run_drawn_and_explained(a3crs, tmp_path):
+    out = tmp_path / "fig2"
+    code, said, err = a3crs("paper", "run", "fig2", *SMALL, "-o", out)
+    assert code == 0, err
+    lines = said.splitlines()
+    assert lines[0] == "Figure 2: How much does A3C depend on the learning rate?"
+    assert lines[1] == "2 runs of 2,000 frames"
+    assert lines[2].startswith("about 1 minute on this machine")
+    assert "timed for a second" in lines[2]
+    assert "frames/s with a3c, actors 1" in lines[3]
+    assert "- 2 draws of the settings instead of 50." in lines
+    assert lines[-1] == f"draw it with: a3crs paper plot fig2 {out}"
+    assert results(out)["state"].to_list() == ["done"] * 2
+    assert results(out)["seed"].to_list() == [0, 1]
+
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    code, said, _ = a3crs("paper", "run", "fig2", *SMALL, "-o", out)  # nothing is left to be run or timed
+    assert (code, "timed" in said) == (0, False)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+
+    code, said, err = a3crs("paper", "plot", "fig2", out, "-o", tmp_path / "ours.svg")
+    assert (code, said) == (0, f"{tmp_path / 'ours.svg'}\n{tmp_path / 'ours.md'}\n"), err
+    page = (tmp_path / "ours.md").read_text()
+    assert "![ours over the paper's](ours.svg)" in page
+    for row in ("| runs done | 2 of 2 |", "| frames a run | 2,000 |", "| draws x seeds | 2 x 1 |", "| cpu | "):
+        assert row in page
+    assert "- Runs of 2,000 frames instead of 320,000,000" in page
+
+
+def test_a_dry_run_leaves_nothing_behind(a3crs, tmp_path):
+    code, said, err = a3crs("paper", "run", "fig2", *SMALL, "--dry-run", "-o", tmp_path / "fig2")
+    assert (code, err) == (0, "")
+    assert "timed for a second" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tables_of_games_are_of_evaluations(a3crs, tmp_path):
+    out = tmp_path / "tab1"
+    size = ["--game", "CartPole-v1", "--frames", "1k", "--actors", "1", "--episodes", "2", "--quiet"]
+    assert a3crs("paper", "run", "tab1", *size, "-o", out)[:2] == (0, "")
+    evals = [path.read_text() for path in sorted(out.glob("*/evals.jsonl"))]
+    assert [json.loads(text)["episodes"] for text in evals] == [2, 2]  # ff and lstm
+    code, _, err = a3crs("paper", "run", "tab1", *size, "-o", out)
+    assert code == 0, err
+    assert [path.read_text() for path in sorted(out.glob("*/evals.jsonl"))] == evals  # once is enough
+    code, said, err = a3crs("paper", "plot", "tab1", out)
+    assert (code, said) == (0, f"{out / 'tab1.md'}\n"), err
+    assert "| paper: a3c_lstm, 4 days on a CPU | 57 | 623.0 | 112.6 |" in (out / "tab1.md").read_text()
