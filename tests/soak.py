@@ -60,7 +60,7 @@ def sample(pid: int, secs: float) -> Sample:
     status = [_status(process) for process in family]
     return Sample(
         secs=round(secs, 1),
-        rss_mb=round(sum(int(s["VmRSS"].split()[0]) for s in status) / 1024, 2),
+        rss_mb=round(sum(int(s.get("VmRSS", "0").split()[0]) for s in status) / 1024, 2),
         open_files=sum(len(list(Path(f"/proc/{process}/fd").iterdir())) for process in family),
         threads=sum(int(s["Threads"]) for s in status),
         processes=len(family),

@@ -57,7 +57,14 @@ def test_the_value_of_the_final_observation_counts_where_a_time_limit_ended_the_
 
 
 def test_a_callable_is_trained_resumed_and_evaluated(recall, tmp_path):
-    settings = {"algo": "a3c", "actors": 2, "lr": 1e-2, "entropy_beta": 0.05, "lambda_": 0.9} | THREAD
+    settings = {
+        "algo": "a3c",
+        "actors": 2,
+        "lr": 1e-2,
+        "entropy_beta": 0.05,
+        "lambda_": 0.9,
+        "deterministic": True,
+    } | THREAD
     result = a3crs.train(env=recall, frames=40_000, out=str(tmp_path / "run"), quiet=True, **settings)
     assert json.loads(result.run.config.read_text())["lambda"] == 0.9
     assert result.summary["return_mean_100"] > 9
