@@ -11,7 +11,7 @@ from a3crs.errors import ConfigError
 
 LIBRARIES = Path("/usr/lib/x86_64-linux-gnu/torcs")
 DATA = Path("/usr/share/games/torcs")
-SOURCE = Path(__file__).with_name("robot.rs")
+SOURCES = Path(__file__).with_name("robot")
 
 KNOWN_BUILD = "1.3.7+dfsg-5 amd64"  # Debian 12's and 13's: the robot has the offsets in its structures
 TO_INSTALL = "sudo apt-get install torcs torcs-data xvfb xdotool"
@@ -42,7 +42,7 @@ def _build() -> str:
 
 def robot() -> Path:
     """The plugin, compiled when it is first needed, or when its source is another; ConfigError where that fails."""
-    source = SOURCE.read_bytes()
+    source = b"".join(path.read_bytes() for path in sorted(SOURCES.glob("*.rs")))
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "a3crs"
     plugin = cache / f"torcs-robot-{hashlib.sha256(source).hexdigest()[:16]}.so"
     if not plugin.exists():
@@ -63,7 +63,7 @@ def _compile(plugin: Path) -> None:
         raise ConfigError("TORCS's robot is compiled when it is first needed, and rustc is not in PATH: install Rust.")
     options = ["--edition=2024", "--crate-type=cdylib", "--crate-name=a3crs_torcs_robot", "-O", "-Cpanic=abort"]
     result = subprocess.run(
-        [rustc, *options, "-Cstrip=symbols", "-o", str(plugin), str(SOURCE)], capture_output=True, text=True
+        [rustc, *options, "-Cstrip=symbols", "-o", str(plugin), str(SOURCES / "lib.rs")], capture_output=True, text=True
     )
     if result.returncode != 0:
         said = next((line for line in result.stderr.splitlines() if "error" in line), result.stderr[-200:])
