@@ -92,12 +92,20 @@ def test_a_speed_up_is_in_time_and_apart_from_it_in_data(finished):
     assert four["in data"] == pytest.approx(2, rel=0.1)
     assert four["speed_up"] == pytest.approx(3 * four["in data"])
     assert four["frames_per_sec"] == pytest.approx(3000)
-    assert of.notes == ("Reference scores: Breakout with a3c 10.0, Pong with a3c 10.0.",)
+    assert of.notes == ("Reference scores: Breakout with a3c 10.0 (from 0.0), Pong with a3c 10.0 (from 0.0).",)
 
 
 def test_a_speed_up_needs_a_run_with_one_actor(finished):
     out = finished("tab2", Scale(games=["Pong"], actors=[2, 4], draws=1, frames=4000), climbing)
     with pytest.raises(ConfigError, match="no run has one"):
+        shown("tab2", out)
+
+
+def test_a_speed_up_needs_runs_of_a_hundred_episodes(finished):
+    out = finished("tab2", Scale(games=["Pong"], actors=[1, 2], draws=1, frames=4000), climbing)
+    for log in out.glob("*/progress.jsonl"):
+        log.write_text("")
+    with pytest.raises(ConfigError, match="has played 100 episodes"):
         shown("tab2", out)
 
 

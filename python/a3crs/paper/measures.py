@@ -1,7 +1,7 @@
 """What an experiment's runs came to, in the form of the paper's table or figure, with the paper's own beside it."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -110,24 +110,42 @@ def _curves(outcome: Outcome, x: str, also: Sequence[str]) -> Shown:
     for (game, algo, actors), curve in mean.group_by(by, maintain_order=True):
         cell = {"game": game, "algo": algo, "actors": actors}
         chosen, every, end = best.filter(**cell), outcome.runs.filter(**cell), curve[x][-1]
-        papers = theirs.filter(**cell | {"game": _key(str(game))})
+        papers = theirs.filter(game=_key(str(game)), algo=algo)
+        if label == "actors":
+            papers = papers.filter(actors=actors)
         scores = {"score": chosen["score"].mean(), "median of all": every["score"].median()}
         row = cell | {"best": chosen.height, "of": every.height} | scores | {f"until {x}": end}
         rows.append(row | {"paper's then": _at(papers, end)})
-    ours, against = _panels(mean, theirs, by_algo=label != "algo")
+    ends = dict(mean.group_by("game").agg(pl.max(x)).iter_rows())
+    ours, against = _panels(mean, _until(theirs, ends), by_algo=label != "algo")
     drawing = figures.learning_curves(ours, x, label=label, panel="panel", against=against)
     note = f"Curves are means of the best {outcome.experiment.best} draws; bands reach from the lowest to the highest."
     return Shown(pl.DataFrame(rows), drawing, (note,))
 
 
 def _papers(outcome: Outcome, runs: pl.DataFrame, also: Sequence[str]) -> pl.DataFrame:
-    """The paper's curves of the same games, methods and numbers of actors, where it has the figure's data."""
+    """The paper's curves of the same games and methods, where it has the figure's data.
+
+    Of the same numbers of actors too, where the experiment compares these; otherwise they are of 16.
+    """
     number = outcome.experiment.number
     if number not in paper.FIGURES:
         return paper.curves("1").clear()
-    ours = pl.col("algo").is_in(runs["algo"].implode()) & pl.col("actors").is_in(runs["actors"].implode())
+    actors = runs["actors"] if len(outcome.experiment.actors) > 1 else pl.Series([*outcome.experiment.actors])
+    ours = pl.col("algo").is_in(runs["algo"].implode()) & pl.col("actors").is_in(actors.implode())
     keys = [_key(game) for game in runs["game"].unique()]
     return paper.curves(number).filter(pl.col("game").is_in(keys) & (ours | pl.col("algo").is_in(list(also))))
+
+
+def _until(theirs: pl.DataFrame, ends: Mapping[str, float]) -> pl.DataFrame:
+    """The paper's curves as far as ours go in each game: what lies beyond would only stretch the axis."""
+    cut = [theirs.clear()]
+    for game, end in ends.items():
+        for curve in theirs.filter(game=_key(game)).partition_by("algo", "actors"):
+            there = {"x": end} | {name: _at(curve, end, name) for name in ("score", "low", "high")}
+            last = pl.DataFrame([curve.row(0, named=True) | there], schema=theirs.schema)
+            cut += [curve.filter(pl.col("x") < end), last.drop_nulls("score")]
+    return pl.concat(cut)
 
 
 def _key(title: str) -> str:
@@ -146,9 +164,9 @@ def _panels(ours: pl.DataFrame, theirs: pl.DataFrame, *, by_algo: bool) -> tuple
     return ours.with_columns(panel=named[0]), theirs.with_columns(game=named[1])
 
 
-def _at(curve: pl.DataFrame, x: float) -> float | None:
+def _at(curve: pl.DataFrame, x: float, column: str = "score") -> float | None:
     """The height of a curve of the paper, linear between its points; None where it does not reach."""
-    points = list(curve.sort("x").select("x", "score").iter_rows())
+    points = list(curve.drop_nulls(column).sort("x").select("x", column).iter_rows())
     for (left, low), (right, high) in pairwise(points):
         if left <= x <= right:
             return float(low + (high - low) * (x - left) / (right - left))
@@ -210,6 +228,8 @@ def speed_ups(outcome: Outcome) -> Shown:
     about = best.lazy().select("run", *by)
     progress = load.progress(outcome.paths(best)).join(about, on="run")
     reached = _to_reference(progress.filter(pl.col("episodes") >= 100), by)
+    if reached.is_empty():
+        raise ConfigError(f"No run in {outcome.directory} has played 100 episodes, and before a score means little.")
     in_time = metrics.speed_up(reached.lazy(), "hours", by="algo", games="game")
     in_data = metrics.speed_up(reached.lazy(), "frames", by="algo", games="game").drop("games")
     speed = metrics.cost(progress, by=["run", *by]).group_by("algo", "actors").agg(pl.mean("frames_per_sec"))
@@ -218,8 +238,9 @@ def speed_ups(outcome: Outcome) -> Shown:
     table = in_time.join(in_data.rename({"speed_up": "in data"}), on=keys).join(speed, on=keys)
     ours = table.join(theirs, on=keys, how="left").sort(keys).collect()
     same = paper.table("2").join(ours, on=keys, how="semi")
-    levels = reached.select("game", "algo", "threshold").unique().sort("game", "algo").rows()
-    note = "Reference scores: " + ", ".join(f"{game} with {algo} {level:.1f}" for game, algo, level in levels) + "."
+    levels = reached.select("game", "algo", "first", "threshold").unique().sort("game", "algo").rows()
+    scores = [f"{game} with {algo} {level:.1f} (from {first:.1f})" for game, algo, first, level in levels]
+    note = f"Reference scores: {', '.join(scores)}."
     return Shown(ours, figures.scaling(ours, against=same), (note,))
 
 
@@ -230,9 +251,9 @@ def _to_reference(progress: pl.LazyFrame, by: Sequence[str]) -> pl.DataFrame:
     """
     mean = pl.col("return_mean_100")
     peaks = progress.group_by("run", "game", "algo").agg(first=mean.first(), peak=mean.max())
-    references = peaks.group_by("game", "algo").agg(reference=(pl.mean("first") + pl.min("peak")) / 2)
+    references = peaks.group_by("game", "algo").agg(pl.mean("first"), reference=(pl.mean("first") + pl.min("peak")) / 2)
     rows = progress.join(references, on=["game", "algo"])
-    return metrics.reached(rows, pl.col("reference"), by=["run", *by]).collect()
+    return metrics.reached(rows, pl.col("reference"), by=["run", *by, "first"]).collect()
 
 
 def _evaluated(outcome: Outcome) -> pl.DataFrame:
