@@ -53,7 +53,7 @@ def test_curves_are_means_of_the_best_three_draws(finished):
     assert titles == ["Pong, a3c", "Pong, n-step-q"]
     assert legend[:2] == ["1 actor", "2 actors"]
     assert {"paper: a3c, 2 threads", "paper: n-step-q, 1 thread"} <= set(legend)
-    assert "best 3" in of.notes[0]
+    assert "means of the best 3 of 5 draws" in of.notes[0]
 
 
 def test_seeds_of_a_draw_count_as_one(finished):

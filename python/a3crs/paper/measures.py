@@ -119,7 +119,9 @@ def _curves(outcome: Outcome, x: str, also: Sequence[str]) -> Shown:
     ends = dict(mean.group_by("game").agg(pl.max(x)).iter_rows())
     ours, against = _panels(mean, _until(theirs, ends), by_algo=label != "algo")
     drawing = figures.learning_curves(ours, x, label=label, panel="panel", against=against)
-    note = f"Curves are means of the best {outcome.experiment.best} draws; bands reach from the lowest to the highest."
+    shown, draws = min(outcome.experiment.best, outcome.plan.draws), outcome.plan.draws
+    which = f"the best {shown} of {draws} draws" if shown < draws else f"all {draws} draws"
+    note = f"Our curves are means of {which}; bands reach from the lowest of them to the highest."
     return Shown(pl.DataFrame(rows), drawing, (note,))
 
 

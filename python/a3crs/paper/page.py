@@ -7,11 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from a3crs.errors import ConfigError
+from a3crs.errors import ConfigError, RunError
 from a3crs.files import replacing
 from a3crs.paper.experiments import Experiment
 from a3crs.paper.measures import Outcome, Shown
 from a3crs.paper.scale import differences
+from a3crs.report import counted
 from a3crs.rundir import RunDir
 from a3crs.runlog import comparison, load, metrics
 from a3crs.sweep.space import is_distribution
@@ -65,6 +66,8 @@ def _text(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
+        if abs(value) >= 10_000:
+            return f"{value:,.0f}"
         return f"{value:,.1f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
@@ -78,33 +81,47 @@ def _run(outcome: Outcome) -> list[tuple[str, str]]:
     sessions = [session for run in outcome.paths(runs) for session in _sessions(run)]
     drawn = [f"{name} {value}" for name, value in plan.settings.items() if is_distribution(value)]
     about = [name for name in ("env", "protocol", "algo", "net", "optimizer", "actors", "t_max") if name in settings]
-    score = "whole games with the last parameters" if outcome.experiment.evaluated else "last 100 episodes of training"
     rows = [(name, _distinct(settings[name])) for name in about]
     rows += [
         ("frames a run", f"{plan.frames or 0:,}"),
         ("draws x seeds", f"{plan.draws} x {plan.seeds}"),
         ("drawn", ", ".join(drawn) or "nothing"),
         ("runs done", f"{runs.height} of {len(plan.trials)}"),
-        ("score", f"mean return of the {score}"),
+        ("score", _score(outcome)),
         ("hours of training", f"{cost['hours'].sum():.2f}, all runs together"),
         ("frames a second", f"{min(speeds):,.0f} to {max(speeds):,.0f} a run"),
     ]
     rows += [(name, _distinct([each.get(name) for each in sessions])) for name in ("cpu", "cores", "isa", "system")]
-    rows.append(("a3crs", _distinct([each["versions"]["a3crs"] for each in sessions])))
+    rows.append(("a3crs", _distinct([each["versions"].get("a3crs") for each in sessions])))
     rows.append(("commit", _distinct([each.get("commit") for each in sessions])))
     return rows
 
 
+def _score(outcome: Outcome) -> str:
+    if not outcome.experiment.evaluated:
+        return "mean return of the last 100 episodes of training"
+    evals = load.evals(outcome.paths(outcome.runs)).collect()
+    return f"mean of {_distinct(evals['episodes'])} whole games with the last parameters, {evals['policy'][0]} policy"
+
+
 def _sessions(run: Path) -> list[dict[str, Any]]:
-    sessions: list[dict[str, Any]] = json.loads(RunDir(run).meta.read_text(encoding="utf-8"))["sessions"]
-    return sessions
+    meta = RunDir(run).meta
+    try:
+        sessions = json.loads(meta.read_bytes())["sessions"]
+        return [{"cores": None, "versions": {}} | session for session in sessions]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
+        raise RunError(f"{meta} is damaged: remove it, and the page will do without it.") from e
 
 
 def _cores(outcome: Outcome) -> list[str]:
     """The paper's threads had a core each."""
-    cores = [session["cores"] for run in outcome.paths(outcome.runs) for session in _sessions(run)]
-    most = int(outcome.runs["actors"].max())  # type: ignore[arg-type]
-    return [f"{most} actors shared {min(cores)} cores; the paper's threads had one each."] if min(cores) < most else []
+    sessions = [session for run in outcome.paths(outcome.runs) for session in _sessions(run)]
+    cores, most = [session["cores"] or 0 for session in sessions], max(outcome.runs["actors"])
+    if not cores or min(cores) >= most:
+        return []
+    return [f"{most} actors shared {counted(min(cores), 'core')}; the paper's threads had one each."]
 
 
 def _distinct(values: Sequence[Any] | pl.Series) -> str:
