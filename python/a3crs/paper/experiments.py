@@ -235,7 +235,8 @@ EVERY = (
             LENGTH,
             TRAINING,
             "The paper does not give its reference scores. Ours is, for each game and method, half of the way from the "
-            "first mean of 100 episodes to the least of the peaks of the runs that count.",
+            "first mean of 100 episodes to the highest that every number of actors has reached in one of its runs.",
+            "The time is a mean over those of the best draws that have reached it.",
         ),
         shown_by=measures.speed_ups,
     ),
