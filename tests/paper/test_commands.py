@@ -69,6 +69,18 @@ def test_nothing_is_drawn_before_a_run_is_done(a3crs, tmp_path):
     assert f"No run in {tmp_path} is done" in err
 
 
+def test_an_ordinary_sweep_is_drawn_too_if_its_length_is_in_frames(a3crs, tmp_path):
+    flags = ["--env", "CartPole-v1", "--actors", "1", "--lr", "loguniform:1e-4:1e-2", "--draws", "2", "--quiet"]
+    for length in ("--frames", "--steps"):
+        assert a3crs("sweep", *flags, length, "500", "--out", tmp_path / length[2:])[0] == 0
+    assert a3crs("paper", "plot", "fig2", tmp_path / "frames")[0] == 0
+    said = (tmp_path / "frames" / "fig2.md").read_text()
+    assert "- env is CartPole-v1 instead of" in said
+    assert "- algo is" not in said  # the default is the paper's
+    code, _, err = a3crs("paper", "plot", "fig2", tmp_path / "steps")
+    assert (code, "holds a sweep without --frames" in err) == (2, True)
+
+
 def test_a_run_whose_origin_is_not_known_is_shown_without_it(a3crs, finished):
     out = finished("fig2", Scale(games=["Pong"], frames=4000, draws=2), lambda settings: [1.0, 2.0])
     metas = sorted(out.glob("*/meta.json"))

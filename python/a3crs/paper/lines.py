@@ -11,7 +11,8 @@ def experiment_lines() -> list[str]:
     """One line for each experiment: its name, what it asks, and the runs it takes at the paper's size."""
     rows = [(each.name, each.asks, _size(each)) for each in EXPERIMENTS.values()]
     name, asks = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return [f"{row[0]:{name}}  {row[1]:{asks}}  {row[2]}" for row in rows]
+    lines = [f"{row[0]:{name}}  {row[1]:{asks}}  {row[2]}" for row in rows]
+    return [*lines, "", "run one at this size, or smaller: a3crs paper run fig2 --game Pong --frames 8M --draws 10"]
 
 
 def _size(experiment: Experiment) -> str:

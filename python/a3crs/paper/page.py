@@ -24,6 +24,8 @@ def present(experiment: Experiment, directory: Path, image: Path | None = None) 
     Without a name they lie in the directory itself. ConfigError where no run of it is done yet.
     """
     outcome = Outcome(experiment, directory)
+    if outcome.plan.frames is None:
+        raise ConfigError(f"{directory} holds a sweep without --frames, and cannot be set beside the paper's.")
     shown = experiment.shown_by(outcome)
     target = image or directory / f"{experiment.name}.png"
     page = target.with_suffix(".md")
