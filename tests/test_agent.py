@@ -153,6 +153,12 @@ def test_a_callback_hears_rows_and_stops_the_run(tmp_path):
     assert agent.steps >= rows[-1]["steps"]
 
 
+def test_a_callback_is_a_function(tmp_path):
+    with pytest.raises(ConfigError, match="callback is 3, but it must be a function"):
+        Agent("CartPole-v1", **SMALL).learn(steps=100, callback=3, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("error", [LookupError, ConfigError, KeyboardInterrupt])
 def test_what_a_callback_raises_comes_back_and_what_was_learned_is_kept(tmp_path, error):
     def fail(row):

@@ -109,6 +109,23 @@ def test_settings_that_differ_come_first(written, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("versions", ["null", '"x"', "[1]"])
+def test_a_damaged_meta_json_does_not_cost_the_report(written, tmp_path, versions):
+    run = written("run")
+    (run / "meta.json").write_text(f'{{"sessions": [{{"started": "2026-01-01T00:00:00", "versions": {versions}}}]}}')
+    (sentence,) = write_report(run, tmp_path / "report.html", with_clips=False)
+    assert sentence == f"{run / 'meta.json'} is damaged: remove it, and the run can go on."
+
+
+def test_an_agent_that_cannot_be_filmed_does_not_cost_the_report(reported, tmp_path, monkeypatch):
+    def fail(*_):
+        raise ValueError("no GL context")
+
+    monkeypatch.setattr("a3crs.video.record", fail)
+    (sentence,) = write_report(reported, tmp_path / "report.html")
+    assert sentence == f"{reported} is not shown at play: ValueError: no GL context"
+
+
 def test_what_cannot_be_shown_is_told(a3crs, written, tmp_path):
     run = written("run")
     (run / "meta.json").write_text("{")

@@ -127,6 +127,8 @@ class Agent:
         four times a second with a row as in progress.jsonl: where it returns False the run stops, and what it raises
         comes back from here. In either case, and after Ctrl-C, the agent has what was learned.
         """
+        if callback is not None and not callable(callback):
+            raise ConfigError(f"callback is {callback!r}, but it must be a function that takes a row of progress.")
         total = self._total(frames, steps)
         again = self._run is not None and out is None
         run = self._run if again and self._run else RunDir(Path(out) if out else self._new_path())

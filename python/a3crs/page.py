@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from a3crs.errors import A3crsError, RunError
+from a3crs.errors import A3crsError, ConfigError, RunError
 from a3crs.files import replacing
 from a3crs.report import number
 from a3crs.rundir import RunDir
@@ -46,6 +46,8 @@ def write_report(runs: load.Runs, out: Path, *, with_clips: bool = True) -> list
     went, what went wrong, and a clip of each agent at play. ConfigError where there is no run or Matplotlib is missing,
     RunError where the file cannot be written.
     """
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"{out} is no name for a report: let it end in .html.")
     directories = load.find(runs)
     of = comparison.labelled(directories)
     missing: list[str] = []
@@ -145,8 +147,9 @@ def _clips(runs: list[Path], missing: list[str]) -> str:
     for run in runs[:MOST_CLIPS]:
         try:
             shown.append(f"<figure>{_clip(run)}<figcaption>{html.escape(run.name)}</figcaption></figure>")
-        except A3crsError as e:
-            missing.append(f"{run} is not shown at play: {e}")
+        except Exception as e:  # an environment's may be any; the report is worth having without its film
+            said = str(e) if isinstance(e, A3crsError) else f"{type(e).__name__}: {e}"
+            missing.append(f"{run} is not shown at play: {said}")
     if len(runs) > MOST_CLIPS:
         missing.append(f"Only the first {MOST_CLIPS} of {len(runs)} runs are shown at play.")
     return f'<div class="clips">{"".join(shown)}</div>' if shown else ""

@@ -130,15 +130,16 @@ class RunDir:
     def sessions(self) -> list[dict[str, Any]]:
         """What meta.json notes of each time the run was started or resumed; nothing where there is none.
 
-        RunError where it is damaged.
+        Each has `started` (ISO 8601) and `versions`. RunError where the file is damaged.
         """
         if not self.meta.exists():
             return []
         try:
-            sessions = json.loads(self.meta.read_text(encoding="utf-8"))["sessions"]
+            sessions = [dict(noted) for noted in json.loads(self.meta.read_text(encoding="utf-8"))["sessions"]]
             for noted in sessions:
                 datetime.fromisoformat(noted["started"])
-            return list(sessions)
+                noted["versions"] = dict(noted.get("versions", {}))
+            return sessions
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as e:
             raise RunError(f"{self.meta} is damaged: remove it, and the run can go on.") from e
 

@@ -41,7 +41,14 @@ def _write(run, settings, returns, frames_per_sec):
         "lr": 7e-4,
     }
     (run / "config.json").write_text(json.dumps(config | settings | {"total_steps": 1000}))
-    session = {"cpu": "A processor", "cores": 2, "isa": "avx2", "system": "Linux", "versions": {"a3crs": "0.1.0"}}
+    session = {
+        "started": "2026-01-01T00:00:00+0000",
+        "cpu": "A processor",
+        "cores": 2,
+        "isa": "avx2",
+        "system": "Linux",
+        "versions": {"a3crs": "0.1.0"},
+    }
     (run / "meta.json").write_text(json.dumps({"sessions": [session | {"commit": None}]}))
     episodes, progress = [], []
     for number, value in enumerate(returns, 1):

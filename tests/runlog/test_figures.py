@@ -83,6 +83,14 @@ def test_labels_stand_in_the_order_of_their_numbers():
     assert sorted([10, 2.5, None], key=by_numbers) == [None, 2.5, 10]
 
 
+def test_the_only_label_stands_in_every_title():
+    ranked = pl.DataFrame({"env": ["A", "B"], "optimizer": "rmsprop", "rank": 1, "score": 1.0})
+    figure = figures.optimizers(ranked, panel="env")
+    assert [axes.get_title() for axes in figure.axes] == ["A · rmsprop", "B · rmsprop"]
+    figure._repr_png_()
+    assert all(float(tick).is_integer() for axes in figure.axes for tick in axes.get_xticks())
+
+
 def test_many_labels_share_a_legend_that_fits(written):
     curves = pl.DataFrame({"lr": [i / 1000 for i in range(50)], "frames": 1.0, "episode_return": 1.0})
     figure = figures.learning_curves(curves, label="lr")

@@ -85,10 +85,11 @@ def test_options_are_settings():
 
 
 def test_a_settings_file_holds_distributions_too(tmp_path):
-    (tmp_path / "sweep.toml").write_text('env = "Pong"\nlr = "loguniform:1e-4:1e-2"\n')
+    (tmp_path / "sweep.toml").write_text('env = "Pong"\nlr = "loguniform:1e-4:1e-2"\nt_max = "grid:5,20"\n')
     settings = read_options(tmp_path / "sweep.toml", [], [])
     assert is_distribution(settings["lr"])
     assert not is_distribution(settings["env"])
+    assert settings["t_max"] == [5, 20]
 
 
 @pytest.mark.parametrize(

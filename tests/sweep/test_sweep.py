@@ -80,6 +80,19 @@ def test_a_sweep_gives_each_trial_an_ordinary_run(a3crs, tmp_path):
     assert (code, "holds a sweep with another plan" in err) == (2, True)
 
 
+def test_every_value_of_a_grid_is_run_with_every_draw(a3crs, tmp_path):
+    out = tmp_path / "sweep"
+    flags = [*TRIAL, "--algo", "grid:a3c,one-step-q", "--steps", "300", "--draws", "2", "--out", out]
+    code, shown, err = a3crs("sweep", *flags)
+    assert code == 0, err
+    table = results(out)
+    assert table["run"].to_list() == [f"{algo}__draw00{draw}__s0" for draw in (0, 1) for algo in ("a3c", "one-step-q")]
+    assert load.settings(out, ["algo"])["algo"].to_list() == ["a3c", "a3c", "one-step-q", "one-step-q"]
+    draws = by_draw(table)
+    assert (draws.height, draws["lr"].n_unique(), draws["seeds"].to_list()) == (4, 2, [1, 1, 1, 1])
+    assert sum(line.endswith(", algo a3c") for line in shown.splitlines()) == 2
+
+
 def test_twenty_trials_killed_twice_end_with_twenty_results_and_none_is_run_twice(tmp_path):
     out, flags = tmp_path / "sweep", ["--steps", "300", "--draws", "10", "--seeds", "2"]
     left_alone = {}

@@ -9,16 +9,16 @@ from a3crs.errors import ConfigError, did_you_mean
 
 def doctor(
     fix_hint: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Only print what installs a domain's needs: torcs, labyrinth, carracing.", show_default=False
         ),
-    ] = "",
+    ] = None,
 ) -> None:
     """Check this installation: processor, packages, games, and a one-second self-test."""
     from a3crs.doctor import examine, what_to_install
 
-    if fix_hint:
+    if fix_hint is not None:
         print(what_to_install(fix_hint))
         return
     sick = False

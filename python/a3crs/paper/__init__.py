@@ -7,9 +7,9 @@ An experiment is a sweep with the paper's settings; what it came to is set besid
 from importlib import import_module
 from typing import Any
 
-__all__ = ["EXPERIMENTS", "Scale", "experiment", "present", "run_experiment"]
+__all__ = ["EXPERIMENTS", "Scale", "experiment", "plan_of", "present", "run_experiment"]
 
-_MODULES = {"EXPERIMENTS": "experiments", "experiment": "experiments", "Scale": "scale"}
+_MODULES = {"EXPERIMENTS": "experiments", "experiment": "experiments", "Scale": "scale", "plan_of": "scale"}
 _MODULES |= {"present": "page", "run_experiment": "running"}
 
 

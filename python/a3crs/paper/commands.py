@@ -44,7 +44,7 @@ def run(
     """Run an experiment: at the paper's size, or smaller. The same command goes on with one that was stopped."""
     from a3crs.evaluation import Evaluation
     from a3crs.paper.experiments import experiment
-    from a3crs.paper.lines import before_lines
+    from a3crs.paper.lines import before_lines, estimate_line
     from a3crs.paper.running import estimate, run_experiment
     from a3crs.paper.scale import Scale, plan_of
     from a3crs.sweep.engine import LocalEngine
@@ -68,7 +68,16 @@ def run(
     engine = LocalEngine(default_jobs(plan) if jobs is None else jobs)
     refuse_other(directory, plan)
     if not quiet or dry_run:
-        print(*before_lines(chosen, plan, estimate(plan, directory, engine)), sep="\n", flush=True)
+        header = [*before_lines(chosen, plan), "each kind of run, timed for a second:"]
+
+        def show(kind: str, frames_per_sec: float) -> None:
+            print(*header, f"  {frames_per_sec:,.0f} frames/s with {kind}", sep="\n", flush=True)
+            header.clear()
+
+        hours = estimate(plan, directory, engine, show)
+        print(
+            *header[:-1], estimate_line(hours, len(engine.shares)) if hours else "nothing is left to be run", sep="\n"
+        )
     if dry_run:
         return
     run_experiment(

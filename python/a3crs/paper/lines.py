@@ -1,7 +1,6 @@
 """What `a3crs paper` prints."""
 
 from a3crs.paper.experiments import EXPERIMENTS, Experiment
-from a3crs.paper.running import Estimate
 from a3crs.paper.scale import Scale, differences, settings_of
 from a3crs.report import counted
 from a3crs.sweep.plan import Plan
@@ -12,7 +11,8 @@ def experiment_lines() -> list[str]:
     """One line for each experiment: its name, what it asks, and the runs it takes at the paper's size."""
     rows = [(each.name, each.asks, _size(each)) for each in EXPERIMENTS.values()]
     name, asks = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return [f"{row[0]:{name}}  {row[1]:{asks}}  {row[2]}" for row in rows]
+    lines = [f"{row[0]:{name}}  {row[1]:{asks}}  {row[2]}" for row in rows]
+    return [*lines, "", "run one at this size, or smaller: a3crs paper run fig2 --game Pong --frames 8M --draws 10"]
 
 
 def _size(experiment: Experiment) -> str:
@@ -20,18 +20,14 @@ def _size(experiment: Experiment) -> str:
     return f"{counted(runs, 'run')} of {experiment.frames // 10**6:,}M frames"
 
 
-def _duration(hours: float) -> str:
-    if hours < 1:
-        return counted(max(1, round(hours * 60)), "minute")
-    return f"{hours:,.1f} hours"
+def before_lines(experiment: Experiment, plan: Plan) -> list[str]:
+    """What is going to be run, and what it has otherwise than the paper."""
+    size = f"{counted(len(plan.trials), 'run')} of {plan.frames:,} frames"
+    said = [f"- {sentence}" for sentence in differences(experiment, plan)]
+    return [f"{experiment.title}: {experiment.asks}", size, "differs from the paper:", *said]
 
 
-def before_lines(experiment: Experiment, plan: Plan, estimate: Estimate) -> list[str]:
-    """What is going to be run, how long that takes here, and what it has otherwise than the paper."""
-    lines = [f"{experiment.title}: {experiment.asks}", f"{counted(len(plan.trials), 'run')} of {plan.frames:,} frames"]
-    if estimate.frames_per_sec:
-        rates = [f"{rate:,.0f} frames/s with {kind}" for kind, rate in estimate.frames_per_sec]
-        at_once = counted(estimate.jobs, "run")
-        lines.append(f"about {_duration(estimate.hours)} on this machine, {at_once} at a time; timed for a second:")
-        lines += [f"  {rate}" for rate in rates]
-    return [*lines, "differs from the paper:", *(f"- {sentence}" for sentence in differences(experiment, plan))]
+def estimate_line(hours: float, jobs: int) -> str:
+    """How long that takes here, if runs are as fast as when they were timed."""
+    time = counted(max(1, round(hours * 60)), "minute") if hours < 1 else f"{hours:,.1f} hours"
+    return f"about {time} on this machine, {counted(jobs, 'run')} at a time"

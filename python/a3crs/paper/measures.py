@@ -118,8 +118,11 @@ def _curves(outcome: Outcome, x: str, also: Sequence[str]) -> Shown:
         rows.append(row | {"paper's then": _at(papers, end)})
     ends = dict(mean.group_by("game").agg(pl.max(x)).iter_rows())
     ours, against = _panels(mean, _until(theirs, ends), by_algo=label != "algo")
+    against = _unnamed(against) if label != "algo" else against
     drawing = figures.learning_curves(ours, x, label=label, panel="panel", against=against)
-    note = f"Curves are means of the best {outcome.experiment.best} draws; bands reach from the lowest to the highest."
+    shown, draws = min(outcome.experiment.best, outcome.plan.draws), outcome.plan.draws
+    which = f"the best {shown} of {draws} draws" if shown < draws else f"all {draws} draws"
+    note = f"Our curves are means of {which}; bands reach from the lowest of them to the highest."
     return Shown(pl.DataFrame(rows), drawing, (note,))
 
 
@@ -162,6 +165,11 @@ def _panels(ours: pl.DataFrame, theirs: pl.DataFrame, *, by_algo: bool) -> tuple
     titles = pl.col("game").replace({_key(game): game for game in ours["game"].unique()})
     named = [pl.concat_str(game, "algo", separator=", ") for game in (pl.col("game"), titles)]
     return ours.with_columns(panel=named[0]), theirs.with_columns(game=named[1])
+
+
+def _unnamed(theirs: pl.DataFrame) -> pl.DataFrame:
+    """The paper's curves without the method in their names, where each panel is of one."""
+    return theirs.with_columns(algo=pl.lit(None, pl.String))
 
 
 def _at(curve: pl.DataFrame, x: float, column: str = "score") -> float | None:
@@ -212,7 +220,7 @@ def ranks(outcome: Outcome) -> Shown:
             rows += [cell | {"whose": whose, "draws": scores.len()} | spread] if scores.len() else []
     most = max(ranked["rank"])
     ours, against = _panels(ranked, every.with_columns(x=pl.col("x") * most / pl.col("x").max()), by_algo=True)
-    drawing = figures.optimizers(ours, label="optimizer", panel="panel", against=against)
+    drawing = figures.optimizers(ours, label="optimizer", panel="panel", against=_unnamed(against))
     note = "" if most == every["x"].max() else f"The paper's 50 ranks are drawn over our {most}."
     return Shown(pl.DataFrame(rows), drawing, (note,))
 
@@ -233,9 +241,10 @@ def speed_ups(outcome: Outcome) -> Shown:
     in_time = metrics.speed_up(reached.lazy(), "hours", by="algo", games="game")
     in_data = metrics.speed_up(reached.lazy(), "frames", by="algo", games="game").drop("games")
     speed = metrics.cost(progress, by=["run", *by]).group_by("algo", "actors").agg(pl.mean("frames_per_sec"))
+    counted = reached.lazy().group_by("algo", "actors").agg(reached=pl.col("hours").count(), of=pl.len())
     theirs = paper.table("2").lazy().rename({"speed_up": "paper's speed_up"})
     keys = ["algo", "actors"]
-    table = in_time.join(in_data.rename({"speed_up": "in data"}), on=keys).join(speed, on=keys)
+    table = in_time.join(in_data.rename({"speed_up": "in data"}), on=keys).join(counted, on=keys).join(speed, on=keys)
     ours = table.join(theirs, on=keys, how="left").sort(keys).collect()
     same = paper.table("2").join(ours, on=keys, how="semi")
     levels = reached.select("game", "algo", "first", "threshold").unique().sort("game", "algo").rows()
@@ -245,15 +254,17 @@ def speed_ups(outcome: Outcome) -> Shown:
 
 
 def _to_reference(progress: pl.LazyFrame, by: Sequence[str]) -> pl.DataFrame:
-    """When each run reached the score that all runs of its game and method have reached at some time.
+    """When each run reached the reference score of its game and method; null where it never did.
 
-    It is half of the way from the first mean of 100 episodes to the least of the peaks of the runs.
+    It is half of the way from the first mean of 100 episodes to the highest that every number of actors has reached.
     """
-    mean = pl.col("return_mean_100")
-    peaks = progress.group_by("run", "game", "algo").agg(first=mean.first(), peak=mean.max())
-    references = peaks.group_by("game", "algo").agg(pl.mean("first"), reference=(pl.mean("first") + pl.min("peak")) / 2)
-    rows = progress.join(references, on=["game", "algo"])
-    return metrics.reached(rows, pl.col("reference"), by=["run", *by, "first"]).collect()
+    of, mean = ["game", "algo"], pl.col("return_mean_100")
+    peaks = progress.group_by(*of, "actors").agg(peak=mean.max())
+    first = progress.group_by("run", *of).agg(first=mean.first()).group_by(of).agg(pl.mean("first"))
+    references = peaks.group_by(of).agg(pl.min("peak")).join(first, on=of)
+    rows = progress.join(references, on=of)
+    halfway = (pl.col("first") + pl.col("peak")) / 2
+    return metrics.reached(rows, halfway, by=["run", *by, "first"]).collect()
 
 
 def _evaluated(outcome: Outcome) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from a3crs.files import replacing
 from a3crs.paper.experiments import Experiment
 from a3crs.paper.measures import Outcome, Shown
 from a3crs.paper.scale import differences
+from a3crs.report import counted
 from a3crs.rundir import RunDir
 from a3crs.runlog import comparison, load, metrics
 from a3crs.sweep.space import is_distribution
@@ -22,6 +23,8 @@ def present(experiment: Experiment, directory: Path, image: Path | None = None) 
     Without a name they lie in the directory itself. ConfigError where no run of it is done yet.
     """
     outcome = Outcome(experiment, directory)
+    if outcome.plan.frames is None:
+        raise ConfigError(f"{directory} holds a sweep without --frames, and cannot be set beside the paper's.")
     shown = experiment.shown_by(outcome)
     target = image or directory / f"{experiment.name}.png"
     page = target.with_suffix(".md")
@@ -64,6 +67,8 @@ def _text(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
+        if abs(value) >= 10_000:
+            return f"{value:,.0f}"
         return f"{value:,.1f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
@@ -77,28 +82,36 @@ def _run(outcome: Outcome) -> list[tuple[str, str]]:
     sessions = [session for run in outcome.paths(runs) for session in RunDir(run).sessions()]
     drawn = [f"{name} {value}" for name, value in plan.settings.items() if is_distribution(value)]
     about = [name for name in ("env", "protocol", "algo", "net", "optimizer", "actors", "t_max") if name in settings]
-    score = "whole games with the last parameters" if outcome.experiment.evaluated else "last 100 episodes of training"
     rows = [(name, _distinct(settings[name])) for name in about]
     rows += [
         ("frames a run", f"{plan.frames or 0:,}"),
         ("draws x seeds", f"{plan.draws} x {plan.seeds}"),
         ("drawn", ", ".join(drawn) or "nothing"),
         ("runs done", f"{runs.height} of {len(plan.trials)}"),
-        ("score", f"mean return of the {score}"),
+        ("score", _score(outcome)),
         ("hours of training", f"{cost['hours'].sum():.2f}, all runs together"),
         ("frames a second", f"{min(speeds):,.0f} to {max(speeds):,.0f} a run"),
     ]
     rows += [(name, _distinct([each.get(name) for each in sessions])) for name in ("cpu", "cores", "isa", "system")]
-    rows.append(("a3crs", _distinct([each["versions"]["a3crs"] for each in sessions])))
+    rows.append(("a3crs", _distinct([each["versions"].get("a3crs") for each in sessions])))
     rows.append(("commit", _distinct([each.get("commit") for each in sessions])))
     return rows
 
 
+def _score(outcome: Outcome) -> str:
+    if not outcome.experiment.evaluated:
+        return "mean return of the last 100 episodes of training"
+    evals = load.evals(outcome.paths(outcome.runs)).collect()
+    return f"mean of {_distinct(evals['episodes'])} whole games with the last parameters, {evals['policy'][0]} policy"
+
+
 def _cores(outcome: Outcome) -> list[str]:
     """The paper's threads had a core each."""
-    cores = [session["cores"] for run in outcome.paths(outcome.runs) for session in RunDir(run).sessions()]
-    most = int(outcome.runs["actors"].max())  # type: ignore[arg-type]
-    return [f"{most} actors shared {min(cores)} cores; the paper's threads had one each."] if min(cores) < most else []
+    sessions = [session for run in outcome.paths(outcome.runs) for session in RunDir(run).sessions()]
+    cores, most = [session["cores"] for session in sessions if session.get("cores")], max(outcome.runs["actors"])
+    if not cores or min(cores) >= most:
+        return []
+    return [f"{most} actors shared {counted(min(cores), 'core')}; the paper's threads had one each."]
 
 
 def _distinct(values: Sequence[Any] | pl.Series) -> str:

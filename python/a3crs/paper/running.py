@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from a3crs import _core
@@ -20,24 +19,15 @@ from a3crs.sweep.trial import State, newest_row, state
 TIMING_SECS = 1.0
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """How long the runs that are not done will take."""
+def estimate(plan: Plan, out: Path, engine: LocalEngine, on_rate: Callable[[str, float], None]) -> float:
+    """How many hours the runs that are not done will take.
 
-    hours: float
-    frames_per_sec: list[tuple[str, float]]  # what was timed, and how fast one run of it was
-    jobs: int  # runs side by side
-
-
-def estimate(plan: Plan, out: Path, engine: LocalEngine) -> Estimate:
-    """Times a second of each kind of run, on as many cores as a run will have.
-
-    Games differ in their speed: the first one stands for all.
+    Times a second of each kind of run, on as many cores as a run will have; `on_rate` hears of each, and of its
+    frames a second. Games differ in their speed: the first one stands for all.
     """
     from a3crs.envs import Mode, resolve
     from a3crs.training import with_frames
 
-    side_by_side = len(engine.shares)
     rates: dict[str, float] = {}
     secs = 0.0
     with _on(engine.shares[0]):
@@ -50,10 +40,11 @@ def estimate(plan: Plan, out: Path, engine: LocalEngine) -> Estimate:
                 family = resolve(config, Mode.TRAINING)
                 config = with_frames(config.in_environment(family.spec.name, family.spec.kinds), plan.frames, family)
                 row = _core.bench(config.core_json(), family.spec.to_json(), family.make, TIMING_SECS)
-                rates[kind] = row["train_steps_per_sec"] * family.spec.frames_per_step
-            done = newest_row(out / trial.name)
-            secs += max(0, (plan.frames or 0) - (done["frames"] if done else 0)) / max(rates[kind], 1e-9)
-    return Estimate(secs / side_by_side / 3600, list(rates.items()), side_by_side)
+                rates[kind] = max(row["train_steps_per_sec"] * family.spec.frames_per_step, 1e-9)
+                on_rate(kind, rates[kind])
+            begun = newest_row(out / trial.name)
+            secs += max(0, (plan.frames or 0) - (begun["frames"] if begun else 0)) / rates[kind]
+    return secs / len(engine.shares) / 3600
 
 
 def _kind(trial: Trial) -> str:

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from a3crs.config import TrainConfig, default_of, public_name
 from a3crs.paper.experiments import Experiment
+from a3crs.report import counted
 from a3crs.sweep.plan import Plan, Trial
 
 ANNEALED_FRAMES = 4_000_000  # over so many the Q methods' exploration falls (section 8)
@@ -53,26 +55,28 @@ def _reseeded(trial: Trial, seeds: int) -> Trial:
 
 def differences(experiment: Experiment, plan: Plan) -> list[str]:
     """What a plan has otherwise than the paper, a sentence each."""
-    own = plan_of(experiment, Scale())
-    said = []
-    if plan.frames != own.frames:
-        said.append(
-            f"Runs of {plan.frames:,} frames instead of {own.frames:,}; the learning rate falls to 0 over them."
-        )
-    if plan.draws != own.draws:
-        said.append(f"{plan.draws} draws of the settings instead of {own.draws}.")
+    own, said = settings_of(experiment, Scale()), []
+    if plan.frames != experiment.frames:
+        length = f"Runs of {plan.frames or 0:,} frames instead of {experiment.frames:,}"
+        said.append(f"{length}; the learning rate falls to 0 over them.")
+    if plan.draws != experiment.draws:
+        said.append(f"{counted(plan.draws, 'draw')} of the settings instead of {experiment.draws}.")
     if plan.seeds > 1:
         said.append(f"{plan.seeds} seeds for each draw; the paper tells of no more than one.")
-    for name in {**own.settings, **plan.settings}:
-        ours, papers = plan.settings.get(name), own.settings.get(name)
+    for name in {**own, **plan.settings}:
+        ours, papers = plan.settings.get(name, _default(name)), own.get(name)
         if ours != papers and name != "seed":
-            without = " instead of " + _listed(papers) if papers is not None else ", which the paper does not change"
-            said.append(f"{name} is {_listed(ours)}{without}.")
-    if any(trial.settings["algo"] != "a3c" for trial in plan.trials) and not experiment.evaluated:
+            without = f"instead of {_listed(papers)}" if name in own else "which the paper does not change"
+            said.append(f"{name} is {_listed(ours)}{' ' if name in own else ', '}{without}.")
+    if any(trial.settings.get("algo", "a3c") != "a3c" for trial in plan.trials) and not experiment.evaluated:
         said.append("Scores of the Q methods are those of all actors, also of the ones that keep exploring.")
         if plan.frames is not None and plan.frames < ANNEALED_FRAMES:
             said.append(f"Runs end before the Q methods' exploration has fallen, in {ANNEALED_FRAMES:,} frames.")
     return [*said, *experiment.deviations]
+
+
+def _default(name: str) -> Any:
+    return default_of(next(f for f in dataclasses.fields(TrainConfig) if public_name(f) == name))
 
 
 def _listed(values: Any) -> str:

@@ -201,7 +201,7 @@ def optimizers(
                 axes.plot(
                     points["rank"], points["score"], "o-", ms=3.5, color=colour, label=_text(key, label), zorder=3
                 )
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.set_xlabel("runs, best first")
             axes.set_ylabel(SCORE)
             _short_numbers(axes, x=False)
@@ -361,7 +361,8 @@ def _legend(figure: Figure, every: Sequence[Axes]) -> None:
     entries = {name: handle for axes in every for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     ordered = sorted(entries, key=lambda name: (name.startswith("paper: "), by_numbers(name)))
     if len(ordered) < 2 and not any(name.startswith("paper: ") for name in ordered):
-        every[0].set_title(" · ".join(filter(None, [every[0].get_title(), *ordered])))
+        for axes in every:
+            axes.set_title(" · ".join(filter(None, [axes.get_title(), *ordered])))
         return
     rows = max(LEGEND_ROWS, len(every) * 3)
     shown = ordered if len(ordered) <= rows else [ordered[i * (len(ordered) - 1) // (rows - 1)] for i in range(rows)]

@@ -51,7 +51,8 @@ def scores(episodes: pl.LazyFrame, *, by: Columns = "run", last_episodes: int = 
     """
     last = pl.col("episode_return").tail(last_episodes)
     stderr = last.std() / last.len().sqrt()
-    return episodes.group_by(*_names(by)).agg(score=last.mean(), stderr=stderr, best=last.max(), episodes=last.len())
+    each = episodes.group_by(*_names(by))
+    return each.agg(score=last.mean(), stderr=stderr, best=last.max(), episodes=last.len()).sort(*_names(by))
 
 
 def best(scores: pl.LazyFrame, k: int, *, by: Columns = (), score: str = "score") -> pl.LazyFrame:
@@ -78,6 +79,7 @@ def over_learning_rates(scores: pl.LazyFrame, *, by: Columns = (), per_decade: i
     keys = _names(by)
     part = (pl.col("lr").log10() * per_decade).floor()
     ends = _over(scores, keys, _worst=pl.col("score").min(), _best=pl.col("score").max())
+    span = pl.col("_best") - pl.col("_worst")
     quartiles = {"low": 0.25, "median": 0.5, "high": 0.75}
     return (
         scores.group_by(*keys, _part=part)
@@ -92,7 +94,7 @@ def over_learning_rates(scores: pl.LazyFrame, *, by: Columns = (), per_decade: i
             low="low",
             median="median",
             high="high",
-            share_of_best=(pl.col("median") - pl.col("_worst")) / (pl.col("_best") - pl.col("_worst")),
+            share_of_best=pl.when(span > 0).then((pl.col("median") - pl.col("_worst")) / span),
         )
     )
 
@@ -153,11 +155,9 @@ def staleness(progress: pl.LazyFrame, *, by: Columns = "run") -> pl.LazyFrame:
     """
     rows, number = _since_the_row_before(progress, "updates"), pl.col("staleness")
     known = rows.filter(number.is_not_null() & (pl.col("_since") > 0))
-    return known.group_by(*_names(by)).agg(
-        staleness=(number * pl.col("_since")).sum() / pl.col("_since").sum(),
-        median=number.median(),
-        high=number.quantile(0.95, "linear"),
-    )
+    mean = (number * pl.col("_since")).sum() / pl.col("_since").sum()
+    each = known.group_by(*_names(by))
+    return each.agg(staleness=mean, median=number.median(), high=number.quantile(0.95, "linear")).sort(*_names(by))
 
 
 SHARES = ("share_env", "share_forward", "share_backward", "share_update", "share_waiting")

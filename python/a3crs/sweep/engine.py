@@ -51,8 +51,8 @@ class LocalEngine:
                     while waiting and free:
                         running.append(_start(waiting.popleft(), free.popleft()))
                     for child in [child for child in running if child.process.poll() is not None]:
-                        _note_failure(child)
                         running.remove(child)
+                        _note_failure(child)
                         free.append(child.cores)
                     look([child.trial for child in running])
                     time.sleep(LOOK_SECS if running else 0)

@@ -51,6 +51,8 @@ class Plan:
         seed = settings.get("seed", 0)
         if is_distribution(seed) or isinstance(seed, list):
             raise ConfigError(f"seed is {seed!r}, but it must be a whole number: --seeds says how many there are.")
+        if frames is not None and "total_steps" in settings:
+            raise ConfigError("frames and total_steps say the same thing: give one of them.")
         spaces = [name for name, value in settings.items() if is_distribution(value)]
         if draws > 1 and not spaces:
             raise ConfigError(f"draws is {draws}, but nothing is drawn: give a setting like --lr loguniform:1e-4:1e-2.")

@@ -71,12 +71,15 @@ def is_distribution(value: Any) -> bool:
 def parse_value(name: str, text: str) -> Any:
     """The setting's value, the text of a distribution as it is, or the list of a grid; ConfigError where it is none."""
     if text.startswith(GRID):
-        return [parse_setting(name, word.strip()) for word in text.removeprefix(GRID).split(",")]
+        words = [word.strip() for word in text.removeprefix(GRID).split(",")]
+        if not all(words):
+            raise ConfigError(f"{name} is {text!r}, but it must be grid:a,b,c, with a value between commas.")
+        return [parse_setting(name, word) for word in words]
     if is_distribution(text):
         parse_distribution(name, text)
         return text
-    kind, words = number_and_words(_setting(name))
-    if kind in (int, float) and ":" in text and text not in words:
+    kind, named = number_and_words(_setting(name))
+    if kind in (int, float) and ":" in text and text not in named:
         raise ConfigError(f"{name} is {text!r}, but a distribution is written {FORMS}.")
     return parse_setting(name, text)
 
@@ -106,6 +109,9 @@ def read_options(file: Path | None, assignments: Sequence[str], options: Sequenc
     `--name` alone is true, `--no-name` false.
     """
     settings = {} if file is None else read_settings(file)
+    for name, value in settings.items():
+        if isinstance(value, str) and value.startswith(GRID):
+            settings[name] = parse_value(name, value)
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals:

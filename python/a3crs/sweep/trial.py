@@ -96,7 +96,8 @@ def _told(e: Exception) -> list[str]:
 
 def _checkpoints(directory: Path) -> list[int]:
     """The steps at which there are checkpoints, ascending."""
-    return sorted(int(path.stem.removeprefix("step_")) for path in directory.glob("checkpoints/step_*.safetensors"))
+    steps = (path.stem.removeprefix("step_") for path in directory.glob("checkpoints/step_*.safetensors"))
+    return sorted(int(number) for number in steps if number.isdecimal())
 
 
 def _wait_until_free(directory: Path) -> None:

@@ -81,6 +81,17 @@ def test_a_race_is_written_with_its_drivers_in_order(game, tmp_path):
     assert race.CARS["slow"] in (folder / "settings/drivers/a3crs/a3crs.xml").read_text()
 
 
+def test_a_missing_compiler_is_told_before_anything_is_started(game, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = install.shutil.which
+    monkeypatch.setattr(install.shutil, "which", lambda program: None if program == "rustc" else found(program))
+    with pytest.raises(ConfigError, match="rustc is not in PATH"):
+        install.check_installed()
+    install._plugin().parent.mkdir()
+    install._plugin().touch()
+    install.check_installed()
+
+
 def test_the_robot_needs_a_compiler_once(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "")

@@ -187,7 +187,12 @@ class Game:
                 raise EnvLostError(f"ended before the race ({self._last_words()})")
             if time.monotonic() > until:
                 raise EnvLostError(f"did not start within {self._timeout_secs:g} s")
-            self._popen(["xdotool", *keys]).wait()
+            pressing = self._popen(["xdotool", *keys])
+            try:
+                pressing.wait(self._timeout_secs)
+            except subprocess.TimeoutExpired:  # the loop looks at the clock
+                pressing.kill()
+                pressing.wait()
 
     def _last_words(self) -> str:
         lines = (self._folder / "log").read_text(errors="replace").split("\n")

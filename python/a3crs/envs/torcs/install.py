@@ -30,6 +30,8 @@ def check_installed() -> None:
             f"The installed TORCS is {build}, but the robot knows the layout of {KNOWN_BUILD} alone, Debian's: install "
             "that one."
         )
+    if not _plugin().exists():
+        _rustc()
 
 
 def _build() -> str:
@@ -42,9 +44,8 @@ def _build() -> str:
 
 def robot() -> Path:
     """The plugin, compiled when it is first needed, or when its source is another; ConfigError where that fails."""
-    source = b"".join(path.read_bytes() for path in sorted(SOURCES.glob("*.rs")))
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "a3crs"
-    plugin = cache / f"torcs-robot-{hashlib.sha256(source).hexdigest()[:16]}.so"
+    plugin = _plugin()
+    cache = plugin.parent
     if not plugin.exists():
         try:
             cache.mkdir(parents=True, exist_ok=True)
@@ -57,14 +58,28 @@ def robot() -> Path:
     return plugin
 
 
-def _compile(plugin: Path) -> None:
+def _plugin() -> Path:
+    source = b"".join(path.read_bytes() for path in sorted(SOURCES.glob("*.rs")))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "a3crs"
+    return cache / f"torcs-robot-{hashlib.sha256(source).hexdigest()[:16]}.so"
+
+
+def _rustc() -> str:
     rustc = shutil.which("rustc")
     if rustc is None:
         raise ConfigError("TORCS's robot is compiled when it is first needed, and rustc is not in PATH: install Rust.")
+    return rustc
+
+
+def _compile(plugin: Path) -> None:
     options = ["--edition=2024", "--crate-type=cdylib", "--crate-name=a3crs_torcs_robot", "-O", "-Cpanic=abort"]
     result = subprocess.run(
-        [rustc, *options, "-Cstrip=symbols", "-o", str(plugin), str(SOURCES / "lib.rs")], capture_output=True, text=True
+        [_rustc(), *options, "-Cstrip=symbols", "-o", str(plugin), str(SOURCES / "lib.rs")],
+        capture_output=True,
+        text=True,
     )
     if result.returncode != 0:
         said = next((line for line in result.stderr.splitlines() if "error" in line), result.stderr[-200:])
-        raise ConfigError(f"TORCS's robot cannot be compiled ({said.strip()}): Rust 1.89 or newer is needed.")
+        raise ConfigError(
+            f"TORCS's robot cannot be compiled ({said.strip()}): it takes Rust 1.89 or newer and a linker."
+        )
