@@ -35,7 +35,7 @@ class TorcsEnv(gymnasium.Env[Image, Any]):
     80 ms. An episode ends where the car is stuck; `gymnasium.make` adds a limit of 1,000 steps. `info` has the fields
     of `Telemetry`. The other arguments are the fields of `Race`.
 
-    A race has nothing random: the same actions give the same race, so that seeds change nothing.
+    Without opponents a race has nothing random: the same actions give the same race. Seeds change nothing.
 
     With `render_mode="rgb_array"`, `render()` gives images of shape (480, 640, 3): the car from behind, which a second
     game draws that plays the same race, with the last observation in its corner.
