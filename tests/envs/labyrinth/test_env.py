@@ -249,3 +249,19 @@ def test_nothing_is_left_in_the_directory_it_is_used_in(labyrinth, tmp_path, mon
     env.close()
     assert not folder.exists()
     assert not list(tmp_path.iterdir())
+
+
+def test_engines_may_start_side_by_side():
+    # What this process has open for writing, the children that other threads fork have open too: executing it fails.
+    code = (
+        "import sys; opened = []\n"
+        "sys.addaudithook(lambda event, about: opened.append(about) if event == 'open' else None)\n"
+        "import gymnasium, os, a3crs.envs.labyrinth as labyrinth\n"
+        "env = gymnasium.make(labyrinth.ENV_ID); env.reset(seed=0)\n"
+        "folder = env.unwrapped._engines[0]._folder\n"
+        "executable = {f'{folder}/{name}' for name in os.listdir(folder) if os.access(f'{folder}/{name}', os.X_OK)}\n"
+        "env.close()\n"
+        "print(f'{folder}/launcher' in executable, executable & {str(path) for path, *_ in opened})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.returncode) == ("True set()\n", 0), done.stderr

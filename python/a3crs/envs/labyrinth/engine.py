@@ -153,10 +153,8 @@ def _game(folder: str, resolution: str) -> Any:
     vizdoom = installed_vizdoom()
     beside = Path(vizdoom.__file__).parent
     game = vizdoom.DoomGame()
-    launcher = Path(folder, "launcher")
-    launcher.write_text(LAUNCHER.format(folder=shlex.quote(folder), engine=shlex.quote(str(beside / "vizdoom"))))
-    launcher.chmod(0o700)
-    game.set_vizdoom_path(str(launcher))
+    text = LAUNCHER.format(folder=shlex.quote(folder), engine=shlex.quote(str(beside / "vizdoom")))
+    game.set_vizdoom_path(_executable(f"{folder}/launcher", text))
     game.set_doom_game_path(str(beside / "freedoom2.wad"))
     game.set_doom_scenario_path(f"{folder}/maze.wad")
     game.set_doom_config_path(f"{folder}/engine.ini")
@@ -175,6 +173,13 @@ def _game(folder: str, resolution: str) -> Any:
     game.set_item_reward(APPLE_REWARD)
     game.set_armor_reward(PORTAL_REWARD)
     return game
+
+
+def _executable(path: str, text: str) -> str:
+    # By another process: a child that another thread forks holds for a moment what this process has open, and what is
+    # open for writing cannot be executed (ETXTBSY), at which ViZDoom crashes.
+    subprocess.run(["/bin/sh", "-c", 'cat >"$1" && chmod 700 "$1"', "sh", path], input=text.encode(), check=True)
+    return path
 
 
 def _init(game: Any) -> None:
