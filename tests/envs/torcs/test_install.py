@@ -75,7 +75,7 @@ def test_a_race_is_written_with_its_drivers_in_order(game, tmp_path):
     race.write(folder, Race(car="slow", opponents=2), tmp_path / "robot.so", (84, 84), DRIVERS_VIEW)
     root = ET.parse(folder / "settings/config/raceman/quickrace.xml").getroot()
     modules = [e.get("val") for e in root.iterfind("section[@name='Drivers']/section/attstr[@name='module']")]
-    assert modules == ["a3crs", "berniw", "olethros"]
+    assert modules == ["a3crs", "olethros", "bt"]
     screen = ET.parse(folder / "settings/config/screen.xml").getroot()
     assert [e.get("val") for e in screen.iterfind("section[@name='Screen Properties']/attnum")] == ["84", "84"]
     assert race.CARS["slow"] in (folder / "settings/drivers/a3crs/a3crs.xml").read_text()

@@ -11,8 +11,9 @@ from a3crs.errors import ConfigError, did_you_mean, listed
 
 ROBOT = "a3crs"
 CARS = {"slow": "p406", "fast": "car1-trb1"}
-# The game's own robots, which start behind the agent: module and number of the driver.
-OPPONENTS = [("berniw", 4), ("olethros", 5), ("lliaw", 6), ("tita", 7)]
+# The game's own robots, which start behind the agent: module and number of the driver. Those that plan a path (berniw,
+# inferno, lliaw, tita, damned) may search for ever where they find themselves back on the grid.
+OPPONENTS = [("olethros", 5), ("bt", 4), ("olethros", 2), ("bt", 7)]
 
 # Each (list, camera) of the game's: from within the car, which is not drawn; and from behind it.
 Camera = tuple[int, int]
@@ -53,7 +54,7 @@ def write(folder: Path, race: Race, robot: Path, size: tuple[int, int], camera: 
     (libraries / "drivers" / ROBOT).mkdir(parents=True)
     (settings / "drivers" / ROBOT).mkdir(parents=True)
     (libraries / "drivers" / ROBOT / f"{ROBOT}.so").symlink_to(robot)
-    for module, _ in opponents:
+    for module in dict(opponents):
         (libraries / "drivers" / module).symlink_to(LIBRARIES / "drivers" / module)
         (settings / "drivers" / module).symlink_to(DATA / "drivers" / module)
     shutil.copytree(DATA / "config", settings / "config")
