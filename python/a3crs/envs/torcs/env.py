@@ -1,5 +1,6 @@
 """The environment, with Gymnasium's interface."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -104,8 +105,14 @@ class TorcsEnv(gymnasium.Env[Image, Any]):
 
     def _start(self) -> None:
         views = [((SCREEN, SCREEN), DRIVERS_VIEW), (LARGER, FROM_BEHIND)]
-        for size, camera in views[: 1 if self.render_mode is None else 2]:
-            self._games.append(Game(self.race, size, camera, self._timeout_secs))
+        with ThreadPoolExecutor() as pool:  # to start is to wait, mostly
+            starts = [
+                pool.submit(Game, self.race, size, camera, self._timeout_secs)
+                for size, camera in views[: 1 if self.render_mode is None else 2]
+            ]
+        self._games = [start.result() for start in starts if start.exception() is None]
+        for start in starts:
+            start.result()
 
     def _shown(self) -> Image:
         return self._games[0].image
