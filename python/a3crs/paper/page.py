@@ -31,10 +31,10 @@ def present(experiment: Experiment, directory: Path, image: Path | None = None) 
     if shown.drawing is None and image is not None and image.suffix != ".md":
         raise ConfigError(f"{experiment.name} is a table without a picture: let the name of {image} end in .md.")
     text = _page(outcome, shown, None if shown.drawing is None else target.name)
-    if shown.drawing is not None:
-        comparison.save(shown.drawing, target)
     with replacing(page) as temporary:
         temporary.write_text(text, encoding="utf-8")
+        if shown.drawing is not None:
+            comparison.save(shown.drawing, target)
     return [page] if shown.drawing is None else [target, page]
 
 
@@ -90,7 +90,7 @@ def _run(outcome: Outcome) -> list[tuple[str, str]]:
         ("runs done", f"{runs.height} of {len(plan.trials)}"),
         ("score", _score(outcome)),
         ("hours of training", f"{cost['hours'].sum():.2f}, all runs together"),
-        ("frames a second", f"{min(speeds):,.0f} to {max(speeds):,.0f} a run"),
+        ("frames a second", _distinct([f"{min(speeds):,.0f}", f"{max(speeds):,.0f}"], " to ") + " a run"),
     ]
     rows += [(name, _distinct([each.get(name) for each in sessions])) for name in ("cpu", "cores", "isa", "system")]
     rows.append(("a3crs", _distinct([each["versions"].get("a3crs") for each in sessions])))
@@ -114,5 +114,5 @@ def _cores(outcome: Outcome) -> list[str]:
     return [f"{most} actors shared {counted(min(cores), 'core')}; the paper's threads had one each."]
 
 
-def _distinct(values: Sequence[Any] | pl.Series) -> str:
-    return ", ".join(dict.fromkeys(str(value) for value in values))
+def _distinct(values: Sequence[Any] | pl.Series, between: str = ", ") -> str:
+    return between.join(dict.fromkeys("unknown" if value is None else str(value) for value in values))
