@@ -74,6 +74,19 @@ def test_a_step_is_four_frames_of_which_the_last_is_seen(car):
     own.close()
 
 
+def test_the_end_is_seen_also_within_a_step(car, monkeypatch):
+    env = car()
+    obs, _ = env.reset(seed=5)
+    for _ in range(3):
+        env.step(AHEAD)
+    own = type(env._car).step
+    ended = lambda self, action: (*own(self, action)[:2], True, False, {})  # noqa: E731
+    monkeypatch.setattr(type(env._car), "step", ended)
+    obs, *_ = env.step(AHEAD)
+    assert (obs == env._car._render("state_pixels")[:84, 6:90]).all()
+    assert (obs != env._car.state[:84, 6:90]).any()
+
+
 def test_the_larger_view_is_there_if_asked(car):
     env = car(render_mode="rgb_array")
     env.reset(seed=0)

@@ -74,6 +74,9 @@ class RacingEnv(gymnasium.Env[Image, Any]):
             self._car.drawn = frame == FRAMES_PER_STEP
             obs, reward, terminated, _, info = self._car.step(wheel_and_pedals)
             total += float(reward)
+        if not self._car.drawn:  # it ended within the step
+            self._car.drawn = True
+            obs = self._car._render("state_pixels")
         return _seen(obs), total, terminated, False, info
 
     def render(self) -> Image | None:
