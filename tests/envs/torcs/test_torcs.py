@@ -4,11 +4,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
+from tests.envs.torcs.settings import SLACK_MB, has_ended, resident_mb
 
 from a3crs.config import TrainConfig
 from a3crs.envs import Discrete, ImageObs, Mode, resolve
@@ -38,23 +40,17 @@ def torcs():
 
 
 @pytest.fixture
-def actor():
-    """The environment of an actor, and the restarts counted."""
+def actors():
+    """The environments of two actors, and the restarts counted."""
     family = resolve(TrainConfig(env="TORCS", env_restarts=1), Mode.TRAINING)
-    env = family.make(0)
-    yield env, family.restarts
-    env.close()
+    envs = [family.make(0), family.make(1)]
+    yield envs, family.restarts
+    for env in envs:
+        env.close()
 
 
 def game(env):
     return env._env._env.unwrapped._games[0]
-
-
-def has_ended(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def wait_until(condition):
@@ -117,17 +113,29 @@ def test_opponents_race_too_and_a_larger_view_shows_the_same_race():
         env.close()
 
 
-@pytest.mark.parametrize("process", ["_game", "_screen"])
-def test_a_game_that_dies_ends_its_episode_and_another_is_started(actor, process):
-    env, restarts = actor
-    env.reset(seed=0)
-    os.kill(getattr(game(env), process).pid, signal.SIGKILL)
-    while not (last := env.step(AHEAD))[3]:
-        pass
-    assert last[1:] == (0.0, False, True, {})
-    env.reset(seed=0)
-    assert env.step(AHEAD)[2:4] == (False, False)
-    assert restarts.count == 1
+def test_a_game_or_screen_that_dies_ends_its_episode_and_another_is_started(actors):
+    def lose(env, process):
+        env.reset(seed=0)
+        os.kill(getattr(game(env), process).pid, signal.SIGKILL)
+        while not (last := env.step(AHEAD))[3]:
+            pass
+        env.reset(seed=0)
+        return last[1:], env.step(AHEAD)[2:4]
+
+    envs, restarts = actors
+    with ThreadPoolExecutor() as pool:
+        ends = list(pool.map(lose, envs, ["_game", "_screen"]))
+    assert ends == [((0.0, False, True, {}), (False, False))] * 2
+    assert restarts.count == 2
+
+
+def test_resets_take_no_memory(torcs):
+    used_mb = []
+    for _ in range(25):
+        torcs.reset()
+        torcs.step(AHEAD)
+        used_mb.append(resident_mb(torcs.unwrapped._games[0]._game.pid))
+    assert used_mb[-1] - used_mb[5] < SLACK_MB
 
 
 OWNER = f"""
@@ -143,13 +151,26 @@ else:
 """
 
 
-@pytest.mark.parametrize("end", ["close", "kill"])
-def test_nothing_outlives_its_owner(end):
+def start_owner(end):
     path = os.pathsep.join(sys.path)
-    owner = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", OWNER, end], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path}
     )
-    with owner:
+
+
+@pytest.fixture(scope="module")
+def owners():
+    """Started side by side, and looked at one after the other."""
+    owners = {end: start_owner(end) for end in ("close", "kill")}
+    yield owners
+    for owner in owners.values():
+        with owner:
+            owner.kill()
+
+
+@pytest.mark.parametrize("end", ["close", "kill"])
+def test_nothing_outlives_its_owner(owners, end):
+    with owners[end] as owner:
         folder, display, *processes = owner.stdout.readline().split()
         assert Path(folder).parent == Path(tempfile.gettempdir())
         if end == "kill":

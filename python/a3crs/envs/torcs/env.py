@@ -1,5 +1,6 @@
 """The environment, with Gymnasium's interface."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -30,7 +31,7 @@ STUCK_STEPS = 60
 class TorcsEnv(gymnasium.Env[Image, Any]):
     """A race in TORCS seen from the driver's seat; the reward is the speed along the track's axis, in m/s.
 
-    Images are RGB images of shape (84, 84, 3). Actions are the nine of `ACTIONS`, or with `continuous` two
+    Observations are RGB images of shape (84, 84, 3). Actions are the nine of `ACTIONS`, or with `continuous` two
     numbers from -1 to 1, steering (to the left is positive) and throttle (below 0 it is the brake); each is held for
     80 ms. An episode ends where the car is stuck; `gymnasium.make` adds a limit of 1,000 steps. `info` has the fields
     of `Telemetry`. The other arguments are the fields of `Race`.
@@ -104,8 +105,14 @@ class TorcsEnv(gymnasium.Env[Image, Any]):
 
     def _start(self) -> None:
         views = [((SCREEN, SCREEN), DRIVERS_VIEW), (LARGER, FROM_BEHIND)]
-        for size, camera in views[: 1 if self.render_mode is None else 2]:
-            self._games.append(Game(self.race, size, camera, self._timeout_secs))
+        with ThreadPoolExecutor() as pool:  # to start is to wait, mostly
+            starts = [
+                pool.submit(Game, self.race, size, camera, self._timeout_secs)
+                for size, camera in views[: 1 if self.render_mode is None else 2]
+            ]
+        self._games = [start.result() for start in starts if start.exception() is None]
+        for start in starts:
+            start.result()
 
     def _shown(self) -> Image:
         return self._games[0].image

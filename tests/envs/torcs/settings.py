@@ -1,0 +1,93 @@
+"""The paper's four settings of TORCS, one after the other: `python tests/envs/torcs/settings.py`.
+
+Each is started, driven for 1,000 steps and reset 20 times. Prints a table, and fails if the game's memory grew with the
+resets, or if a process, a file or shared memory is still there at the end.
+"""
+
+import itertools
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import gymnasium
+
+from a3crs.envs.torcs import ENV_ID
+from a3crs.envs.torcs.env import ACTIONS
+
+STEPS = 1000
+RESETS = 20
+SLACK_MB = 1.0  # of one process, whose pages come and go
+AHEAD = ACTIONS.index((0.0, 1.0))
+
+
+def resident_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+def has_ended(pid: int) -> bool:
+    """A zombie has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def driven(env: gymnasium.Env, steps: int) -> float:
+    """Steps a second."""
+    begun = time.monotonic()
+    for step in range(steps):
+        if env.step(AHEAD if step % 50 < 45 else step % len(ACTIONS))[2]:
+            env.reset()
+    return steps / (time.monotonic() - begun)
+
+
+def measured(car: str, opponents: int) -> tuple[str, list[str]]:
+    """A row of the table, and what was left behind."""
+    begun = time.monotonic()
+    env = gymnasium.make(ENV_ID, disable_env_checker=True, max_episode_steps=10**6, car=car, opponents=opponents)
+    env.reset()
+    start_secs = time.monotonic() - begun
+    game = env.unwrapped._games[0]
+    steps_per_sec = driven(env, STEPS)
+    before = resident_mb(game._game.pid)
+    begun = time.monotonic()
+    for _ in range(RESETS):
+        env.reset()
+    reset_ms = (time.monotonic() - begun) / RESETS * 1e3
+    driven(env, 10)
+    after = resident_mb(game._game.pid)
+    screen = resident_mb(game._screen.pid)
+    env.close()
+    left = [f"process {p.pid}" for p in (game._game, game._screen, game._guard) if not has_ended(p.pid)]
+    number = game._display.removeprefix(":")
+    places = [game._folder, Path(f"/tmp/.X{number}-lock"), Path(f"/tmp/.X11-unix/X{number}")]
+    left += [str(place) for place in places if place.exists()]
+    if after - before > SLACK_MB:
+        left.append(f"{after - before:.1f} MB after {RESETS} resets")
+    figures = f"{start_secs:.1f} | {steps_per_sec:.0f} | {reset_ms:.0f} | {before:.0f} | {after:.0f} | {screen:.0f}"
+    return f"| {car} | {opponents} | {figures} |", left
+
+
+def shared() -> set[str]:
+    """Shared memory and the temporary folders of games."""
+    segments = {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
+    folders = {str(path) for path in Path(tempfile.gettempdir()).glob("a3crs-torcs-*")}
+    return segments | folders | {str(path) for path in Path("/dev/shm").iterdir()}
+
+
+def main() -> None:
+    found = shared()
+    print("| car | opponents | start, s | steps/s | reset, ms | game, MB | after 20 resets, MB | X server, MB |")
+    print("|---|---|---|---|---|---|---|---|")
+    for car, opponents in itertools.product(("slow", "fast"), (0, 4)):
+        row, left = measured(car, opponents)
+        print(row, flush=True)
+        if left:
+            sys.exit(f"Left behind by car={car} opponents={opponents}: {', '.join(left)}.")
+    if more := shared() - found:
+        sys.exit(f"Left behind: {', '.join(sorted(more))}.")
+
+
+if __name__ == "__main__":
+    main()
