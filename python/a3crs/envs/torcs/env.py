@@ -31,7 +31,7 @@ STUCK_STEPS = 60
 class TorcsEnv(gymnasium.Env[Image, Any]):
     """A race in TORCS seen from the driver's seat; the reward is the speed along the track's axis, in m/s.
 
-    Images are RGB images of shape (84, 84, 3). Actions are the nine of `ACTIONS`, or with `continuous` two
+    Observations are RGB images of shape (84, 84, 3). Actions are the nine of `ACTIONS`, or with `continuous` two
     numbers from -1 to 1, steering (to the left is positive) and throttle (below 0 it is the brake); each is held for
     80 ms. An episode ends where the car is stuck; `gymnasium.make` adds a limit of 1,000 steps. `info` has the fields
     of `Telemetry`. The other arguments are the fields of `Race`.

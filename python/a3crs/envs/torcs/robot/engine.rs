@@ -17,9 +17,7 @@ unsafe extern "C" {
 /// What the robot calls of the game and its libraries.
 pub struct Engine {
     race: *const Object,
-    pub apply_state: extern "C" fn(usize),
     pub side_angle: extern "C" fn(*mut u8) -> f32,
-    pub timer: extern "C" fn(c_uint, extern "C" fn(c_int), c_int),
     pub glut_get: extern "C" fn(c_uint) -> c_int,
     pub pixel_store: extern "C" fn(c_uint, c_int),
     pub read_pixels: extern "C" fn(c_int, c_int, c_int, c_int, c_uint, c_uint, *mut u8),
@@ -37,12 +35,8 @@ impl Engine {
         unsafe {
             Some(Self {
                 race: address(c"ReInfo")?.cast(),
-                apply_state: transmute::<*mut c_void, extern "C" fn(usize)>(address(c"_Z12ReStateApplyPv")?),
                 side_angle: transmute::<*mut c_void, extern "C" fn(*mut u8) -> f32>(address(
                     c"_Z19RtTrackSideTgAngleLP10tTrkLocPos",
-                )?),
-                timer: transmute::<*mut c_void, extern "C" fn(c_uint, extern "C" fn(c_int), c_int)>(address(
-                    c"glutTimerFunc",
                 )?),
                 glut_get: transmute::<*mut c_void, extern "C" fn(c_uint) -> c_int>(address(c"glutGet")?),
                 pixel_store: transmute::<*mut c_void, extern "C" fn(c_uint, c_int)>(address(c"glPixelStorei")?),

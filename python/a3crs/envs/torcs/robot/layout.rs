@@ -47,7 +47,6 @@ pub const SITUATION: Field<Object> = Field::at(8);
 pub const REFRESH: Field<extern "C" fn(Object) -> c_int> = Field::at(168);
 pub const LAST_CALL: Field<f64> = Field::at(296);
 pub const TIME_FACTOR: Field<f64> = Field::at(304);
-pub const RUNNING: Field<c_int> = Field::at(312);
 // tModInfo, and the tRobotItf that its third field fills
 pub const MODULE: Field<[u8; 400]> = Field::at(0); // ten of them
 pub const NAME: Field<*const c_char> = Field::at(0);

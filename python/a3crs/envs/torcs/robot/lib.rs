@@ -21,7 +21,6 @@ use layout::*;
 
 const CALLS_PER_ACTION: u32 = 4;
 const NO_WAITING: f64 = 1e-9; // seconds of the clock on the wall for one of simulation
-const STATE_RACE_START: usize = 5;
 
 const LAYOUT_KNOWN: c_int = 0;
 const LAYOUT_UNKNOWN: c_int = 1;
@@ -45,7 +44,6 @@ struct Robot {
     engine: Engine,
     owner: UnixStream,
     calls: u32,
-    starting_again: bool,
     start: Option<Start>,
     speeds: f32, // sum since the last action
     samples: u32,
@@ -63,7 +61,6 @@ impl Robot {
             engine: Engine::find()?,
             owner,
             calls: 0,
-            starting_again: false,
             start: None,
             speeds: 0.0,
             samples: 0,
@@ -74,7 +71,7 @@ impl Robot {
     }
 
     fn begin(&mut self) {
-        (self.calls, self.speeds, self.samples, self.starting_again) = (0, 0.0, 0, false);
+        (self.calls, self.speeds, self.samples) = (0, 0.0, 0);
     }
 
     /// # Safety
@@ -84,16 +81,10 @@ impl Robot {
         // SAFETY: the caller vouches for `car` and `situation`; that they have these fields is looked at first.
         unsafe {
             if !layout::is_known(race, situation) {
-                self.message = LAYOUT_UNKNOWN.to_ne_bytes().to_vec();
-                self.send();
-                _exit(1);
+                self.refuse();
             }
             car.set(CONTROL, [0; 172]);
             race.set(TIME_FACTOR, NO_WAITING);
-            if self.starting_again {
-                race.set(RUNNING, 0);
-                return;
-            }
             if situation.get(TIME) < 0.0 {
                 return; // the countdown
             }
@@ -106,17 +97,11 @@ impl Robot {
                 }
                 self.show(car, situation, angle);
                 while let Command::StartAgain = self.receive() {
-                    if let Some(start) = &self.start {
-                        start.put_back(race, situation);
-                        let angle = self.angle(car);
-                        (self.calls, self.speeds, self.samples) = (0, car.get(SPEED) * angle.cos(), 1);
-                        self.show(car, situation, angle);
-                        continue;
-                    }
-                    self.starting_again = true;
-                    race.set(RUNNING, 0);
-                    (self.engine.timer)(0, start_again, 0); // not from within the race that it ends
-                    return;
+                    let Some(start) = &self.start else { self.refuse() };
+                    start.put_back(race, situation);
+                    let angle = self.angle(car);
+                    (self.calls, self.speeds, self.samples) = (0, car.get(SPEED) * angle.cos(), 1);
+                    self.show(car, situation, angle);
                 }
             }
             self.calls += 1;
@@ -171,6 +156,13 @@ impl Robot {
         self.send();
     }
 
+    /// Says that this is not the game that it knows, and ends it.
+    fn refuse(&mut self) -> ! {
+        self.message = LAYOUT_UNKNOWN.to_ne_bytes().to_vec();
+        self.send();
+        _exit(1)
+    }
+
     fn send(&mut self) {
         if self.owner.write_all(&self.message).is_err() {
             _exit(0);
@@ -220,16 +212,6 @@ fn with_robot<T>(task: impl FnOnce(&mut Robot) -> T) -> T {
         Some(robot) => task(robot),
         None => _exit(1), // not called: the module refuses to be loaded without one
     })
-}
-
-extern "C" fn start_again(_: c_int) {
-    let (race, apply_state) = with_robot(|robot| {
-        robot.begin();
-        (robot.engine.race(), robot.engine.apply_state)
-    });
-    // SAFETY: `drive` has looked at this race's layout.
-    unsafe { race.get(SITUATION).set(TIME, -0.02) };
-    apply_state(STATE_RACE_START); // which may call the robot
 }
 
 extern "C" fn new_track(_: c_int, _: Object, _: Object, setup: *mut Object, _: Object) {
