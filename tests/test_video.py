@@ -7,7 +7,7 @@ from PIL import Image
 
 from a3crs import Agent
 from a3crs.errors import ConfigError, RunError
-from a3crs.video import Showing, moments, record
+from a3crs.video import Showing, _sized, moments, record
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,18 @@ def test_a_gif_has_a_frame_a_step(pong_run, tmp_path):
         assert 20 < gif.n_frames <= 30  # equal ones in a row become one
         assert gif.width >= 320
         assert gif.height > gif.width * 210 / 160
+
+
+@pytest.mark.parametrize(
+    ("width", "most", "shown"), [(600, 320, 300), (320, 320, 320), (160, 320, 320), (160, None, 480), (641, 320, 212)]
+)
+def test_images_are_enlarged_and_shrunk_by_whole_numbers(width, most, shown):
+    frame = np.random.default_rng(0).integers(0, 256, (100, width, 3), np.uint8)
+    sized = _sized(frame, 480, most)
+    assert sized.shape[1] == shown
+    assert sized.shape[0] % 2 == 0
+    by = width // shown
+    assert np.abs(sized[0, 0].astype(float) - frame[: max(by, 1), : max(by, 1)].mean(axis=(0, 1))).max() <= 1
 
 
 def test_the_frames_are_those_of_the_game_the_agent_plays(pong_run):

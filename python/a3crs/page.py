@@ -22,8 +22,8 @@ from a3crs.runlog.order import by_numbers
 if TYPE_CHECKING:  # Matplotlib is imported when something is drawn
     from a3crs.runlog.figures import Drawing
 
-CLIP_STEPS = 300  # so many steps of the agent are shown
-MOST_CLIPS = 4  # of so many runs: each is some hundred kB
+CLIP_STEPS, CLIP_WIDTH = 300, 320  # so many steps of the agent are shown, so many pixels wide at most
+MOST_CLIPS = 4  # of so many runs: each is a few MB at most
 STYLE = Path(__file__).with_name("page.css")
 PAGE = Template(
     """<!doctype html>
@@ -160,10 +160,10 @@ def _clip(run: Path) -> str:
     from a3crs.video import Showing, record
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "clip.gif"
-        record(Agent.load(run), path, Showing(max_steps=CLIP_STEPS, overlay=True))
+        path = Path(folder) / "clip.mp4"
+        record(Agent.load(run), path, Showing(max_steps=CLIP_STEPS, most_width=CLIP_WIDTH, overlay=True))
         data = base64.b64encode(path.read_bytes()).decode()
-    return f'<img alt="the agent at play" src="data:image/gif;base64,{data}">'
+    return f'<video controls loop muted src="data:video/mp4;base64,{data}"></video>'
 
 
 def _incidents(runs: list[Path]) -> str:

@@ -32,6 +32,7 @@ class Showing:
     greedy: bool = False
     overlay: bool = False  # score and V(s) above the image
     max_steps: int | None = None
+    most_width: int | None = None  # pixels; larger images are shrunk by a whole number
 
     def __post_init__(self) -> None:
         if self.episodes < 1:
@@ -77,7 +78,8 @@ def record(
         with replacing(path) as temporary, file(temporary) as write:
             for moment in moments(agent, env, how):
                 for frame in moment.frames if kind == ".mp4" else [_pooled(moment.frames)]:
-                    write(_drawn(frame, LEAST_WIDTH[kind], moment if how.overlay else None))
+                    sized = _sized(frame, LEAST_WIDTH[kind], how.most_width)
+                    write(_under_strip(sized, moment) if how.overlay else sized)
                 if moment.over:
                     row = {"episode": moment.episode, "seed": moment.seed, "return": moment.score}
                     on_episode(row | {"length_steps": moment.steps})
@@ -105,21 +107,27 @@ def _pooled(frames: "list[Frame]") -> "Frame":
     return frames[-1] if len(frames) == 1 else np.maximum(frames[-2], frames[-1])
 
 
-def _drawn(frame: "Frame", least_width: int, moment: Moment | None) -> "Frame":
-    """Enlarged, and below a strip that says how the moment stands, if one is given."""
-    factor = -(-least_width // frame.shape[1])
-    frame = frame.repeat(factor, axis=0).repeat(factor, axis=1)
-    frame = frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2]  # codecs want even sides
-    return frame if moment is None else np.concatenate([_strip(frame.shape[1], moment), frame])
+def _sized(frame: "Frame", least_width: int, most_width: int | None) -> "Frame":
+    """Enlarged or shrunk by whole numbers, as far as asked for."""
+    width = frame.shape[1]
+    if most_width is not None and width > most_width:
+        by = -(-width // most_width)
+        blocks = frame[: len(frame) // by * by, : width // by * by].reshape(len(frame) // by, by, width // by, by, 3)
+        frame = blocks.mean(axis=(1, 3)).astype(np.uint8)
+    elif width < least_width:
+        by = -(-min(least_width, most_width or least_width) // width)
+        frame = frame.repeat(by, axis=0).repeat(by, axis=1)
+    return frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2]  # codecs want even sides
 
 
-def _strip(width: int, moment: Moment) -> "Frame":
+def _under_strip(frame: "Frame", moment: Moment) -> "Frame":
+    """Below a strip that says how the moment stands."""
     from PIL import Image, ImageDraw, ImageFont
 
-    image = Image.new("RGB", (width, STRIP), "black")
+    image = Image.new("RGB", (frame.shape[1], STRIP), "black")
     text = f"score {moment.score:g}    V(s) {moment.value:.2f}"
     ImageDraw.Draw(image).text((10, STRIP / 2), text, "white", ImageFont.load_default(STRIP / 2), anchor="lm")
-    return np.asarray(image)
+    return np.concatenate([np.asarray(image), frame])
 
 
 @contextmanager
