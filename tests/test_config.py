@@ -6,9 +6,10 @@ import pytest
 
 from a3crs import _core
 from a3crs.checks import choices
-from a3crs.config import Kind, TrainConfig, default_of, number_and_words, public_name
+from a3crs.config import TrainConfig
 from a3crs.envs import Continuous, Discrete, EnvSpec, ImageObs, VectorObs
 from a3crs.errors import ConfigError
+from a3crs.setting import Kind, default_of, number_and_words, public_name
 
 
 def test_the_defaults_are_the_papers():

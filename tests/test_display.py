@@ -44,11 +44,11 @@ def test_figures_without_a_value_yet_are_dashes():
 
 
 def test_plain_lines_are_10_seconds_apart_but_the_last_is_always_there(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+    clock = [0.0]
+    monkeypatch.setattr(display.time, "monotonic", lambda: clock[0])
     out = io.StringIO()
     plain = display.Plain(CONFIG, out)
-    for now[0] in (0.0, 0.25, 9.75, 10.0, 10.25):
+    for clock[0] in (0.0, 0.25, 9.75, 10.0, 10.25):
         plain.show(LATER)
     assert out.getvalue().count("\n") == 2
     for _ in range(2):

@@ -8,66 +8,17 @@ import dataclasses
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Literal, Self, Union, get_args, get_origin
+from typing import Any, Literal, Self
 
-from a3crs.checks import Check, above, decay, in_catalogue, in_range, one_of, savable, size, whatever
+from a3crs.checks import above, decay, in_catalogue, in_range, one_of, savable, size, whatever
 from a3crs.errors import ConfigError, did_you_mean, listed
-
-
-@dataclass(frozen=True)
-class Only:
-    """A setting counts for these methods or optimizers alone: `what` is the setting that chooses among them."""
-
-    what: str
-    names: frozenset[str]
-
+from a3crs.setting import Kind, Only, about, default_of, defaults_of, number_and_words, public_name, setting, typed
 
 ACTOR_CRITIC = Only("algo", frozenset({"a3c"}))
 VALUE_BASED = Only("algo", frozenset({"one-step-q", "one-step-sarsa", "n-step-q"}))
 MOMENTUM = Only("optimizer", frozenset({"momentum-sgd"}))
 RMSPROP = Only("optimizer", frozenset({"rmsprop", "shared-rmsprop"}))
-
-
-class Kind(Enum):
-    """What an environment is, where a setting's default depends on it or the setting counts for no other.
-
-    The value says of an environment that it is not so.
-    """
-
-    ATARI = "is no Atari game"
-    GYMNASIUM = "is an Atari game"
-    IMAGES = "shows no images"
-    VECTORS = "shows no vectors"
-    CONTINUOUS = "has no continuous actions"
-    CLIPPED = "clips no actions"
-    LABYRINTH = "is not Labyrinth"
-    TORCS = "is not TORCS"
-    RACING = "is not CarRacing"
-
-
 PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
-
-
-def _about(
-    source: str,
-    check: Check,
-    only: Only | None = None,
-    *,
-    kinds: tuple[Kind, ...] = (),
-    core: bool = True,
-    **elsewhere: Any,
-) -> dict[str, Any]:
-    """What is known of a setting: `continuous=`, for instance, is its default where actions are continuous.
-
-    It counts for environments of all `kinds`. What the core does not read is about making environments.
-    """
-    about = {"source": source, "check": check, "only": only, "kinds": kinds, "core": core}
-    return about | {"elsewhere": {Kind[kind.upper()]: other for kind, other in elsewhere.items()}}
-
-
-def _setting(default: Any, *about: Any, **more: Any) -> Any:
-    return field(default=default, metadata=_about(*about, **more))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +29,8 @@ class TrainConfig:
     For `dataclasses.replace` all are given; `changed` keeps the difference.
     """
 
-    env: str = field(metadata=_about("the name of the environment", lambda name: None if name else "a name"))
-    protocol: str = _setting(
+    env: str = field(metadata=about("the name of the environment", lambda name: None if name else "a name"))
+    protocol: str = setting(
         "atari2016",
         "the rules of Atari games: atari2016 is the paper's setting, ale-v5 that of Machado et al. 2018",
         one_of("atari2016", "ale-v5", "none"),
@@ -88,33 +39,33 @@ class TrainConfig:
     )
     env_kwargs: dict[str, Any] = field(
         default_factory=dict,
-        metadata=_about("arguments a Gymnasium environment is made with", savable, kinds=(Kind.GYMNASIUM,), core=False),
+        metadata=about("arguments a Gymnasium environment is made with", savable, kinds=(Kind.GYMNASIUM,), core=False),
     )
-    pixels: bool = _setting(
+    pixels: bool = setting(
         False,
         "[P] section 9 learns some tasks from pixels: a Gymnasium environment's rendered images are observed",
         whatever,
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
-    resize: str = _setting(
+    resize: str = setting(
         "",
         "Gymnasium's images are resized to height x width, like 84x84 in [P] section 8; empty leaves them as they are",
         size,
         kinds=(Kind.GYMNASIUM, Kind.IMAGES),
         core=False,
     )
-    grayscale: bool = _setting(
+    grayscale: bool = setting(
         False, "Gymnasium's colour images become grey", whatever, kinds=(Kind.GYMNASIUM, Kind.IMAGES), core=False
     )
-    frame_stack: int = _setting(
+    frame_stack: int = setting(
         1,
         "so many of a Gymnasium environment's last observations are seen at once; Atari games have their protocol's 4",
         in_range(1, 64),
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
-    env_workers: str = _setting(
+    env_workers: str = setting(
         "auto",
         "not in the paper: Gymnasium environments run in the actors' threads or in a process each; auto is a process, "
         "but a thread for those known to be faster in one",
@@ -122,7 +73,7 @@ class TrainConfig:
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
-    env_timeout_secs: float = _setting(
+    env_timeout_secs: float = setting(
         60.0,
         "a worker process that has not answered for so long is restarted",
         above(0),
@@ -130,7 +81,7 @@ class TrainConfig:
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
-    env_restarts: int = _setting(
+    env_restarts: int = setting(
         10,
         "so often is an actor's worker process restarted before the run ends",
         in_range(0, 1e6),
@@ -138,18 +89,18 @@ class TrainConfig:
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
-    algo: str = _setting(
+    algo: str = setting(
         "a3c",
         "[P] sections 4 and 5: of the four methods, the one that did best",
         in_catalogue("algos"),
     )
-    net: str = _setting("ff", "[P] section 8: 16@8x8/4, 32@4x4/2, 256, policy and value heads", in_catalogue("nets"))
-    optimizer: str = _setting(
+    net: str = setting("ff", "[P] section 8: 16@8x8/4, 32@4x4/2, 256, policy and value heads", in_catalogue("nets"))
+    optimizer: str = setting(
         "shared-rmsprop",
         "[P] section 7: one g shared by all threads",
         in_catalogue("optimizers"),
     )
-    gaussian: str = _setting(
+    gaussian: str = setting(
         "diagonal",
         "a sigma for each dimension that no state changes is the usual modern choice; [P] section 9 has spherical: "
         "one sigma^2, softplus of a linear layer",
@@ -157,7 +108,7 @@ class TrainConfig:
         ACTOR_CRITIC,
         kinds=(Kind.CONTINUOUS,),
     )
-    bound_coef: float = _setting(
+    bound_coef: float = setting(
         0.0,
         "not in the paper: weight of the squares by which the policy's means lie beyond -1 and 1, where actions are "
         "clipped; too far out, all actions are alike and nothing brings a mean back",
@@ -166,34 +117,34 @@ class TrainConfig:
         kinds=(Kind.CLIPPED,),
         clipped=1e-3,
     )
-    actors: int = _setting(
+    actors: int = setting(
         16,
         "[P] section 8: 16 actor-learner threads; fewer where actions are continuous, and in TORCS, whose games take "
-        "230 MB each",
+        "160 to 245 MB each",
         in_range(1, 1024),
         torcs=4,
         continuous=8,
     )
-    deterministic: bool = _setting(
+    deterministic: bool = setting(
         False,
         "not in the paper: updates come in a fixed order, so that the same settings give the same run, bit for bit, on "
         "every machine with the same instruction set",
         whatever,
     )
-    segments_at_once: int = _setting(
+    segments_at_once: int = setting(
         0,
         "not in the paper, whose cores were as many as its actors: so many segments are in flight, the other actors "
         "wait their turn; 0 is one a core for Atari, whose actors share a core with their emulators, all of them where "
         "environments run in processes, else two a core; 4 where the run is deterministic",
         in_range(0, 1024),
     )
-    total_steps: int = _setting(
+    total_steps: int = setting(
         80_000_000,
         "[E] T_max of the one-day runs, 320M frames: agent steps of all actors together",
         in_range(1, 2**53),
         continuous=10_000_000,
     )
-    t_max: int | Literal["episode"] = _setting(
+    t_max: int | Literal["episode"] = setting(
         5,
         "[P] section 8: an update after every 5 actions; section 9: episode, after every whole one, without "
         "bootstrapping. Where actions are continuous, longer segments were found to learn faster",
@@ -201,46 +152,46 @@ class TrainConfig:
         continuous=32,
         labyrinth=20,
     )
-    gamma: float = _setting(0.99, "[P] section 8: discount", in_range(0, 1))
-    lambda_: float = _setting(
+    gamma: float = setting(0.99, "[P] section 8: discount", in_range(0, 1))
+    lambda_: float = setting(
         1.0,
         "[P] 1 is the n-step return of Algorithm S3; below 1, lambda-returns. Tuned for continuous actions",
         in_range(0, 1),
         ACTOR_CRITIC,
         continuous=0.9,
     )
-    entropy_beta: float = _setting(
+    entropy_beta: float = setting(
         0.01,
         "[P] weight of the entropy: section 8 for Atari and TORCS, section 9 for continuous actions",
         in_range(0),
         ACTOR_CRITIC,
         continuous=1e-4,
     )
-    value_coef: float = _setting(0.5, "[E] multiplies the gradient of (R - V)^2", in_range(0), ACTOR_CRITIC)
-    lr: float = _setting(
+    value_coef: float = setting(0.5, "[E] multiplies the gradient of (R - V)^2", in_range(0), ACTOR_CRITIC)
+    lr: float = setting(
         7e-4,
         "[E] initial learning rate; annealed to 0 over the run ([P] section 8), linearly. Tuned for continuous actions",
         above(0),
         continuous=1e-3,
     )
-    momentum: float = _setting(
+    momentum: float = setting(
         0.9, "not in the paper, which gives no number: alpha of momentum SGD (section 7)", decay, MOMENTUM
     )
-    rms_decay: float = _setting(0.99, "[P] section 8: RMSProp's alpha", decay, RMSPROP)
-    rms_eps: float = _setting(
+    rms_decay: float = setting(0.99, "[P] section 8: RMSProp's alpha", decay, RMSPROP)
+    rms_eps: float = setting(
         0.1,
         "[E] the number; [P] equation S3: inside the square root. Tuned for continuous actions",
         above(0),
         RMSPROP,
         continuous=1e-3,
     )
-    max_grad_norm: float = _setting(
+    max_grad_norm: float = setting(
         40.0,
         "[E] the L2 norm above which a gradient is scaled down; 0 leaves it as it is. Tuned for continuous actions",
         in_range(0),
         continuous=10.0,
     )
-    reward_scale: float | Literal["running"] = _setting(
+    reward_scale: float | Literal["running"] = setting(
         1.0,
         "not in the paper: rewards are multiplied by it before they are clipped; running divides them by the running "
         "standard deviation of the discounted return, as Stable-Baselines3's VecNormalize does",
@@ -249,7 +200,7 @@ class TrainConfig:
         torcs=0.02,
         racing=0.1,
     )
-    reward_clip: float = _setting(
+    reward_clip: float = setting(
         1.0,
         "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw, because in Labyrinth a portal is worth ten "
         "apples. For continuous actions that of VecNormalize",
@@ -259,28 +210,28 @@ class TrainConfig:
         torcs=0.0,
         racing=0.0,
     )
-    normalize_obs: bool = _setting(
+    normalize_obs: bool = setting(
         False,
         "not in the paper, usual for vectors: each dimension less its running mean, by its running standard deviation",
         whatever,
         kinds=(Kind.VECTORS,),
         vectors=True,
     )
-    target_interval_steps: int = _setting(
+    target_interval_steps: int = setting(
         10_000,
         "[P] section 8: the target network of the Q methods is renewed every 40,000 frames",
         in_range(1, 2**53),
         VALUE_BASED,
     )
-    explore_anneal_steps: int = _setting(
+    explore_anneal_steps: int = setting(
         1_000_000,
         "[P] section 8: the Q methods anneal their exploration over 4M frames",
         in_range(0, 2**53),
         VALUE_BASED,
     )
-    seed: int = _setting(0, "of the initial parameters, the policies and the games", in_range(0, 2**63 - 1))
-    checkpoint_secs: float = _setting(60.0, "seconds between checkpoints", in_range(0.001, 1e9))
-    keep_checkpoints: int = _setting(3, "how many of the newest checkpoints stay on disk", in_range(1, 1e6))
+    seed: int = setting(0, "of the initial parameters, the policies and the games", in_range(0, 2**63 - 1))
+    checkpoint_secs: float = setting(60.0, "seconds between checkpoints", in_range(0.001, 1e9))
+    keep_checkpoints: int = setting(3, "how many of the newest checkpoints stay on disk", in_range(1, 1e6))
 
     def __new__(cls, **given: Any) -> Self:
         config = super().__new__(cls)
@@ -289,14 +240,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
-            value = _typed(f, getattr(self, f.name))
+            value = typed(f, getattr(self, f.name))
             words = number_and_words(f)[1]
             wanted = None if value in words else f.metadata["check"](value)
             if wanted is not None:
                 raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {' or '.join([wanted, *words])}.")
             object.__setattr__(self, f.name, value)
         for f in dataclasses.fields(self):
-            if not self._counts(f) and getattr(self, f.name) not in _defaults(f):
+            if not self._counts(f) and getattr(self, f.name) not in defaults_of(f):
                 only: Only = f.metadata["only"]
                 raise ConfigError(
                     f"{public_name(f)} is {getattr(self, f.name)!r}, but {only.what} {getattr(self, only.what)} does "
@@ -379,49 +330,3 @@ def no_setting(name: str) -> ConfigError:
     known = [public_name(f) for f in dataclasses.fields(TrainConfig)]
     hint = f" (did you mean {ALIASES[name]}?)" if name in ALIASES else did_you_mean(name, known)
     return ConfigError(f"There is no setting {name!r}{hint}.")
-
-
-def public_name(f: "dataclasses.Field[Any]") -> str:
-    """`lambda_` is called `lambda` everywhere but in Python, where that is a keyword."""
-    return f.name.rstrip("_")
-
-
-def default_of(f: "dataclasses.Field[Any]", kinds: Collection[Kind] = ()) -> Any:
-    """In an environment of these kinds; a new one where it could be changed."""
-    for kind, other in f.metadata["elsewhere"].items():
-        if kind in kinds:
-            return other
-    return f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
-
-
-def _defaults(f: "dataclasses.Field[Any]") -> list[Any]:
-    return [default_of(f), *f.metadata["elsewhere"].values()]
-
-
-def number_and_words(f: "dataclasses.Field[Any]") -> tuple[Any, tuple[str, ...]]:
-    """`(int, ("episode",))` of a setting that is a number or the word; a type and no words of the others."""
-    if get_origin(f.type) is not Union:
-        return f.type, ()
-    kind, words = get_args(f.type)
-    return kind, get_args(words)
-
-
-def _typed(f: "dataclasses.Field[Any]", value: Any) -> Any:
-    """The value if it has the setting's type; a whole number is welcome where a float is wanted."""
-    kind, words = number_and_words(f)
-    if type(value) is str and value in words:
-        return value
-    if kind is float and type(value) is int:
-        return float(value)
-    kind = get_origin(kind) or kind
-    if type(value) is not kind:
-        names = {
-            int: "a whole number",
-            float: "a number",
-            str: "text",
-            bool: "true or false",
-            dict: "names with values",
-        }
-        wanted = " or ".join([names[kind], *words])
-        raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {wanted}.")
-    return value

@@ -8,8 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from a3crs.config import TrainConfig, no_setting, number_and_words, public_name
+from a3crs.config import TrainConfig, no_setting
 from a3crs.errors import ConfigError
+from a3crs.setting import number_and_words, public_name
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -12,12 +12,13 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from a3crs.config import Kind, TrainConfig
+from a3crs.config import TrainConfig
 from a3crs.envs.engines import RENDERED, Image, check_continuous, check_render_mode
 from a3crs.envs.gym import gym_id_family
 from a3crs.envs.restarted import of_kind
 from a3crs.envs.spec import EnvFamily
 from a3crs.errors import ConfigError, EnvError
+from a3crs.setting import Kind
 
 NAME = "CarRacing"
 ENV_ID = "a3crs/CarRacing-v0"

@@ -5,11 +5,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from a3crs.config import Kind, TrainConfig
+from a3crs.config import TrainConfig
 from a3crs.envs.gym import gym_id_family
 from a3crs.envs.gym_env import GymEnv
 from a3crs.envs.spec import EnvFamily, Observation, Restarts
 from a3crs.errors import EnvLostError
+from a3crs.setting import Kind
 
 
 def restarted_family(env_id: str, name: str, kind: Kind, frames_per_step: int, config: TrainConfig) -> EnvFamily:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from a3crs.config import Kind
 from a3crs.errors import EnvError
+from a3crs.setting import Kind
 
 if TYPE_CHECKING:  # Gymnasium is imported when a name is resolved
     from a3crs.envs.play import PlayEnv

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from a3crs.config import TrainConfig, default_of, public_name
+from a3crs.config import TrainConfig
 from a3crs.paper.experiments import Experiment
 from a3crs.report import counted
+from a3crs.setting import default_of, public_name
 from a3crs.sweep.plan import Plan, Trial
 
 ANNEALED_FRAMES = 4_000_000  # over so many the Q methods' exploration falls (section 8)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from a3crs.config import TrainConfig, no_setting, number_and_words, public_name
+from a3crs.config import TrainConfig, no_setting
 from a3crs.errors import ConfigError
 from a3crs.parse import parse_assignment, parse_setting, read_settings
+from a3crs.setting import number_and_words, public_name
 
 FORMS = "loguniform:low:high, uniform:low:high, choice:a,b,c or grid:a,b,c"
 GRID = "grid:"

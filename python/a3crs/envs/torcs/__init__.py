@@ -5,9 +5,10 @@ Importing this package registers it with Gymnasium.
 
 import gymnasium
 
-from a3crs.config import Kind, TrainConfig
+from a3crs.config import TrainConfig
 from a3crs.envs.restarted import restarted_family
 from a3crs.envs.spec import EnvFamily
+from a3crs.setting import Kind
 
 NAME = "TORCS"
 ENV_ID = "a3crs/TORCS-v0"
