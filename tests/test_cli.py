@@ -26,6 +26,18 @@ def test_every_command_has_help(a3crs, command):
     assert (code, "Usage" in out) == (0, True)
 
 
+def test_every_out_is_also_o():
+    def commands(group):
+        for command in group.commands.values():
+            yield from commands(command) if hasattr(command, "commands") else [command]
+
+    outs = [
+        option.opts for each in commands(typer.main.get_command(app)) for option in each.params if option.name == "out"
+    ]
+    assert len(outs) >= 9
+    assert [opts for opts in outs if "-o" not in opts] == []
+
+
 def test_help_loads_no_heavy_module():
     heavy = ["numpy", "polars", "gymnasium", "ale_py"]
     code = f"import sys; from a3crs.cli import run; run(['--help']); sys.exit(any(m in sys.modules for m in {heavy}))"

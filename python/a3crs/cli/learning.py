@@ -52,7 +52,7 @@ def train(
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same run again, bit for bit, at some cost in speed.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Directory of the run, new or empty.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Directory of the run, new or empty.")] = None,
     config: Settings = None,
     settings: Assignments = [],  # noqa: B006
     quiet: Quiet = False,
@@ -100,7 +100,9 @@ def sweep(
     frames: Frames = None,
     steps: Annotated[str | None, typer.Option(help="The same in agent steps; one of Atari is 4 frames.")] = None,
     env_kwargs: EnvKwargs = [],  # noqa: B006
-    out: Annotated[Path | None, typer.Option(help="Directory of the sweep, new, empty or to go on with.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Directory of the sweep, new, empty or to go on with.")
+    ] = None,
     config: Settings = None,
     settings: Assignments = [],  # noqa: B006
     quiet: Quiet = False,
