@@ -1,6 +1,6 @@
 import json
 
-from a3crs.paper import experiment
+from a3crs.paper import experiment, running
 from a3crs.paper.scale import Scale, plan_of
 from a3crs.sweep import results
 from a3crs.sweep.plan import save
@@ -42,6 +42,25 @@ def test_a_dry_run_leaves_nothing_behind(a3crs, tmp_path):
     assert (code, err) == (0, "")
     assert "timed for a second" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stopped_between_evaluations_it_says_how_many_are_left(a3crs, tmp_path, monkeypatch):
+    once, played = running.evaluate_run, []
+
+    def stopped_in_the_second(run, how):
+        played.append(run)
+        if len(played) == 2:
+            raise KeyboardInterrupt
+        return once(run, how)
+
+    monkeypatch.setattr(running, "evaluate_run", stopped_in_the_second)
+    out = tmp_path / "tab1"
+    size = ["--game", "CartPole-v1", "--frames", "1k", "--actors", "1", "--episodes", "1", "--quiet"]
+    code, _, err = a3crs("paper", "run", "tab1", *size, "-o", out)
+    assert code == 130
+    assert "All runs are saved, 1 of 2 are not evaluated; the same command goes on with them." in err
+    assert a3crs("paper", "run", "tab1", *size, "-o", out)[0] == 0
+    assert played[1:] == played[1:2] * 2  # the first is not played again
 
 
 def test_tables_of_games_are_of_evaluations(a3crs, tmp_path):

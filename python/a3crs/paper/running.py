@@ -85,8 +85,13 @@ def run_experiment(
     run_sweep(plan, out, engine=engine, quiet=quiet)
     if experiment.evaluated:
         done = [out / trial.name for trial in plan.trials if state(out / trial.name) is State.DONE]
-        for run in done:
-            if load.evals(run).collect().is_empty():
+        waiting = [run for run in done if load.evals(run).collect().is_empty()]
+        for number, run in enumerate(waiting):
+            try:
                 row = evaluate_run(run, how or Evaluation())
-                on_evaluation(f"{run.name}: mean {row['mean']:.1f} of {counted(row['episodes'], 'game')}")
+            except KeyboardInterrupt as e:
+                left = f"{len(waiting) - number} of {len(done)}"
+                e.add_note(f"All runs are saved, {left} are not evaluated; the same command goes on with them.")
+                raise
+            on_evaluation(f"{run.name}: mean {row['mean']:.1f} of {counted(row['episodes'], 'game')}")
     check_failures(out, plan)
