@@ -66,6 +66,15 @@ def test_seeds_of_a_draw_count_as_one(finished):
     assert (row["best"], row["of"], row["score"]) == (6, 8, (2 + 3 + 4 + 5 + 6 + 7) / 6)
 
 
+@pytest.mark.parametrize(
+    ("draws", "seeds", "said"),
+    [(1, 1, "curves is one run"), (1, 3, "of 3 seeds"), (2, 1, "of all 2 draws"), (4, 2, "of the best 3 of 4 draws")],
+)
+def test_what_curves_are_means_of_is_said(finished, draws, seeds, said):
+    scale = Scale(games=["Pong"], methods=["a3c"], actors=[1], draws=draws, seeds=seeds, frames=4000)
+    assert said in shown("fig4", finished("fig4", scale, lambda settings: [1.0] * 2)).notes[0]
+
+
 def test_ranks_are_of_each_optimizer(finished):
     scale = Scale(games=["Breakout"], methods=["a3c"], draws=3, frames=4000)
     high = {"shared-rmsprop": 30, "rmsprop": 20, "momentum-sgd": 10}

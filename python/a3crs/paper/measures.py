@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from a3crs.errors import ConfigError
+from a3crs.report import counted
 from a3crs.runlog import load, metrics, paper
 from a3crs.runlog.references import human_normalised
 from a3crs.sweep.outcome import results
@@ -120,10 +121,16 @@ def _curves(outcome: Outcome, x: str, also: Sequence[str]) -> Shown:
     ours, against = _panels(mean, _until(theirs, ends), by_algo=label != "algo")
     against = _unnamed(against) if label != "algo" else against
     drawing = figures.learning_curves(ours, x, label=label, panel="panel", against=against)
-    shown, draws = min(outcome.experiment.best, outcome.plan.draws), outcome.plan.draws
-    which = f"the best {shown} of {draws} draws" if shown < draws else f"all {draws} draws"
-    note = f"Our curves are means of {which}; bands reach from the lowest of them to the highest."
-    return Shown(pl.DataFrame(rows), drawing, (note,))
+    return Shown(pl.DataFrame(rows), drawing, (_means_of(outcome.plan, outcome.experiment.best),))
+
+
+def _means_of(plan: Plan, best: int) -> str:
+    """What the curves are made of, in a sentence."""
+    if plan.draws == plan.seeds == 1:
+        return "Each of our curves is one run."
+    several = f"all {plan.draws} draws" if plan.draws > 1 else counted(plan.seeds, "seed")
+    which = f"the best {best} of {plan.draws} draws" if 0 < best < plan.draws else several
+    return f"Our curves are means of {which}; bands reach from the lowest of them to the highest."
 
 
 def _papers(outcome: Outcome, runs: pl.DataFrame, also: Sequence[str]) -> pl.DataFrame:
