@@ -18,7 +18,7 @@ def shown(name, directory):
 def texts(drawing):
     """Titles of panels, and the legend."""
     (legend,) = drawing.legends
-    return [axes.get_title() for axes in drawing.axes if axes.get_visible()], [t.get_text() for t in legend.get_texts()]
+    return [axes.get_title() for axes in drawing.axes if axes.get_title()], [t.get_text() for t in legend.get_texts()]
 
 
 def test_every_draw_is_a_point_over_its_learning_rate(finished):

@@ -32,6 +32,22 @@ def test_learning_rates_are_on_a_logarithmic_axis():
     assert figure._repr_png_().startswith(PNG)
 
 
+@pytest.mark.parametrize(("highest", "scales"), [(849.0, 1), (200.0, 1), (30.0, 2), (1.2, 2)])
+def test_the_papers_scores_have_a_scale_of_their_own_where_ours_would_look_alike(highest, scales):
+    scores = pl.DataFrame({"algo": "a3c", "env": "Breakout", "lr": [1e-4, 1e-3], "score": [1.2, highest]})
+    ranked = pl.DataFrame({"optimizer": "rmsprop", "env": "Breakout", "rank": [1, 2], "score": [highest, 1.2]})
+    for figure, count in (
+        (figures.learning_rates(scores, panel="env", against=paper.learning_rates("2")), 1),
+        (figures.optimizers(ranked, panel="env", against=paper.curves("S5", algo="a3c")), 3),
+    ):
+        ours, *beside = figure.axes
+        assert len(figure.axes) == scales
+        assert [axes.get_ylabel() for axes in beside] == ["the paper's score"] * len(beside)
+        assert all(ours.get_zorder() > axes.get_zorder() for axes in beside)
+        assert len([entry for entry in legend(figure) if entry.startswith("paper: a3c")]) == count
+        assert (ours.get_ylim()[1] < 40) == (scales == 2)
+
+
 def test_scaling_and_optimizers_and_returns_and_time_are_drawn(written):
     speed_up = pl.DataFrame({"algo": "a3c", "actors": [1, 2], "speed_up": [1.0, 1.8]})
     scores = pl.DataFrame({"optimizer": ["rmsprop"] * 3, "env": "Breakout", "score": [1.0, 3.0, 2.0]}).lazy()

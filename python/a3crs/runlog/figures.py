@@ -31,6 +31,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5
 PAPER = "#8a8a8a"
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 LEGEND_ROWS = 12
+FLAT = 5  # where the paper's scores range over more than so many times ours, ours would look all alike beside them
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
@@ -118,9 +119,11 @@ def learning_rates(
         figure, panels = _panels(ours, panel)
         colours = _colours(ours, label)
         for axes, rows, value in panels:
-            for (algo,), points in _of_game(theirs, value).group_by("algo", maintain_order=True):
+            papers = _of_game(theirs, value)
+            beside = _papers_axes(axes, rows, papers)
+            for (algo,), points in papers.group_by("algo", maintain_order=True):
                 name = f"paper: {algo}"
-                axes.scatter(
+                beside.scatter(
                     points["lr"], points["score"], s=16, color=PAPER, alpha=0.5, linewidth=0, label=name, zorder=1
                 )
             for key, colour in colours.items():
@@ -192,8 +195,9 @@ def optimizers(
         figure, panels = _panels(ours, panel)
         colours = _colours(ours, label)
         for axes, rows, value in panels:
+            beside = _papers_axes(axes, rows, _of_game(theirs, value))
             for style, (name, points) in zip(_dashes(), _curves_of(theirs, value), strict=False):
-                axes.plot(
+                beside.plot(
                     points["x"], points["score"], color=PAPER, linestyle=style, linewidth=1.2, label=name, zorder=1
                 )
             for key, colour in colours.items():
@@ -334,6 +338,25 @@ def _of_game(theirs: pl.DataFrame | None, value: Any) -> pl.DataFrame:
     return theirs if value is None else theirs.filter(pl.col("game").eq_missing(paper.game(str(value)) or str(value)))
 
 
+def _papers_axes(axes: Axes, ours: pl.DataFrame, theirs: pl.DataFrame) -> Axes:
+    """Where the paper's scores are drawn: in the panel, or where ours would look all alike beside them, over a scale of
+    their own to the right."""
+    if theirs.is_empty() or _span(theirs) <= FLAT * _span(ours):
+        return axes
+    beside = axes.twinx()
+    beside.set_ylabel("the paper's score", color=PAPER)
+    beside.tick_params(axis="y", colors=PAPER)
+    beside.grid(visible=False)
+    axes.set_zorder(beside.get_zorder() + 1)  # ours over the paper's
+    axes.patch.set_visible(False)
+    return beside
+
+
+def _span(rows: pl.DataFrame) -> float:
+    low, high = rows["score"].min(), rows["score"].max()
+    return 0.0 if low is None else float(high - low)  # type: ignore[operator,arg-type]
+
+
 def _curves_of(theirs: pl.DataFrame | None, value: Any) -> list[tuple[str, pl.DataFrame]]:
     """The paper's curves of the panel's game, each with its name: what tells it from the others."""
     rows = _of_game(theirs, value)
@@ -358,7 +381,9 @@ def _short_numbers(axes: Axes, *, x: bool) -> None:
 
 def _legend(figure: Figure, every: Sequence[Axes]) -> None:
     """One for all panels, to the right; ours first, and no more rows than fit."""
-    entries = {name: handle for axes in every for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    entries = {
+        name: handle for axes in figure.axes for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
     ordered = sorted(entries, key=lambda name: (name.startswith("paper: "), by_numbers(name)))
     if len(ordered) < 2 and not any(name.startswith("paper: ") for name in ordered):
         for axes in every:
