@@ -66,8 +66,12 @@ where
     let start = resumed.as_ref().filter(|checkpoint| checkpoint.actors.is_empty()).map_or(0, |old| old.meta.steps);
     let stats: Vec<_> = shared.actors.iter().map(|actor| ActorStats::new(&actor.update(|own| own.sums))).collect();
     let mut supervisor = Supervisor::new(setup, &shared, &stats, run_dir, resumed)?;
+    let is_over = shared.clock.now() >= setup.config.total_steps; // it was resumed after its end
     let body = |actor: usize, reports: &std::sync::mpsc::SyncSender<Message<Report>>| {
         let _leaving = Leaving(shared.order.rounds());
+        if is_over {
+            return Ok(());
+        }
         shared.cores.keep(actor);
         let env = make_env(actor).map_err(|source| TrainError::Env { actor, step: 0, source })?;
         let mut rng = setup.actor_rng(start, actor);

@@ -189,9 +189,10 @@ impl<'a> Supervisor<'a> {
             reading.totals = self.totals().since(&self.logged);
         }
         let row = self.row(reading);
-        // A repeatable run that is stopped logs what it would have logged without the stop.
-        let is_whole = rounds.is_none() || row.steps >= self.setup.config.total_steps;
-        let wrote = if is_whole { self.log(row.clone(), host) } else { Ok(()) };
+        // A repeatable run that is stopped, or resumed after its end, logs what it would have logged without that.
+        let total_steps = self.setup.config.total_steps;
+        let is_due = rounds.is_none() || (self.before.steps < total_steps && row.steps >= total_steps);
+        let wrote = if is_due { self.log(row.clone(), host) } else { Ok(()) };
         let may_save = rounds.is_none_or(Rounds::ended_between_rounds);
         let wrote = wrote.and_then(|()| if may_save { self.save(messages, host) } else { Ok(()) });
         std::mem::replace(&mut self.outcome, Ok(()))?;
