@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import polars as pl
 import pytest
 
@@ -21,6 +23,20 @@ def test_learning_curves_are_drawn_before_the_papers_own(written):
     assert legend(figure) == ["a", "b", "c", "paper: a3c, 16 threads"]
     assert [len(axes.lines) for axes in figure.axes] == [1, 3]
     assert figure._repr_png_().startswith(PNG)
+
+
+@pytest.mark.parametrize("hours", [0.006, 0.0345, 0.06, 0.24, 1.2, 24.0])
+def test_hours_beside_one_another_are_apart(hours):
+    curves = pl.DataFrame({"env": ["Pong", "Pong", "Seaquest", "Seaquest"], "hours": [0.0, hours] * 2})
+    curves = curves.with_columns(run=pl.lit("a"), episode_return=1.0)
+    against = paper.curves("1", algo="a3c")  # its legend takes room
+    figure = figures.learning_curves(curves, "hours", label="run", panel="env", against=against)
+    figure.canvas.draw()
+    for axes in figure.axes:
+        shown = [text.get_window_extent() for text in axes.get_xticklabels() if text.get_text()]
+        shown = [box for box in shown if box.x1 > axes.bbox.x0 and box.x0 < axes.bbox.x1]
+        assert len(shown) > 2
+        assert all(right.x0 - left.x1 > left.width / 2 for left, right in pairwise(shown))
 
 
 def test_learning_rates_are_on_a_logarithmic_axis():

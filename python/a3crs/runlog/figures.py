@@ -101,6 +101,7 @@ def learning_curves(
                     axes.fill_between(known[x], known["low"], known["high"], color=colour, alpha=0.18, linewidth=0)
             axes.set_xlim(0, end)
             axes.set_xlabel(AXES.get(x, x))
+            axes.locator_params("x", nbins=5)  # hours of a short run have many digits
             axes.set_ylabel(RETURN)
             _short_numbers(axes, x=x != "hours")
         _legend(figure, [axes for axes, _, _ in panels])
