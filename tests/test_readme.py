@@ -51,6 +51,17 @@ def test_the_commands_work_in_the_order_shown(tmp_path):
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
+def test_the_papers_experiments_that_took_hours_could_be_run_again(tmp_path):
+    rows = re.findall(r"^\| `((?:fig|tab)[^`]+)`", README, re.MULTILINE)
+    assert len(rows) == 3
+    for row in rows:
+        process = subprocess.run(
+            arguments(f"a3crs paper run {row} --dry-run"), cwd=tmp_path, capture_output=True, text=True
+        )
+        assert process.returncode == 0, f"{row}\n{process.stderr}"
+        assert "on this machine" in process.stdout
+
+
 def test_the_paper_run_starts_and_is_saved_when_it_is_stopped(tmp_path):
     # SIGTERM rather than SIGINT: a shell may have told its background jobs to ignore the latter.
     process = subprocess.Popen(arguments(UNLIMITED), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
