@@ -7,7 +7,7 @@ use a3crs_core::nn::{Net, Observations};
 use a3crs_core::rl::policy;
 use a3crs_core::shared::OptimizerKind;
 use a3crs_core::train::config::TMax;
-use a3crs_core::train::evaluate::{EvaluatedEpisode, Evaluation, evaluate};
+use a3crs_core::train::play::evaluate::{EvaluatedEpisode, Evaluation, evaluate};
 use a3crs_core::train::{Action, Agent, Algo, Checkpoint, Setup, TrainConfig, train};
 use support::chain::{self, CELLS, Q, chain};
 use support::{Quiet, config};
@@ -43,14 +43,9 @@ fn learned_return<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() 
 /// depending on the order in which threads run: one actor has one order. What several do side by side is the subject of the endless
 /// rewards below, of `run.rs` and of `hogwild.rs`.
 fn quick(algo: Algo, net: Net, total_steps: u64) -> TrainConfig {
-    TrainConfig {
-        net,
-        rms_eps: 1e-3,
-        actors: 1,
-        explore_anneal_steps: total_steps / 4,
-        target_interval_steps: 100,
-        ..config(algo, total_steps, 0.002)
-    }
+    let mut config = config(algo, total_steps, 0.002);
+    config.method.explore_anneal_steps = total_steps / 4;
+    TrainConfig { net, rms_eps: 1e-3, actors: 1, target_interval_steps: 100, ..config }
 }
 
 /// y in each cell of a chain, walked through from the left.
@@ -84,7 +79,7 @@ fn chain_setup(algo: Algo, net: Net, optimizer: OptimizerKind) -> Setup {
         Setup::new(config, env.clone()).unwrap()
     };
     let final_eps = |setup: &Setup, actor| {
-        let algo = setup.config.algorithm::<usize>(&mut setup.actor_rng(0, actor));
+        let algo = setup.config.method::<usize>(&mut setup.actor_rng(0, actor));
         algo.explore_eps(u64::MAX).map_or(EPS, f64::from)
     };
     let alike = |setup: &Setup| (0..setup.config.actors).all(|actor| final_eps(setup, actor) == EPS);
@@ -268,7 +263,7 @@ fn rewards_are_clipped_for_learning_and_only_if_asked() {
 
 #[test]
 fn lambda_0_of_a3c_still_finds_the_geometric_sum() {
-    let v = value_of_forever(Algo::A3c, 1.0, |config| config.lambda = 0.0);
+    let v = value_of_forever(Algo::A3c, 1.0, |config| config.method.lambda = 0.0);
     assert!((v - 10.0).abs() < 1.5, "{v}");
 }
 

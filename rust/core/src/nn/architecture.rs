@@ -77,7 +77,7 @@ impl Net {
             ),
             Net::NatureLstm => ("nature-lstm", "nature, then 256 LSTM cells", "section 5.1"),
         };
-        Entry { name, what, paper }
+        Entry { name, what, paper, settings: &[] }
     }
 
     /// What it looks like for such observations; none where it has no form for them.

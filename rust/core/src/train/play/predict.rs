@@ -1,36 +1,36 @@
 //! A network as it is used when nothing is learned: fixed parameters, one observation after the other.
 
-use super::checkpoint::Checkpoint;
-use super::normalise::{Moments, Scale};
-use super::setup::Setup;
 use crate::env::{ObsMut, ObsRef};
 use crate::nn::{Observations, Tape};
 use crate::rl::ActorRng;
+use crate::train::learn::moments::Moments;
+use crate::train::learn::normalise::Scale;
+use crate::train::save::Checkpoint;
+use crate::train::setup::Setup;
 use rand::SeedableRng;
 
-/// What plays: the part of a checkpoint that acting needs.
+/// The part of a checkpoint that acting needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
     /// theta
     pub theta: Vec<f32>,
-    /// What observations are normalised by, where they are.
+    /// Statistics by which observations are normalised, where they are.
     pub observations: Option<Moments>,
 }
 
 impl From<Checkpoint> for Agent {
     fn from(checkpoint: Checkpoint) -> Agent {
-        Agent { theta: checkpoint.theta, observations: checkpoint.observations }
+        Agent { theta: checkpoint.parameters.theta, observations: checkpoint.observations }
     }
 }
 
 impl Agent {
-    /// One that has learned nothing yet: the theta that a run of `setup` starts from.
+    /// An agent that has learned nothing yet, with the theta from which a run of `setup` starts.
     pub fn fresh(setup: &Setup) -> Agent {
-        let theta = setup.net.layout().init(&mut ActorRng::seed_from_u64(setup.config.seed));
-        Agent { theta, observations: None }
+        Agent { theta: setup.initial_theta(), observations: None }
     }
 
-    /// What observations are scaled by, where they are.
+    /// Scale of observations, where they are normalised.
     pub fn scale(&self) -> Option<Scale> {
         self.observations.as_ref().map(Scale::of)
     }

@@ -6,21 +6,21 @@
 //! [`ActorState`] consists of; `window.{returns,lengths}` of the last episodes and `progress.sums` for the logs. Scalars are string
 //! metadata, and so is a checksum.
 
-use super::actor_state::{ActorMeta, ActorState};
-use super::config::Algo;
-use super::error::TrainError;
-use super::normalise::Moments;
-use super::record::ReturnWindow;
-use super::setup::Setup;
-use super::stats::Totals;
+use super::actor;
+use super::dir::write_atomically;
 use super::tensors::{Reader, Writer, damaged, metadata};
-use crate::env::{ActionSpec, EnvSpec};
+use crate::env::EnvSpec;
 use crate::nn::{Net, Network};
-use crate::rl::Covariance;
+use crate::rl::{Algo, Covariance};
+use crate::shared::Snapshot;
+use crate::train::error::TrainError;
+use crate::train::learn::moments::Moments;
+use crate::train::learn::shared::new_actor;
+use crate::train::learn::{ActorMeta, ActorState};
+use crate::train::log::{ReturnWindow, Totals};
+use crate::train::setup::Setup;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Files of a newer format are refused, of an older one read for ever. Format 1 knew discrete actions alone, and no running statistics;
@@ -29,7 +29,7 @@ pub const FORMAT_VERSION: u32 = 3;
 const FIRST_WITH_CHECKSUM: u32 = 3;
 
 /// No run gets further: `total_steps` is at most so much, and counts can be added to without another thought.
-pub(super) const MOST_COUNTED: u64 = 1 << 53;
+pub(in crate::train) const MOST_COUNTED: u64 = 1 << 53;
 
 /// The key under which [`CheckpointMeta`] lies in the file's metadata, as JSON.
 const META_KEY: &str = "a3crs";
@@ -67,25 +67,21 @@ pub struct CheckpointMeta {
     pub actors: Vec<ActorMeta>,
 }
 
-/// What format 1 says nothing of, because it says nothing.
+/// Covariance of checkpoints in format 1, which do not name one.
 fn of_discrete_actions() -> Covariance {
     Covariance::Spherical
 }
 
-/// A checkpoint in memory. Vectors are laid out as theta.
+/// A checkpoint in memory.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// The scalars.
     pub meta: CheckpointMeta,
-    /// theta
-    pub theta: Vec<f32>,
-    /// theta_target
-    pub theta_target: Option<Vec<f32>>,
-    /// The optimizer's statistics, each under its name.
-    pub statistics: Vec<(String, Vec<f32>)>,
-    /// What observations are normalised by.
+    /// theta, theta_target and the optimizer's statistics.
+    pub parameters: Snapshot,
+    /// Statistics by which observations are normalised.
     pub observations: Option<Moments>,
-    /// What rewards are scaled by.
+    /// Statistics by which rewards are scaled.
     pub returns: Option<Moments>,
     /// The actors; none in formats 1 and 2.
     pub actors: Vec<ActorState>,
@@ -98,8 +94,6 @@ pub struct Checkpoint {
 /// The groups of tensors, each laid out as theta; the others are the optimizer's.
 const THETA: &str = "theta";
 const THETA_TARGET: &str = "theta_target";
-/// How the names of files begin that are not whole yet.
-const TEMPORARY: &str = ".checkpoint-";
 /// The groups of running statistics.
 const OBSERVATIONS: &str = "observations";
 const RETURNS: &str = "returns";
@@ -111,10 +105,11 @@ const LOGGED: &str = "progress.sums";
 impl Checkpoint {
     /// The file's bytes.
     fn to_bytes(&self, net: &Network) -> Result<Vec<u8>, String> {
-        let target = self.theta_target.iter().map(|values| (THETA_TARGET, values));
-        let statistics = self.statistics.iter().map(|(name, values)| (name.as_str(), values));
+        let Snapshot { theta, theta_target, statistics } = &self.parameters;
+        let target = theta_target.iter().map(|values| (THETA_TARGET, values));
+        let statistics = statistics.iter().map(|(name, values)| (name.as_str(), values));
         let mut file = Writer::default();
-        for (group, values) in [(THETA, &self.theta)].into_iter().chain(target).chain(statistics) {
+        for (group, values) in [(THETA, theta)].into_iter().chain(target).chain(statistics) {
             for param in &net.layout().params {
                 file.add(format!("{group}.{}", param.name), &param.shape, &param.export(values));
             }
@@ -124,7 +119,7 @@ impl Checkpoint {
                 file.add(format!("{group}.{name}"), &[values.len()], values);
             }
         }
-        self.actors.iter().enumerate().for_each(|(actor, state)| state.write(actor, &mut file));
+        self.actors.iter().enumerate().for_each(|(actor, state)| actor::write(state, actor, &mut file));
         let (returns, lengths) = self.window.to_vecs();
         file.add(WINDOW_RETURNS.into(), &[returns.len()], &returns);
         file.add(WINDOW_LENGTHS.into(), &[lengths.len()], &lengths);
@@ -156,7 +151,7 @@ impl Checkpoint {
         let net = &setup.net;
         let params: Vec<String> = net.layout().params.iter().map(|param| format!(".{}", param.name)).collect();
         let group_of = |name| params.iter().find_map(|param| str::strip_suffix(name, param));
-        let target = (!setup.config.algo.has_policy()).then_some(THETA_TARGET);
+        let target = setup.config.algo.row().reads_target.then_some(THETA_TARGET);
         let groups: BTreeSet<&str> =
             file.names().into_iter().filter_map(group_of).chain([THETA]).chain(target).collect();
         let values = |group: &str| Ok::<_, String>((group.to_owned(), read_group(file, group, net)?));
@@ -164,8 +159,8 @@ impl Checkpoint {
         let observations = read_moments(file, OBSERVATIONS, net.input().len())?;
         let mut actors = Vec::with_capacity(meta.actors.len());
         for (actor, numbers) in meta.actors.iter().enumerate().take(setup.config.actors) {
-            let mut state = setup.actor_state(observations.as_ref(), None);
-            state.read(actor, numbers.clone(), file, setup.env.actions)?;
+            let mut state = new_actor(setup, observations.as_ref(), None);
+            actor::read(&mut state, actor, numbers.clone(), file, setup.env.actions)?;
             actors.push(state);
         }
         let has_logs = !actors.is_empty();
@@ -178,9 +173,11 @@ impl Checkpoint {
         };
         let logged = if has_logs { file.get::<f64>(LOGGED, &[usize::MAX])? } else { Vec::new() };
         Ok(Checkpoint {
-            theta: groups.remove(THETA).unwrap_or_default(),
-            theta_target: groups.remove(THETA_TARGET),
-            statistics: groups.into_iter().collect(),
+            parameters: Snapshot {
+                theta: groups.remove(THETA).unwrap_or_default(),
+                theta_target: groups.remove(THETA_TARGET),
+                statistics: groups.into_iter().collect(),
+            },
             observations,
             returns: read_moments(file, RETURNS, 1)?,
             actors,
@@ -256,95 +253,4 @@ fn read_moments(file: &Reader<'_>, group: &str, dims: usize) -> Result<Option<Mo
     };
     let (count, mean, m2) = (read("count", 1, false)?[0], read("mean", dims, true)?, read("m2", dims, false)?);
     Ok(Some(Moments { count, mean, m2 }))
-}
-
-fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)] // as any other file: the umask decides, not a temporary file's privacy
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(TEMPORARY).tempfile_in(dir)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    sync_dir(dir)
-}
-
-/// Makes a rename survive a power cut. Not every system can open a folder; there, nothing can be done.
-fn sync_dir(dir: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
-}
-
-/// The checkpoints of a run: `step_<T>.safetensors`, `latest.safetensors` and `best.safetensors`.
-#[derive(Clone, Debug)]
-pub struct CheckpointDir(PathBuf);
-
-impl CheckpointDir {
-    /// `checkpoints/` of a run directory, created if need be. Nobody else writes there: runs are locked.
-    pub fn create(run_dir: &Path) -> Result<Self, TrainError> {
-        let dir = run_dir.join("checkpoints");
-        std::fs::create_dir_all(&dir).map_err(TrainError::io("create", &dir))?;
-        // Half a file, of a process that was killed while it wrote.
-        for entry in std::fs::read_dir(&dir).map_err(TrainError::io("read", &dir))?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-                std::fs::remove_file(entry.path()).map_err(TrainError::io("remove", &entry.path()))?;
-            }
-        }
-        Ok(CheckpointDir(dir))
-    }
-
-    /// The newest checkpoint.
-    pub fn latest(&self) -> PathBuf {
-        self.0.join("latest.safetensors")
-    }
-
-    /// The checkpoint with the best mean return over 100 episodes.
-    pub fn best(&self) -> PathBuf {
-        self.0.join("best.safetensors")
-    }
-
-    /// Saves `checkpoint` under its step and as the latest, as the best too if `is_best`; then keeps the last `keep` steps.
-    pub fn save(&self, checkpoint: &Checkpoint, net: &Network, is_best: bool, keep: usize) -> Result<(), TrainError> {
-        let mut paths = vec![self.0.join(format!("step_{:010}.safetensors", checkpoint.meta.steps)), self.latest()];
-        if is_best {
-            paths.push(self.best());
-        }
-        checkpoint.save(net, &paths)?;
-        let mut steps: Vec<PathBuf> = std::fs::read_dir(&self.0)
-            .map_err(TrainError::io("read", &self.0))?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("step_")))
-            .collect();
-        steps.sort();
-        for old in &steps[..steps.len().saturating_sub(keep.max(1))] {
-            std::fs::remove_file(old).map_err(TrainError::io("remove", old))?;
-        }
-        Ok(())
-    }
-}
-
-/// Refuses the checkpoint at `path` if it is of another method, network or environment than the run.
-pub fn check(path: &Path, setup: &Setup) -> Result<(), TrainError> {
-    let (meta, config, env) = (read_meta(path)?, &setup.config, &setup.env);
-    let covariance = |gaussian: Covariance| format!("{gaussian:?}").to_lowercase();
-    let is_continuous = matches!(env.actions, ActionSpec::Continuous { .. });
-    let differs = if meta.algo != config.algo {
-        format!("it is of algo {}, this run has {}", meta.algo.name(), config.algo.name())
-    } else if meta.net != config.net {
-        format!("it is of net {}, this run has {}", meta.net.entry().name, config.net.entry().name)
-    } else if !meta.env_spec.same_task(env) {
-        let describe = |spec: &EnvSpec| format!("{} and {}", spec.obs, spec.actions);
-        format!(
-            "it was trained on {} with {}, this run's environment has {}",
-            meta.env,
-            describe(&meta.env_spec),
-            describe(env)
-        )
-    } else if is_continuous && meta.gaussian != config.gaussian {
-        let (has, wanted) = (covariance(meta.gaussian), covariance(config.gaussian));
-        format!("it is of a {has} gaussian, this run has a {wanted} one")
-    } else {
-        return Ok(());
-    };
-    Err(TrainError::Checkpoint { path: path.to_path_buf(), reason: differs })
 }

@@ -1,9 +1,9 @@
 //! The actors' threads. Parallelism exists here and nowhere else: a rayon call inside an actor could steal another actor's
 //! never-ending job and not return.
 
-use super::Host;
-use super::error::TrainError;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::train::Host;
+use crate::train::error::TrainError;
 use rayon::ThreadPoolBuilder;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,19 +1,19 @@
 //! Playing whole episodes with fixed parameters.
 
-use super::config::Action;
-use super::cores::Cores;
-use super::error::TrainError;
-use super::pool::{Message, with_actors};
 use super::predict::{Agent, Predictor, stream};
-use super::setup::Setup;
-use super::{BoxEnv, Host};
 use crate::env::{End, EnvError, Episode};
+use crate::rl::Action;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use crate::train::error::TrainError;
+use crate::train::run::pool::{Message, with_actors};
+use crate::train::setup::Setup;
+use crate::train::turns::Cores;
+use crate::train::{BoxEnv, Host};
 use serde::Serialize;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-/// How to evaluate.
+/// Parameters of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
     /// Whole episodes to play.
@@ -98,7 +98,7 @@ where
     })?
 }
 
-/// An environment and what plays it.
+/// An environment and the network that plays it.
 struct Player<'a, A> {
     setup: &'a Setup,
     predictor: Predictor<'a>,
@@ -115,12 +115,12 @@ impl<'a, A: Action> Player<'a, A> {
     /// One whole episode; none if it was stopped.
     fn play(&mut self, seed: u64, greedy: bool, stop: &AtomicBool) -> Result<Option<Episode>, EnvError> {
         let mut rng = stream(seed);
-        let algo = self.setup.config.evaluated::<A>();
+        let method = self.setup.config.evaluated::<A>();
         self.env.reset(Some(seed & 0x7fff_ffff), self.predictor.obs())?;
         self.state.fill(0.0);
         while !stop.load(Relaxed) {
             let y = self.predictor.y(&mut self.state);
-            let action = if greedy { algo.greedy(y) } else { algo.act(y, u64::MAX, &mut rng) };
+            let action = if greedy { method.greedy(y) } else { method.act(y, u64::MAX, &mut rng) };
             let step = self.env.step(action, self.predictor.obs())?;
             if let Some(episode) = step.episode {
                 return Ok(Some(episode));

@@ -1,20 +1,21 @@
-//! What a run is surrounded by: its logs, its checkpoints, and the word with its host.
+//! Supervisor of a run: its logs, its checkpoints, and its host.
 
-use super::Host;
-use super::actor_learner::Shared;
-use super::checkpoint::{Checkpoint, CheckpointDir, CheckpointMeta, FORMAT_VERSION};
-use super::error::TrainError;
-use super::normalise::SharedMoments;
 use super::pool::Message;
-use super::record::{EpisodeReport, EpisodeRow, IncidentRow, JsonLines, ProgressRow, Report, ReturnWindow, rss_mb};
-use super::rounds::Rounds;
-use super::run::Summary;
-use super::schedule::annealed_lr;
-use super::setup::Setup;
-use super::stats::{ActorStats, Meter, Reading, Stat, Totals};
 use crate::env::{ActionSpec, Episode};
-use crate::shared::store::Store;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::train::Host;
+use crate::train::error::TrainError;
+use crate::train::learn::Shared;
+use crate::train::learn::moments::SharedMoments;
+use crate::train::learn::schedule::annealed_lr;
+use crate::train::log::record::rss_mb;
+use crate::train::log::{
+    ActorStats, EpisodeReport, EpisodeRow, IncidentRow, JsonLines, Meter, ProgressRow, Reading, Report, ReturnWindow,
+    Stat, Summary, Totals,
+};
+use crate::train::save::{Checkpoint, CheckpointDir, CheckpointMeta, FORMAT_VERSION};
+use crate::train::setup::Setup;
+use crate::train::turns::Rounds;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ pub(super) struct Supervisor<'a> {
     episode_log: JsonLines,
     progress_log: JsonLines,
     incident_log: Option<JsonLines>,
-    /// What was before this process; its `secs` is an offset, its counts hold what no actor knows of.
+    /// State before this process; its `secs` is an offset, its counts hold what no actor knows of.
     before: CheckpointMeta,
     started: Instant,
     episodes: u64,
@@ -263,7 +264,7 @@ impl<'a> Supervisor<'a> {
 
     /// The state of the run now, with the averages of `reading`.
     fn row(&self, reading: Reading) -> ProgressRow {
-        self.row_at(self.shared.clock.now(), reading)
+        self.row_at(self.shared.parameters.now(), reading)
     }
 
     fn row_at(&self, steps: u64, reading: Reading) -> ProgressRow {
@@ -285,7 +286,7 @@ impl<'a> Supervisor<'a> {
             grad_norm: None,
             clipped_share: None,
             staleness: None,
-            updates: self.shared.updates.load(Relaxed),
+            updates: self.shared.parameters.updates(),
             refused_updates: self.refused_updates(),
             share_env: 0.0,
             share_forward: 0.0,
@@ -294,24 +295,19 @@ impl<'a> Supervisor<'a> {
             share_waiting: 0.0,
             rss_mb: rss_mb(),
         };
-        row.measure(&reading, config.algo.has_policy());
+        row.measure(&reading, config.algo.row().has_policy);
         row
     }
 
     /// Writes a checkpoint of what is in the stores now, while the actors go on, unless theta is not finite: a bad checkpoint must not
     /// replace a good one.
     fn save(&mut self, messages: &Receiver<Message<Report>>, host: &dyn Host) -> Result<(), TrainError> {
-        let steps = self.shared.clock.now();
+        let steps = self.shared.parameters.now();
         let actors: Vec<_> = self.shared.actors.iter().map(|actor| actor.get()).collect();
         // What these actors have reported is in the logs before it counts as done.
         messages.try_iter().for_each(|message| self.take(message, host));
-        let read = |store: &Store| {
-            let mut values = vec![0.0; store.len()];
-            store.read_into(self.setup.isa, &mut values);
-            values
-        };
-        let theta = read(&self.shared.theta);
-        if !theta.iter().all(|x| x.is_finite()) {
+        let parameters = self.shared.parameters.snapshot();
+        if !parameters.theta.iter().all(|x| x.is_finite()) {
             return Ok(());
         }
         let mean = self.window.summary().map(|s| s.0);
@@ -324,7 +320,7 @@ impl<'a> Supervisor<'a> {
             steps,
             secs: self.secs(),
             episodes: self.before.episodes + actors.iter().map(|actor| actor.meta.episodes).sum::<u64>(),
-            updates: self.shared.updates.load(Relaxed),
+            updates: self.shared.parameters.updates(),
             refused_updates: self.refused_updates(),
             best_return_mean_100: self.best_return_mean_100,
             ..self.before.clone()
@@ -332,9 +328,7 @@ impl<'a> Supervisor<'a> {
         let moments = |shared: &Option<SharedMoments>| shared.as_ref().map(SharedMoments::get);
         let checkpoint = Checkpoint {
             meta,
-            theta,
-            theta_target: self.shared.theta_target.as_ref().map(read),
-            statistics: self.shared.optimizer.statistics().map(|(name, store)| (name, read(store))).collect(),
+            parameters,
             observations: moments(&self.shared.observations),
             returns: moments(&self.shared.returns),
             actors,
@@ -347,7 +341,7 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-/// What is known of a run that has not begun.
+/// Scalars of a run that has not begun.
 fn fresh(setup: &Setup) -> CheckpointMeta {
     CheckpointMeta {
         format_version: FORMAT_VERSION,
@@ -360,7 +354,7 @@ fn fresh(setup: &Setup) -> CheckpointMeta {
         env: setup.config.env.clone(),
         algo: setup.config.algo,
         net: setup.config.net,
-        gaussian: setup.config.gaussian,
+        gaussian: setup.config.method.gaussian,
         env_spec: setup.env.clone(),
         actors: Vec::new(),
     }

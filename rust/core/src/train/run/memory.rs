@@ -1,8 +1,8 @@
-//! Whether a run fits into the machine's memory: better told before it begins than by the system, which ends processes without a word.
+//! Check of a run's memory against the machine's, before the system ends the process without a word.
 
-use super::error::TrainError;
-use super::setup::Setup;
 use crate::shared::OptimizerKind;
+use crate::train::error::TrainError;
+use crate::train::setup::Setup;
 
 /// Refuses a run that needs more memory than the machine has.
 pub fn check(setup: &Setup) -> Result<(), TrainError> {
@@ -30,7 +30,7 @@ fn least_bytes(setup: &Setup) -> u128 {
         OptimizerKind::SharedRmsProp => 1,
         OptimizerKind::RmsProp | OptimizerKind::MomentumSgd => config.actors,
     };
-    let targets = usize::from(!config.algo.has_policy());
+    let targets = usize::from(config.algo.row().reads_target);
     let at_once = config.segments_at_once.clamp(1, config.actors.max(1));
     let thetas = 1 + targets + statistics + at_once * (2 + targets); // a segment has theta' and its gradient
     let activations = at_once * setup.config.segment_steps(&setup.env);

@@ -1,17 +1,16 @@
-//! The same updates in the same order, whatever the timing: how actors take turns when a run shall be repeatable.
+//! Turns in a fixed order: the same updates in the same order, whatever the timing, for a run that can be repeated.
 //!
 //! They learn in rounds, one segment each. The segment of actor `i` has memory `i mod M`; it begins with what the segment of actor `i - M` has
 //! left there, whose update was the newest then, and the first M begin with the round's first theta. Updates are made in the order of the actors.
 //! So a segment depends on the ones before it and on nothing else. Between two rounds nobody is at work: only there is the run saved or ended.
 
-use super::turns::SegmentMemory;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::sync::PoisonError;
 
 /// The turns of a repeatable run.
 #[derive(Debug)]
-pub struct Rounds<M = SegmentMemory> {
+pub struct Rounds<M> {
     memories: Vec<Mutex<M>>,
     state: Mutex<State>,
     /// One for each actor.
@@ -45,12 +44,26 @@ enum Phase {
 }
 
 /// One actor's turn: a segment of the round.
-pub struct RoundTurn<'a, M = SegmentMemory> {
-    rounds: &'a Rounds<M>,
-    actor: usize,
+pub struct RoundTurn<'a, M> {
+    seat: Seat<'a, M>,
     memory: Option<MutexGuard<'a, M>>,
     complete: bool,
 }
+
+/// One actor's place in the order of a round.
+#[derive(Debug)]
+pub struct Seat<'a, M> {
+    rounds: &'a Rounds<M>,
+    actor: usize,
+}
+
+impl<M> Clone for Seat<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Seat<'_, M> {}
 
 impl<M> Rounds<M> {
     /// Rounds of `actors` segments, `memories` of them at a time, from T = `steps` on.
@@ -106,7 +119,7 @@ impl<M> Rounds<M> {
         state.taken[actor] += 1;
         drop(state);
         let memory = self.memories[actor % self.memories.len()].lock().unwrap_or_else(PoisonError::into_inner);
-        Some(RoundTurn { rounds: self, actor, memory: Some(memory), complete: false })
+        Some(RoundTurn { seat: Seat { rounds: self, actor }, memory: Some(memory), complete: false })
     }
 
     /// How many turns there are at a time.
@@ -153,24 +166,24 @@ impl<M> Rounds<M> {
     }
 }
 
-impl<M> RoundTurn<'_, M> {
-    /// The memory of this turn's segment.
-    pub fn memory(&mut self) -> &mut M {
-        self.memory.as_mut().expect("a turn has its memory until it is dropped")
+impl<'a, M> Seat<'a, M> {
+    /// The rounds that the seat is in.
+    pub fn rounds(self) -> &'a Rounds<M> {
+        self.rounds
     }
 
-    /// Whether the memory holds what an earlier round has left, and theta' is to be read anew.
-    pub fn is_first(&self) -> bool {
+    /// True where the memory holds what an earlier round has left, so that theta' is to be read anew.
+    pub fn is_first(self) -> bool {
         self.actor < self.rounds.memories.len()
     }
 
-    /// Whether this turn is the round's last.
-    pub fn is_last(&self) -> bool {
+    /// True for the round's last turn.
+    pub fn is_last(self) -> bool {
         self.actor + 1 == self.rounds.called.len()
     }
 
-    /// theta' has been read: theta may change.
-    pub fn begun(&self) {
+    /// Notes that theta' has been read: theta may change.
+    pub fn begun(self) {
         let mut state = self.rounds.state();
         state.begun += 1;
         if state.begun == self.rounds.memories.len() {
@@ -179,20 +192,32 @@ impl<M> RoundTurn<'_, M> {
     }
 
     /// Waits until all segments before this one have been learned from; false if that will never be.
-    pub fn in_order(&self) -> bool {
+    pub fn in_order(self) -> bool {
         let first = self.rounds.memories.len();
         let ready = |state: &State| state.over == self.actor && state.begun >= first;
         self.rounds.wait(self.actor, self.rounds.state(), ready).0
     }
+}
 
-    /// Ends the turn, and after the last one the run where `ends`.
+impl<'a, M> RoundTurn<'a, M> {
+    /// Memory of this turn's segment.
+    pub fn memory(&mut self) -> &mut M {
+        self.memory.as_mut().expect("a turn has its memory until it is dropped")
+    }
+
+    /// The turn's place in the round.
+    pub fn seat(&self) -> Seat<'a, M> {
+        self.seat
+    }
+
+    /// Ends the turn, and after the last one of a round the run where `ends`.
     pub fn end(mut self, ends: bool) {
         self.memory = None; // before the next is called
-        let rounds = self.rounds;
+        let Seat { rounds, actor } = self.seat;
         let mut state = rounds.state();
         self.complete = true;
         state.over += 1;
-        if self.is_last() {
+        if self.seat.is_last() {
             (state.begun, state.over) = (0, 0);
             state.rounds += 1;
             state.phase = match (state.phase, ends) {
@@ -203,7 +228,7 @@ impl<M> RoundTurn<'_, M> {
             };
             rounds.call_all();
         } else {
-            let called = [self.actor + 1, self.actor + rounds.memories.len()];
+            let called = [actor + 1, actor + rounds.memories.len()];
             called.iter().filter_map(|actor| rounds.called.get(*actor)).for_each(Condvar::notify_one);
         }
     }
@@ -213,7 +238,7 @@ impl<M> Drop for RoundTurn<'_, M> {
     fn drop(&mut self) {
         if !self.complete {
             self.memory = None;
-            self.rounds.leave();
+            self.seat.rounds.leave();
         }
     }
 }
@@ -239,9 +264,9 @@ mod tests {
                     let mut round = 0;
                     while let Some(turn) = rounds.take(actor) {
                         events.lock().unwrap().push((actor, false));
-                        turn.begun();
+                        turn.seat().begun();
                         std::thread::sleep(Duration::from_micros(haste(actor)));
-                        assert!(turn.in_order());
+                        assert!(turn.seat().in_order());
                         events.lock().unwrap().push((actor, true));
                         round += 1;
                         turn.end(round == count);
@@ -273,12 +298,12 @@ mod tests {
     fn the_first_update_waits_until_the_first_segments_have_begun() {
         let rounds = rounds(2);
         let first = rounds.take(0).unwrap();
-        first.begun();
+        first.seat().begun();
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| first.in_order());
+            let waits = scope.spawn(|| first.seat().in_order());
             std::thread::sleep(Duration::from_millis(20));
             assert!(!waits.is_finished());
-            rounds.take(1).unwrap().begun(); // and dropped: broken off
+            rounds.take(1).unwrap().seat().begun(); // and dropped: broken off
             assert!(!waits.join().unwrap(), "a round that an actor has left is never in order again");
         });
         assert!(rounds.take(2).is_none());
@@ -290,10 +315,10 @@ mod tests {
         rounds.ask_pause();
         let play = |rounds: &Rounds<()>, ends: bool| {
             let turns: Vec<_> = (0..ACTORS).map(|actor| rounds.take(actor).unwrap()).collect();
-            turns.iter().for_each(RoundTurn::begun);
+            turns.iter().for_each(|turn| turn.seat().begun());
             assert!(!rounds.is_paused());
             for turn in turns {
-                assert!(turn.in_order());
+                assert!(turn.seat().in_order());
                 turn.end(ends);
             }
         };

@@ -1,8 +1,8 @@
 //! The rows of the run's logs and the files they go to. `python/a3crs/runlog/schema.py` says the same of them.
 
-use super::error::TrainError;
 use super::stats::{Reading, Stat, Totals};
 use crate::env::Episode;
+use crate::train::error::TrainError;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};

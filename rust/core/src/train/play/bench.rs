@@ -1,18 +1,17 @@
-//! How fast training is, beside the emulator alone, in one run.
+//! Speed of training beside the emulator alone, in one run.
 
-use super::actor_learner::{Actor, ActorLearner};
-use super::config::Action;
-use super::error::TrainError;
-use super::pool::{Message, with_actors};
-use super::setup::Setup;
-use super::stats::{ActorStats, Meter, Reading, Shares, Stat, Totals};
-use super::{BoxEnv, Host};
 use crate::env::{End, Env, EnvError, ObsMut};
-use crate::kernel::buffer::Buffer;
 use crate::nn::Observations;
-use crate::rl::ActorRng;
-use crate::shared::optimizer::clip_scale;
+use crate::rl::{Action, ActorRng};
+use crate::shared::{LocalCopy, clip_scale};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use crate::train::error::TrainError;
+use crate::train::learn::{Actor, ActorLearner, Shared};
+use crate::train::log::stats::Shares;
+use crate::train::log::{ActorStats, Meter, Reading, Stat, Totals};
+use crate::train::run::pool::{Message, with_actors};
+use crate::train::setup::Setup;
+use crate::train::{BoxEnv, Host};
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 use std::sync::Barrier;
@@ -36,13 +35,13 @@ pub struct BenchRow {
     pub ratio: f64,
     /// Shares of the core-time while training; they sum to 1.
     pub share_env: f64,
-    /// ...
+    /// Forward passes' share.
     pub share_forward: f64,
-    /// ...
+    /// Backward passes' share.
     pub share_backward: f64,
-    /// ...
+    /// Share of snapshots and updates of the store.
     pub share_update: f64,
-    /// ...
+    /// Idle share.
     pub share_waiting: f64,
 }
 
@@ -63,7 +62,7 @@ where
         return Err(TrainError::Config(format!("secs is {secs}, but it must be a positive number of seconds")));
     };
     let actors = setup.config.actors;
-    let shared = setup.shared();
+    let shared = Shared::new(setup);
     let stats: Vec<ActorStats> = (0..actors).map(|_| ActorStats::default()).collect();
     let emulator_steps: Vec<AtomicU64> = (0..actors).map(|_| AtomicU64::new(0)).collect();
     // Every phase starts and ends for all at once; a failing actor sets `failed` and keeps the rhythm.
@@ -72,10 +71,10 @@ where
         let fail = |source| TrainError::Env { actor, step: 0, source };
         shared.cores.keep(actor);
         let mut rng = setup.actor_rng(0, actor);
-        let algo = setup.config.algorithm::<A>(&mut rng);
+        let method = setup.config.method::<A>(&mut rng);
         let mut result = make_env(actor).map_err(fail).map(|env| {
             let timed = Switch { env, obs: Observations::new(setup.net.input(), 1), ended: true };
-            let actor = Actor { actor, env: timed, algo, rng: rng.clone(), stats: &stats[actor] };
+            let actor = Actor { actor, env: timed, method, rng: rng.clone(), stats: &stats[actor] };
             ActorLearner::new(setup, &shared, actor)
         });
         for phase in 0..2 * ROUNDS + 2 {
@@ -84,7 +83,7 @@ where
                 let Ok(learner) = &mut result else { break };
                 let step = if phase % 2 == 0 {
                     emulator_steps[actor].fetch_add(1, Relaxed);
-                    learner.env_mut().random_step(A::random(setup.env.actions, &mut rng)).map_err(fail)
+                    learner.env_mut().random_step(A::random(setup.env.actions.size(), &mut rng)).map_err(fail)
                 } else {
                     learner.segment(&mut |_| ()).map(|_| ())
                 };
@@ -200,7 +199,7 @@ impl<A, E: Env<A>> Env<A> for Switch<E> {
     }
 }
 
-/// What the network alone costs one thread.
+/// Cost of the network alone to one thread.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct NetworkCost {
     /// Median microseconds of one forward pass at batch 1, the conversion of the observation included.
@@ -212,9 +211,9 @@ pub struct NetworkCost {
 /// Times the network of `setup` on random observations, one thread.
 pub fn bench_network(setup: &Setup) -> NetworkCost {
     let Setup { config, net, isa, .. } = setup;
-    let (shared, t_max) = (setup.shared(), config.segment_steps(&setup.env));
+    let (shared, t_max) = (Shared::new(setup), config.segment_steps(&setup.env));
     let mut rng = ActorRng::seed_from_u64(config.seed);
-    let mut theta = Buffer::zeros(shared.theta.len());
+    let mut copy = LocalCopy::new(net.layout().len(), false);
     let mut workspace = net.workspace(t_max);
     let (mut obs, mut tape) = (Observations::new(net.input(), t_max), net.tape(t_max));
     for t in 0..t_max {
@@ -223,19 +222,19 @@ pub fn bench_network(setup: &Setup) -> NetworkCost {
             ObsMut::Vector(features) => features.fill_with(|| rng.random_range(-1.0..1.0)),
         }
     }
-    shared.theta.read_into(*isa, &mut theta);
+    shared.parameters.pull(&mut copy);
     let (mut forward, mut update) = (Vec::new(), Vec::new());
     for _ in 0..200 {
         for t in 0..t_max {
             let start = Instant::now();
-            net.forward(*isa, &theta, (&obs, t), &mut tape, t);
+            net.forward(*isa, &copy.theta, (&obs, t), &mut tape, t);
             forward.push(start.elapsed().as_secs_f64() * 1e6);
             workspace.dy(t).iter_mut().zip(tape.y(t)).for_each(|(dy, y)| *dy = 0.1 * y);
         }
         let start = Instant::now();
-        let d_theta = net.backward(*isa, &theta, &obs, &tape, t_max, &mut workspace);
+        let d_theta = net.backward(*isa, &copy.theta, &obs, &tape, t_max, &mut workspace);
         let scale = clip_scale(d_theta.sum_of_squares(*isa).sqrt(), config.max_grad_norm);
-        shared.optimizer.apply_and_read(*isa, 0, &shared.theta, d_theta, scale, 1e-6, &mut theta);
+        shared.parameters.push(0, d_theta, scale, 1e-6, &mut copy);
         update.push(start.elapsed().as_secs_f64() * 1e6);
     }
     NetworkCost { forward_us: median(forward), update_us: median(update) }
