@@ -48,7 +48,7 @@ impl Parts {
         safetensors::serialize(views, Some(metadata)).unwrap()
     }
 
-    /// As format 2 was, without actors and without a checksum that is looked at.
+    /// Turns a checkpoint into one of format 2, without actors and without a checksum that is read.
     fn of_format_2(mut self) -> Self {
         self.meta["format_version"] = json!(2);
         self.meta.as_object_mut().unwrap().remove("actors");

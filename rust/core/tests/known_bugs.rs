@@ -1,4 +1,4 @@
-//! What other implementations got wrong, line by line: a test here, or the one elsewhere that holds it.
+//! Bugs of other implementations, and the test that holds each, here or elsewhere.
 //!
 //! | bug | held by |
 //! |---|---|
@@ -115,7 +115,7 @@ impl Method<usize> for Noting {
     }
 }
 
-/// What an actor that notes everything notes in `segments` segments of `env`.
+/// Notes of an actor about `segments` segments of `env`.
 fn notes_of(setup: &Setup, env: Monotonous, segments: usize) -> Notes {
     let (shared, stats, notes) = (Shared::new(setup), ActorStats::default(), Arc::default());
     let (rng, method) = (setup.actor_rng(0, 0), Box::new(Noting(Arc::clone(&notes))));
@@ -205,7 +205,7 @@ fn a_gradient_does_not_depend_on_the_one_before() {
     assert_eq!(gradient([1.0, -1.0], 1.0), first);
 }
 
-/// How far theta moves in one segment of `t_max` steps that are all alike, by plain gradient descent.
+/// Change of theta in one segment of `t_max` steps that are all alike, by plain gradient descent.
 fn moved(t_max: usize) -> Vec<f32> {
     let setup = setup(Algo::OneStepQ, |config| {
         (config.t_max, config.lr, config.optimizer, config.momentum) =

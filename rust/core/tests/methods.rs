@@ -14,7 +14,7 @@ use support::{Quiet, config};
 
 mod support;
 
-/// What a run has come to.
+/// Result of a run.
 fn learn<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync) -> Agent {
     let dir = tempfile::tempdir().unwrap();
     let summary = train::<A, _>(setup, |_| Ok(Box::new(env())), dir.path(), None, &Quiet).unwrap();
@@ -23,7 +23,7 @@ fn learn<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sy
 
 const GAMES: usize = 100;
 
-/// Its greedy games.
+/// Plays greedy games.
 fn play<A: Action, E: Env<A> + 'static>(
     setup: &Setup,
     agent: &Agent,
@@ -67,7 +67,7 @@ fn walk(setup: &Setup, theta: &[f32], cells: usize) -> Vec<Vec<f32>> {
 }
 
 const GAMMA: f64 = 0.9;
-/// What exploration ends with on the chain: far from greedy, so that the methods' values lie far apart.
+/// Final epsilon of exploration on the chain: far from greedy, so that the methods' values lie far apart.
 const EPS: f64 = 0.5;
 
 /// A chain whose actors all end with [`EPS`]: each draws its own, and theory has one answer only where they are equal.
@@ -86,7 +86,7 @@ fn chain_setup(algo: Algo, net: Net, optimizer: OptimizerKind) -> Setup {
     (0..).map(setup).find(alike).unwrap()
 }
 
-/// What a method has learned of the chain, against what it converges to in theory.
+/// Compares the values that a method has learned of the chain with those it converges to in theory.
 ///
 /// The three methods of values are 0.07 apart where they differ most; with a memory, what is seen in one cell generalises to other
 /// ways of getting there.

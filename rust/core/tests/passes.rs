@@ -12,7 +12,7 @@ mod support;
 
 const PASSES: usize = 3;
 
-/// Of each step of each pass: the output, and the output when the action was taken.
+/// Output of each step in each pass, and the output when the action was taken.
 type Seen = Arc<Mutex<Vec<(Vec<f32>, Vec<f32>)>>>;
 
 /// Regression of all outputs on 1.

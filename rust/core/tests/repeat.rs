@@ -170,7 +170,7 @@ impl Host for Hasty {
     }
 }
 
-/// What remains of a run that was stopped a few times, and of one that was not.
+/// Remains of a run that was stopped a few times, and of one that was not.
 fn stopped_and_not<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync, micros: u64) {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     play(setup, &env, |_| 0, whole.path(), false, &Quiet).unwrap();
@@ -228,7 +228,7 @@ fn an_actor_alone_goes_on_exactly_where_it_was_also_without_a_fixed_order() {
     }
 }
 
-/// Where and with which seed a run in a process of its own is, which others kill.
+/// Environment variable with the directory and the seed of a run in a process of its own, which others kill.
 const VICTIM: (&str, &str) = ("A3CRS_TEST_VICTIM", "A3CRS_TEST_SEED");
 const KILLS: u64 = 200;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// No variance is below this: the density would grow without bound where a policy is sure of itself.
 pub const MIN_VARIANCE: f64 = 1e-4;
 
-/// How the variance follows from `spread`.
+/// Form of the covariance: the way in which the variance follows from `spread`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Covariance {
@@ -30,7 +30,7 @@ impl Covariance {
         }
     }
 
-    /// Of component `i`: where its spread lies, its variance, and the derivative of this by that.
+    /// Returns, of component `i`, the index of its spread, its variance, and the derivative of the variance by the spread.
     fn variance<T: Float>(self, spread: &[T], i: usize) -> (usize, T, T) {
         let floor = T::from(MIN_VARIANCE).expect("a small number");
         match self {

@@ -14,7 +14,7 @@ const MOST_ACTIONS: usize = 1 << 24;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum TMax {
-    /// So many steps, from whose last state returns bootstrap.
+    /// A number of steps, after which returns bootstrap from the last state.
     Steps(usize),
     /// Section 9: whole episodes, without bootstrapping.
     Whole(Whole),
@@ -42,18 +42,18 @@ pub enum RewardScale {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Running {
-    /// As the run goes on.
+    /// Deviation measured while the run goes on.
     Running,
 }
 
 /// Everything that defines a run, in the paper's symbols. `_steps` are agent decisions summed over the actors.
 ///
-/// In a file all settings stand side by side; here each part of the core has its own: see [`TrainConfig::from_json`].
+/// Settings of a part of the core are that part's own struct; in a file all stand side by side ([`TrainConfig::from_json`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
     /// The environment's name; the caller makes it.
     pub env: String,
-    /// The environment's protocol; likewise.
+    /// The environment's protocol; the caller follows it.
     pub protocol: String,
     /// The method.
     pub algo: Algo,

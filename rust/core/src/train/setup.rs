@@ -11,9 +11,9 @@ use rand::SeedableRng;
 /// A run, checked and ready to start.
 #[derive(Debug)]
 pub struct Setup {
-    /// Its settings.
+    /// Settings.
     pub config: TrainConfig,
-    /// Its environment.
+    /// Environment.
     pub env: EnvSpec,
     /// The network that follows from both.
     pub net: Network,

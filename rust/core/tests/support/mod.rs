@@ -1,4 +1,4 @@
-//! What several test binaries need.
+//! Helpers of several test binaries.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 

@@ -28,9 +28,9 @@ pub struct ActorLearner<'a, A, E> {
     /// Normalisation of observations that are vectors, where they are normalised.
     pub(super) normaliser: Option<ObsNormaliser<'a>>,
     pub(super) rewards: RewardScaler<'a>,
-    /// The last observation of a segment as the environment gave it: the first of the next ...
+    /// Last observation of a segment as the environment gave it: the first of the next.
     s_t: Observations,
-    /// ... with the recurrent state before it; 0 where an episode begins.
+    /// Recurrent state before it; 0 where an episode begins.
     pub(super) state: Vec<f32>,
     /// Sarsa's a': chosen for the bootstrap of one segment, taken first in the next.
     pub(super) carried: Option<A>,
@@ -42,15 +42,15 @@ pub struct ActorLearner<'a, A, E> {
 
 /// Parts of which an actor-learner is made.
 pub struct Actor<'a, A, E> {
-    /// Its number.
+    /// Number of the actor.
     pub actor: usize,
-    /// Its environment.
+    /// The environment.
     pub env: E,
-    /// Its method.
+    /// Method with the run's settings.
     pub method: Box<dyn Method<A>>,
-    /// Its random stream.
+    /// Random stream.
     pub rng: ActorRng,
-    /// Its sums for the log.
+    /// Sums for the log.
     pub stats: &'a ActorStats,
 }
 
@@ -79,7 +79,7 @@ impl<'a, A: Action, E: Env<A>> ActorLearner<'a, A, E> {
         }
     }
 
-    /// Its environment.
+    /// The environment.
     pub fn env_mut(&mut self) -> &mut E {
         &mut self.env
     }

@@ -13,13 +13,13 @@ use std::sync::{Mutex, PoisonError};
 /// Scalars of an [`ActorState`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ActorMeta {
-    /// Its random stream; none of an actor that has not begun.
+    /// Random stream; none before the actor has begun.
     pub rng: Option<ActorRng>,
     /// T at the end of its last segment.
     pub ticket: u64,
-    /// Its own steps.
+    /// Steps of this actor.
     pub steps: u64,
-    /// Its whole episodes.
+    /// Whole episodes of this actor.
     pub episodes: u64,
     /// True in the midst of an episode.
     pub started: bool,
@@ -32,7 +32,7 @@ pub struct ActorMeta {
 /// An actor between two segments.
 #[derive(Clone, Debug)]
 pub struct ActorState {
-    /// Its numbers.
+    /// Scalars.
     pub meta: ActorMeta,
     /// The recurrent state.
     pub state: Vec<f32>,
@@ -44,7 +44,7 @@ pub struct ActorState {
     pub scale: Option<Scale>,
     /// The last observation, as it was; means something while [`ActorMeta::started`].
     pub s_t: Observations,
-    /// Its sums for the log.
+    /// Sums for the log.
     pub sums: Totals,
 }
 

@@ -17,12 +17,12 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Of nothing yet.
+    /// Moments of no vector yet.
     pub fn new(dims: usize) -> Self {
         Moments { count: 0.0, mean: vec![0.0; dims], m2: vec![0.0; dims] }
     }
 
-    /// One vector more; one that is not finite is left out, its gradient will be refused.
+    /// Adds a vector; one that is not finite is left out, and its gradient will be refused.
     pub fn push(&mut self, x: &[f32]) {
         if x.iter().all(|x| x.is_finite()) {
             self.count += 1.0;
@@ -34,7 +34,7 @@ impl Moments {
         }
     }
 
-    /// All that `other` has seen, too.
+    /// Adds the vectors of `other`.
     pub fn merge(&mut self, other: &Moments) {
         let count = self.count + other.count;
         if other.count > 0.0 {
@@ -47,7 +47,7 @@ impl Moments {
         }
     }
 
-    /// By name, as a checkpoint has them.
+    /// Parts by name, as a checkpoint has them.
     pub fn parts(&self) -> [(&'static str, &[f64]); 3] {
         [("count", std::slice::from_ref(&self.count)), ("mean", &self.mean), ("m2", &self.m2)]
     }
@@ -65,12 +65,12 @@ impl Moments {
     }
 }
 
-/// Everyone's statistics. An actor holds the lock for some hundred nanoseconds an update.
+/// Statistics of all actors. An actor holds the lock for some hundred nanoseconds an update.
 #[derive(Debug)]
 pub struct SharedMoments(Mutex<Moments>);
 
 impl SharedMoments {
-    /// Going on from `moments`.
+    /// Statistics that go on from `moments`.
     pub fn new(moments: Moments) -> Self {
         SharedMoments(Mutex::new(moments))
     }
@@ -81,7 +81,7 @@ impl SharedMoments {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As they are now.
+    /// A copy of the statistics.
     pub fn get(&self) -> Moments {
         self.lock().clone()
     }

@@ -37,13 +37,13 @@ impl Scale {
         [&self.mean[..], &self.inverse_deviation].concat()
     }
 
-    /// From what [`Scale::to_vec`] gave.
+    /// Scale with the values of [`Scale::to_vec`].
     pub fn from_slice(rows: &[f32]) -> Self {
         let (mean, inverse_deviation) = rows.split_at(rows.len() / 2);
         Scale { mean: mean.to_vec(), inverse_deviation: inverse_deviation.to_vec(), limit: LIMIT }
     }
 
-    /// Takes over another of the same length.
+    /// Copies another scale of the same length.
     pub fn copy(&mut self, other: &Scale) {
         self.mean.copy_from_slice(&other.mean);
         self.inverse_deviation.copy_from_slice(&other.inverse_deviation);
@@ -63,7 +63,7 @@ impl Scale {
     }
 }
 
-/// One actor's view of the observations.
+/// One actor's normalisation of observations.
 #[derive(Debug)]
 pub struct ObsNormaliser<'a> {
     shared: &'a SharedMoments,
@@ -72,7 +72,7 @@ pub struct ObsNormaliser<'a> {
 }
 
 impl<'a> ObsNormaliser<'a> {
-    /// Scaling by `scale` until it has something to merge with `shared`.
+    /// Normaliser by `scale` until the first merge with `shared`.
     pub fn new(shared: &'a SharedMoments, scale: Scale) -> Self {
         ObsNormaliser { shared, own: Moments::new(scale.dims()), scale }
     }
@@ -82,7 +82,7 @@ impl<'a> ObsNormaliser<'a> {
         &self.scale
     }
 
-    /// Takes note of an observation, which the actor sees for the first time.
+    /// Adds an observation that the actor sees for the first time to its statistics.
     pub fn note(&mut self, x: &[f32]) {
         self.own.push(x);
     }
@@ -92,7 +92,7 @@ impl<'a> ObsNormaliser<'a> {
         self.scale.apply(x);
     }
 
-    /// Gives everyone what was noted since the last time, and scales by everyone's from now on.
+    /// Merges the statistics since the last time with everyone's, by which observations are scaled from now on.
     pub fn merge(&mut self) {
         let mut shared = self.shared.lock();
         shared.merge(&self.own);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Numbers of an episode's actions that are kept: after 2^20 discrete actions since its seed an episode cannot be gone on with, and a
 /// resumed run begins another.
 pub(in crate::train) const MOST_NUMBERS: usize = 1 << 20;
-/// In place of an action: the environment was reset.
+/// Mark of a reset in place of an action.
 const RESET: f32 = f32::NAN;
 
 /// Place of an environment: its last seed and the actions since. Repeated, they lead to the same place if the environment is

@@ -1,4 +1,4 @@
-//! The rows of the run's logs and the files they go to. `python/a3crs/runlog/schema.py` says the same of them.
+//! Rows of the run's logs, and the files they go to. `python/a3crs/runlog/schema.py` describes the same rows for readers.
 
 use super::stats::{Reading, Stat, Totals};
 use crate::env::Episode;
@@ -12,31 +12,31 @@ use std::path::{Path, PathBuf};
 /// Returns are averaged over so many of the last episodes.
 const WINDOW_EPISODES: usize = 100;
 
-/// What an actor tells the supervisor.
+/// Message of an actor to the supervisor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// A whole episode.
+    /// End of a whole episode.
     Episode(EpisodeReport),
     /// The state of a repeatable run between two rounds.
     Progress(ProgressReport),
-    /// Something that should not be.
+    /// An incident: the run goes on, but not as it should.
     Incident(IncidentReport),
 }
 
-/// What an actor reports of a whole episode.
+/// Report of a whole episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpisodeReport {
     /// T at the end of the segment it ended in.
     pub steps: u64,
-    /// Who played it.
+    /// The actor that played it.
     pub actor: usize,
-    /// Its probability of a random action then, where the method explores so.
+    /// The actor's probability of a random action at that time, where the method explores so.
     pub explore_eps: Option<f32>,
     /// Return and length.
     pub episode: Episode,
 }
 
-/// What the log says of a repeatable run, but for the clock on the wall.
+/// Contents of the progress log of a repeatable run, without wall-clock times.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProgressReport {
     /// T
@@ -52,9 +52,9 @@ pub struct ProgressReport {
 pub struct IncidentReport {
     /// T
     pub steps: u64,
-    /// Whom it happened to.
+    /// The actor concerned.
     pub actor: usize,
-    /// What it did, ready to follow `actor 3`.
+    /// Predicate of a sentence that starts with `actor 3`.
     pub what: String,
 }
 
@@ -63,13 +63,13 @@ pub struct IncidentReport {
 pub struct IncidentRow {
     /// T
     pub steps: u64,
-    /// The same in emulator frames.
+    /// T in emulator frames.
     pub frames: u64,
     /// Seconds of training.
     pub secs: f64,
-    /// Whom it happened to; null where it concerns the run.
+    /// The actor concerned; null where it concerns the run.
     pub actor: Option<usize>,
-    /// What happened.
+    /// Description for a person.
     pub what: String,
 }
 
@@ -78,17 +78,17 @@ pub struct IncidentRow {
 pub struct EpisodeRow {
     /// T at the end of the segment it ended in.
     pub steps: u64,
-    /// The same in emulator frames.
+    /// T in emulator frames.
     pub frames: u64,
     /// Seconds of training.
     pub secs: f64,
     /// The actor that played it.
     pub actor: usize,
-    /// Its probability of a random action then; null where the method has none.
+    /// The actor's probability of a random action at that time; null where the method has none.
     pub explore_eps: Option<f32>,
     /// Sum of raw rewards.
     pub episode_return: f64,
-    /// Its length.
+    /// Length in steps.
     pub length_steps: u64,
 }
 
@@ -98,7 +98,7 @@ pub struct EpisodeRow {
 pub struct ProgressRow {
     /// T
     pub steps: u64,
-    /// The same in emulator frames.
+    /// T in emulator frames.
     pub frames: u64,
     /// Seconds of training, those before a resume included.
     pub secs: f64,
@@ -106,7 +106,7 @@ pub struct ProgressRow {
     pub steps_per_sec: f64,
     /// The learning rate now.
     pub lr: f64,
-    /// Whole episodes so far.
+    /// Number of whole episodes so far.
     pub episodes: u64,
     /// Mean raw return of the last 100 episodes.
     pub return_mean_100: Option<f64>,
@@ -132,13 +132,13 @@ pub struct ProgressRow {
     pub refused_updates: u64,
     /// Share of the machine's core-time spent in the environment.
     pub share_env: f64,
-    /// ... in forward passes.
+    /// Share spent in forward passes.
     pub share_forward: f64,
-    /// ... in backward passes.
+    /// Share spent in backward passes.
     pub share_backward: f64,
-    /// ... in snapshots and updates of the store.
+    /// Share spent in snapshots and updates of the store.
     pub share_update: f64,
-    /// ... idle.
+    /// Idle share.
     pub share_waiting: f64,
     /// Resident memory of the process in MiB; null where the system does not tell.
     pub rss_mb: Option<f64>,
@@ -167,7 +167,7 @@ impl ProgressRow {
     }
 }
 
-/// The last episodes.
+/// Returns and lengths of the last episodes.
 #[derive(Clone, Debug, Default)]
 pub struct ReturnWindow(VecDeque<(f64, u64)>);
 
@@ -180,12 +180,12 @@ impl ReturnWindow {
         self.0.push_back((episode_return, length_steps));
     }
 
-    /// What a checkpoint keeps: returns, and lengths.
+    /// Returns and lengths, as a checkpoint keeps them.
     pub fn to_vecs(&self) -> (Vec<f64>, Vec<u64>) {
         self.0.iter().copied().unzip()
     }
 
-    /// From what [`ReturnWindow::to_vecs`] gave.
+    /// Window with the values of [`ReturnWindow::to_vecs`].
     pub fn from_vecs(returns: Vec<f64>, lengths: Vec<u64>) -> Self {
         ReturnWindow(returns.into_iter().zip(lengths).collect())
     }

@@ -4,7 +4,7 @@ use cpu_time::{ProcessTime, ThreadTime};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// What an actor sums up.
+/// Quantity that an actor sums up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stat {
     /// Steps that were learned from.
@@ -35,7 +35,7 @@ pub enum Stat {
 
 const STATS: usize = Stat::UpdateSecs as usize + 1;
 
-/// One actor's sums, in cache lines of its own.
+/// Sums of one actor, in cache lines of their own.
 #[repr(align(128))]
 #[derive(Debug, Default)]
 pub struct ActorStats([AtomicU64; STATS]);
@@ -47,12 +47,12 @@ impl ActorStats {
         cell.store((f64::from_bits(cell.load(Relaxed)) + x).to_bits(), Relaxed);
     }
 
-    /// Going on from `sums`.
+    /// Sums that go on from `sums`.
     pub fn new(sums: &Totals) -> Self {
         ActorStats(sums.0.map(|sum| AtomicU64::new(sum.to_bits())))
     }
 
-    /// The sums now.
+    /// The present sums.
     pub fn sums(&self) -> Totals {
         Totals(std::array::from_fn(|i| f64::from_bits(self.0[i].load(Relaxed))))
     }
@@ -71,32 +71,32 @@ impl ActorStats {
 pub struct Totals([f64; STATS]);
 
 impl Totals {
-    /// The sums now.
+    /// The present sums.
     pub fn of(actors: &[ActorStats]) -> Self {
         Totals::sum(actors.iter().map(ActorStats::sums))
     }
 
-    /// Several sums, added up in order.
+    /// Total of several sums, added in order.
     pub fn sum(all: impl Iterator<Item = Totals>) -> Self {
         all.fold(Totals::default(), |sum, one| Totals(std::array::from_fn(|i| sum.0[i] + one.0[i])))
     }
 
-    /// All of them, as a checkpoint keeps them.
+    /// The sums in the order of [`Stat`], as a checkpoint keeps them.
     pub fn as_slice(&self) -> &[f64] {
         &self.0
     }
 
-    /// From what [`Totals::as_slice`] gave; what is missing is 0.
+    /// Reads the order of [`Totals::as_slice`]; missing sums are 0.
     pub fn from_slice(sums: &[f64]) -> Self {
         Totals(std::array::from_fn(|i| sums.get(i).copied().unwrap_or(0.0)))
     }
 
-    /// One of the sums.
+    /// Sum of `stat`.
     pub fn get(&self, stat: Stat) -> f64 {
         self.0[stat as usize]
     }
 
-    /// What came since `earlier`.
+    /// Difference to `earlier` sums.
     pub fn since(&self, earlier: &Totals) -> Totals {
         Totals(std::array::from_fn(|i| self.0[i] - earlier.0[i]))
     }
@@ -129,14 +129,14 @@ pub struct Meter {
     last: Option<Reading>,
 }
 
-/// What a [`Meter`] read: the sums of a window and where the core-time went.
+/// Reading of a [`Meter`]: the sums of a window and the shares of core-time in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
     /// Length of the window.
     pub wall: Duration,
     /// The sums in the window.
     pub totals: Totals,
-    /// Where the core-time went.
+    /// Shares of the core-time.
     pub shares: Shares,
 }
 

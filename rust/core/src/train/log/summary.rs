@@ -6,13 +6,13 @@ use std::path::PathBuf;
 /// The state of a run at its end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// T
+    /// T, agent steps of all actors.
     pub steps: u64,
-    /// The same in emulator frames.
+    /// T in emulator frames.
     pub frames: u64,
     /// Seconds of training.
     pub secs: f64,
-    /// Whole episodes.
+    /// Number of whole episodes.
     pub episodes: u64,
     /// Updates applied.
     pub updates: u64,

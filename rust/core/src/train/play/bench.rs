@@ -29,7 +29,7 @@ pub struct BenchRow {
     pub actors: usize,
     /// The environments alone, with random actions.
     pub emulator_steps_per_sec: f64,
-    /// The same environments, trained on.
+    /// Training on the same environments.
     pub train_steps_per_sec: f64,
     /// The median of the rounds' ratios, training over emulator.
     pub ratio: f64,

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Parameters of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Whole episodes to play.
+    /// Number of whole episodes to play.
     pub episodes: usize,
     /// Threads to play them on; the result does not depend on it.
     pub actors: usize,
@@ -29,14 +29,14 @@ pub struct Evaluation {
 /// One episode that was played.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EvaluatedEpisode {
-    /// Its number.
+    /// Number of the episode.
     pub episode: usize,
     /// The seed of environment and policy.
     pub seed: u64,
     /// Sum of raw rewards.
     #[serde(rename = "return")]
     pub episode_return: f64,
-    /// Its length.
+    /// Length in steps.
     pub length_steps: u64,
 }
 

@@ -1,4 +1,4 @@
-//! A network as it is used when nothing is learned: fixed parameters, one observation after the other.
+//! Prediction with fixed parameters, one observation after the other.
 
 use crate::env::{ObsMut, ObsRef};
 use crate::nn::{Observations, Tape};
@@ -52,13 +52,13 @@ pub struct Predictor<'a> {
 }
 
 impl<'a> Predictor<'a> {
-    /// Of `agent`, whose network is that of `setup`.
+    /// Predictor of `agent`, whose network is that of `setup`.
     pub fn new(setup: &'a Setup, agent: &'a Agent) -> Self {
         let (obs, tape) = (Observations::new(setup.net.input(), 1), setup.net.tape(1));
         Predictor { setup, theta: &agent.theta, scale: agent.scale(), obs, tape }
     }
 
-    /// The observation, to be written.
+    /// Slot for the observation, to be written.
     pub fn obs(&mut self) -> ObsMut<'_> {
         self.obs.get_mut(0)
     }

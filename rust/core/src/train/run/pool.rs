@@ -9,12 +9,12 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-/// What the supervisor hears from the actors. The channel is bounded and preallocated: sending does not allocate.
+/// Message from an actor to the supervisor. The channel is bounded and preallocated: sending does not allocate.
 #[derive(Debug)]
 pub enum Message<T> {
-    /// Something an actor reports.
+    /// Report of an actor.
     Report(T),
-    /// An actor has ended, well or not.
+    /// End of an actor, with its result.
     Exit(Result<(), TrainError>),
 }
 
@@ -54,7 +54,7 @@ pub fn with_actors<T: Send, R>(
     }))
 }
 
-/// An actor from beginning to end, however that comes; one that fails stops the others.
+/// Runs an actor to its end, also by a panic; one that fails stops the others.
 pub fn life(actor: usize, stop: &AtomicBool, body: impl FnOnce() -> Result<(), TrainError>) -> Result<(), TrainError> {
     let result = catch_unwind(AssertUnwindSafe(body))
         .unwrap_or_else(|panic| Err(TrainError::Panic { actor, message: message_of(&*panic) }));

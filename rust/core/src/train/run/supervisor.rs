@@ -20,15 +20,15 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// Between two lines of the progress log.
+/// Time between two lines of the progress log.
 const LOG_INTERVAL: Duration = Duration::from_secs(2);
-/// Between two calls of [`Host::poll`].
+/// Time between two calls of [`Host::poll`].
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// Between two looks at actors that were asked to pause: while all do, nobody computes.
+/// Time between two looks at actors that were asked to pause: while all do, nobody computes.
 const PAUSE_INTERVAL: Duration = Duration::from_millis(1);
-/// A policy whose mean entropy is below so many nats no longer tries anything ...
+/// Mean entropy in nats below which a policy no longer explores.
 const COLLAPSED_NATS: f64 = 1e-3;
-/// ... if that lasts for so many lines of the log.
+/// Lines of the log after which a collapsed policy is reported.
 const COLLAPSED_ROWS: u32 = 5;
 
 /// Watches the actors from the thread that started the run.
@@ -177,7 +177,7 @@ impl<'a> Supervisor<'a> {
         self.note(result);
     }
 
-    /// The last line, the last checkpoint; then what went wrong, if anything did.
+    /// Writes the last line and the last checkpoint; then returns the first error, if there was one.
     fn finish(
         &mut self,
         messages: &Receiver<Message<Report>>,
@@ -234,7 +234,7 @@ impl<'a> Supervisor<'a> {
         self.episode_log.write(&row)
     }
 
-    /// Logs something that should not be, and says so.
+    /// Logs an incident and notifies the host.
     fn incident(&mut self, steps: u64, actor: Option<usize>, what: String, host: &dyn Host) -> Result<(), TrainError> {
         host.notice(&actor.map_or_else(|| what.clone(), |actor| format!("actor {actor} {what}")));
         let (frames, secs) = (steps * self.setup.env.frames_per_step, self.secs());
@@ -245,7 +245,7 @@ impl<'a> Supervisor<'a> {
         log.write(&IncidentRow { steps, frames, secs, actor, what })
     }
 
-    /// Logs the state of the run, and says if its policy has collapsed.
+    /// Logs the state of the run, and reports a policy that has collapsed.
     fn log(&mut self, row: ProgressRow, host: &dyn Host) -> Result<(), TrainError> {
         self.progress_log.write(&row)?;
         let is_discrete = matches!(self.setup.env.actions, ActionSpec::Discrete(n) if n > 1);

@@ -43,7 +43,7 @@ pub struct CheckpointMeta {
     pub steps: u64,
     /// Seconds of training.
     pub secs: f64,
-    /// Whole episodes.
+    /// Number of whole episodes.
     pub episodes: u64,
     /// Updates applied.
     pub updates: u64,
@@ -51,18 +51,18 @@ pub struct CheckpointMeta {
     pub refused_updates: u64,
     /// Best mean return over 100 episodes at any checkpoint so far.
     pub best_return_mean_100: Option<f64>,
-    /// The environment it was trained on.
+    /// Name of the environment.
     pub env: String,
     /// The method.
     pub algo: Algo,
     /// The network.
     pub net: Net,
-    /// Its covariance, where actions are continuous.
+    /// Covariance of the policy, where actions are continuous.
     #[serde(default = "of_discrete_actions")]
     pub gaussian: Covariance,
-    /// Its input and its actions.
+    /// Observations and actions of the environment.
     pub env_spec: EnvSpec,
-    /// The numbers of its actors; none in formats 1 and 2.
+    /// Scalars of the actors; none in formats 1 and 2.
     #[serde(default)]
     pub actors: Vec<ActorMeta>,
 }

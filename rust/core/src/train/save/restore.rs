@@ -1,4 +1,4 @@
-//! From a checkpoint back to a run.
+//! Restoring a run from a checkpoint.
 
 use super::checkpoint::{Checkpoint, read_meta};
 use crate::env::{ActionSpec, EnvSpec};

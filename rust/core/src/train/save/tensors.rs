@@ -7,9 +7,9 @@ use std::collections::HashMap;
 /// The key of the checksum in the file's metadata, in hexadecimal.
 const CHECKSUM: &str = "a3crs.crc32";
 
-/// A type that tensors are made of.
+/// Element type of tensors.
 pub trait Element: Copy {
-    /// As safetensors calls it.
+    /// Type in safetensors' terms.
     const DTYPE: Dtype;
     /// Appends the bytes of `values`, little-endian.
     fn write(values: &[Self], bytes: &mut Vec<u8>);
@@ -35,7 +35,7 @@ element!(u64, Dtype::U64);
 element!(f32, Dtype::F32);
 element!(f64, Dtype::F64);
 
-/// A file to be.
+/// Tensors of a file that is being made.
 #[derive(Default)]
 pub struct Writer(Vec<(String, Dtype, Vec<usize>, Vec<u8>)>);
 
@@ -73,7 +73,7 @@ fn checksum(meta: &str, tensors: &[(String, TensorView<'_>)]) -> u32 {
     sum.finalize()
 }
 
-/// A file that was read.
+/// Tensors of a file that was read.
 pub struct Reader<'a>(SafeTensors<'a>);
 
 impl<'a> Reader<'a> {
@@ -90,12 +90,12 @@ impl<'a> Reader<'a> {
         Ok(Reader(file))
     }
 
-    /// What the tensors are called.
+    /// Names of the tensors.
     pub fn names(&self) -> Vec<&str> {
         self.0.names()
     }
 
-    /// Whether there is such a tensor.
+    /// True if there is such a tensor.
     pub fn has(&self, name: &str) -> bool {
         self.0.tensor(name).is_ok()
     }

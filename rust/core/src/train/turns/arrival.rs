@@ -63,7 +63,7 @@ impl<M> Turns<M> {
         ArrivalTurn { turns: self, memory: Some(self.free_memory()) }
     }
 
-    /// There are as many memories as turns, so one is free; a few may be on their way from hand to hand.
+    /// Locks a free memory: there are as many as turns, though one may still be in the hands of an actor that has just ended its turn.
     fn free_memory(&self) -> MutexGuard<'_, M> {
         loop {
             for memory in &self.memories {

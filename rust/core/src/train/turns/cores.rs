@@ -1,4 +1,4 @@
-//! The cores actors run on.
+//! Cores on which actors run.
 //!
 //! An emulator works in a thread of its own, and the actor waits for it ten times a segment. Between two cores each of these
 //! waits ends with waking an idle core, which costs more than the network does; on one core it is a change of threads, and the
@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// So many segments a core are in flight where threads move: while one waits for its environment, another computes.
+/// Segments in flight on a core where threads move: while one waits for its environment, another computes.
 const SEGMENTS_PER_CORE: usize = 2;
 
 /// Cores, each with its share of the actors: actor `i` belongs to core `i % len`.
@@ -30,12 +30,12 @@ impl Cores {
         }
     }
 
-    /// How many groups of actors there are, which wait for each other: one a core, or one of all where threads move.
+    /// Number of groups of actors that wait for each other: one a core, or one of all where threads move.
     pub fn groups(&self) -> usize {
         self.len
     }
 
-    /// How many segments of `actors` are in flight at once, where the configuration leaves it open.
+    /// Number of segments of `actors` in flight at once, where the configuration leaves it open.
     pub fn segments_at_once(&self, actors: usize) -> usize {
         match self.kept {
             Some(_) => self.len,
@@ -109,7 +109,7 @@ mod system {
 mod tests {
     use super::*;
 
-    /// Where each of `actors` threads may run once it is kept.
+    /// Cores on which each of `actors` threads may run once it is kept.
     fn kept(cores: &Cores, actors: usize) -> Vec<Vec<usize>> {
         let one = |actor| {
             std::thread::scope(|scope| {

@@ -15,14 +15,14 @@ pub struct Rounds<M> {
     state: Mutex<State>,
     /// One for each actor.
     called: Vec<Condvar>,
-    /// T when the log was last due.
+    /// T at which the log was last due.
     logged: AtomicU64,
 }
 
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// Of each actor, the rounds it has taken part in.
+    /// Number of rounds that each actor has taken part in.
     taken: Vec<u64>,
     /// Rounds that are over.
     rounds: u64,
@@ -122,12 +122,12 @@ impl<M> Rounds<M> {
         Some(RoundTurn { seat: Seat { rounds: self, actor }, memory: Some(memory), complete: false })
     }
 
-    /// How many turns there are at a time.
+    /// Number of turns at a time.
     pub fn at_once(&self) -> usize {
         self.memories.len()
     }
 
-    /// An actor has ended: without it there are no more rounds.
+    /// Removes an actor that has ended: without it there are no more rounds.
     pub fn leave(&self) {
         let mut state = self.state();
         if state.phase != Phase::Ended {
@@ -141,12 +141,12 @@ impl<M> Rounds<M> {
         self.state().pause_wanted = true;
     }
 
-    /// Whether there is a pause: nobody is at work, and all that was to be reported has been.
+    /// True during a pause: no actor is at work, and everything has been reported.
     pub fn is_paused(&self) -> bool {
         self.state().phase == Phase::Paused
     }
 
-    /// Whether nobody was in the middle of anything when the run ended.
+    /// True if no actor was in the midst of a round when the run ended.
     pub fn ended_between_rounds(&self) -> bool {
         self.state().phase == Phase::Ended
     }
@@ -160,7 +160,7 @@ impl<M> Rounds<M> {
         self.call_all();
     }
 
-    /// Whether T = `steps` is in another `interval` than when this was last asked.
+    /// True if T = `steps` lies in another `interval` than at the last call.
     pub fn log_is_due(&self, steps: u64, interval: u64) -> bool {
         self.logged.swap(steps, Relaxed) / interval != steps / interval
     }
@@ -254,7 +254,7 @@ mod tests {
         Rounds::new(ACTORS, vec![(); memories], 0)
     }
 
-    /// What happens in `count` rounds, actors being more or less hasty: `(actor, whether it learned)`.
+    /// Events of `count` rounds with actors of different haste: `(actor, true if it learned)`.
     fn events(memories: usize, count: usize, haste: impl Fn(usize) -> u64 + Sync) -> Vec<(usize, bool)> {
         let (rounds, events) = (rounds(memories), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {

@@ -13,15 +13,15 @@ const LOG_INTERVAL_STEPS: u64 = 10_000;
 pub enum Order<M> {
     /// First come, first served, as in the paper: actor `i` waits with those of group `i % len`.
     Arrival(Vec<Turns<M>>),
-    /// The same order in every run, for a run that can be repeated.
+    /// Fixed order, for a run that can be repeated.
     Fixed(Rounds<M>),
 }
 
 /// One actor's turn: a segment.
 pub enum Turn<'a, M> {
-    /// In the order of arrival.
+    /// Turn in the order of arrival.
     Arrival(ArrivalTurn<'a, M>),
-    /// In a round.
+    /// Turn in a round.
     Fixed(RoundTurn<'a, M>),
 }
 
@@ -95,9 +95,9 @@ impl<M> Turn<'_, M> {
 
 /// The pace of one turn: steps count at once, or when the turn's place in the order has come.
 pub enum Pace<'a, M> {
-    /// At once.
+    /// Steps count at once.
     Arrival,
-    /// In order.
+    /// Steps count when the turn's place in the round has come.
     Fixed {
         /// The turn's place in the round.
         seat: Seat<'a, M>,
