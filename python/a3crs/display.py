@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from a3crs.config import TrainConfig
-from a3crs.report import number
+from a3crs.wording import number
 
 if TYPE_CHECKING:  # rich is imported where a terminal is
     from rich.live import Live as RichLive

@@ -75,7 +75,7 @@ def _packages() -> Finding:
 def _games() -> Finding:
     from ale_py import roms
 
-    from a3crs.atari57 import references
+    from a3crs.published.atari57 import references
 
     missing = [game for game in references() if roms.get_rom_path(game) is None]
     found = f"{len(references()) - len(missing)} of {len(references())} benchmark games"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a3crs import _core
-from a3crs.atari57 import references
 from a3crs.config import TrainConfig
 from a3crs.envs import EnvFamily, EnvSpec, Mode, resolve
 from a3crs.errors import ConfigError, RunError
+from a3crs.published.atari57 import references
 from a3crs.rundir import RunDir
 
 if TYPE_CHECKING:

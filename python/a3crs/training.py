@@ -17,8 +17,8 @@ from a3crs.display import open_display
 from a3crs.envs import EnvFamily, Mode, resolve
 from a3crs.envs.resolve import OWN
 from a3crs.errors import ConfigError, DivergedError
-from a3crs.report import counted
 from a3crs.rundir import RunDir
+from a3crs.wording import counted
 
 if TYPE_CHECKING:
     from a3crs.envs.gym_env import MakeEnv

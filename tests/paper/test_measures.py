@@ -6,7 +6,7 @@ from a3crs.errors import ConfigError
 from a3crs.paper import experiment
 from a3crs.paper.measures import Outcome
 from a3crs.paper.scale import Scale
-from a3crs.runlog import paper
+from a3crs.published import paper
 from a3crs.runlog.load import find
 
 

@@ -35,7 +35,7 @@ def list_choices(
 ) -> None:
     """List the methods, networks, optimizers or environments there are, with the paper's section."""
     from a3crs import _core
-    from a3crs.report import catalogue_lines, game_lines
+    from a3crs.wording import catalogue_lines, game_lines
 
     catalogue = _core.catalogue()
     if kind in catalogue:

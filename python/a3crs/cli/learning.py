@@ -58,8 +58,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train an agent. Without further flags, Atari games have the paper's settings: 16 actors, t_max 5, 320M frames."""
-    from a3crs.report import result_lines
     from a3crs.training import start_run
+    from a3crs.wording import result_lines
 
     flags: dict[str, Any] = {"env": env, "algo": algo, "net": net, "optimizer": optimizer, "protocol": protocol}
     flags |= {"actors": actors, "lr": lr, "seed": seed, "env_workers": env_workers}
@@ -81,8 +81,8 @@ def train(
 
 def resume(run: Run, frames: Frames = None, quiet: Quiet = False) -> None:
     """Go on with a run where its newest checkpoint left off; --frames gives it a new length."""
-    from a3crs.report import result_lines
     from a3crs.training import resume_run
+    from a3crs.wording import result_lines
 
     count = None if frames is None else parse_count(frames, what="--frames")
     result = resume_run(run, frames=count, quiet=quiet)
@@ -147,7 +147,7 @@ def bench(
 ) -> None:
     """Measure training next to its environments alone, and where the time of a step goes."""
     from a3crs.bench import bench_actors, write_figures
-    from a3crs.report import bench_footer, bench_header, bench_line
+    from a3crs.wording import bench_footer, bench_header, bench_line
 
     counts = [parse_count(count, what="--actors") for count in actors.split(",")]
     flags = {"env": env, "algo": algo, "net": net, "optimizer": optimizer, "env_workers": env_workers}

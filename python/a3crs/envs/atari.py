@@ -22,7 +22,6 @@ Deviations from the paper's emulator (DeepMind's alewrap), all of them ALE's C++
 """
 
 import random
-import re
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -37,6 +36,7 @@ from a3crs import _core
 from a3crs.envs.play import Frame, PlayEnv
 from a3crs.envs.spec import Discrete, EnvFamily, EnvSpec, ImageObs, Mode, Observation
 from a3crs.errors import ConfigError, EnvError
+from a3crs.published.games import spelling_key
 
 FRAMES_PER_STEP = 4
 STACK = 4
@@ -247,10 +247,7 @@ def game_of(name: str) -> str | None:
 
     The name picks the game only; the rules it is played by are the protocol's. None where no game has that name.
     """
-    bare = name.removeprefix("ALE/")
-    bare = re.sub(r"-v\d+$", "", bare)
-    bare = re.sub(r"(NoFrameskip|Deterministic)$", "", bare)
-    return _games_by_key().get(_key(bare))
+    return _games_by_key().get(spelling_key(name))
 
 
 def games() -> list[str]:
@@ -301,10 +298,6 @@ def _native_is_equal(game: str, rules: AtariProtocol, mode: Mode) -> bool:
     return not difference
 
 
-def _key(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 @cache
 def _games_by_key() -> dict[str, str]:
-    return {_key(game): game for game in roms.get_all_rom_ids()}
+    return {spelling_key(game): game for game in roms.get_all_rom_ids()}

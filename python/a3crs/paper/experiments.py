@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from a3crs.atari57 import references
 from a3crs.errors import ConfigError, did_you_mean
 from a3crs.paper import measures
+from a3crs.published.atari57 import references
 
 if TYPE_CHECKING:
     from a3crs.paper.measures import Outcome, Shown
@@ -34,7 +34,7 @@ class Experiment:
 
     @property
     def number(self) -> str:
-        """As `runlog.paper` has it: `2` or `S3`."""
+        """Number under which `published.paper` has it: `2` or `S3`."""
         return self.name[3:]
 
     @property

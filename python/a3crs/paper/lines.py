@@ -2,9 +2,9 @@
 
 from a3crs.paper.experiments import EXPERIMENTS, Experiment
 from a3crs.paper.scale import Scale, differences, settings_of
-from a3crs.report import counted
 from a3crs.sweep.plan import Plan
 from a3crs.sweep.space import cells
+from a3crs.wording import counted
 
 
 def experiment_lines() -> list[str]:

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from a3crs.errors import ConfigError
-from a3crs.report import counted
-from a3crs.runlog import load, metrics, paper
+from a3crs.published import paper
+from a3crs.published.games import benchmark_game, title, titles
+from a3crs.runlog import load, metrics
 from a3crs.runlog.references import human_normalised
 from a3crs.sweep.outcome import results
 from a3crs.sweep.plan import Plan, read_plan
+from a3crs.wording import counted
 
 if TYPE_CHECKING:
     from a3crs.paper.experiments import Experiment
     from a3crs.runlog.figures import Drawing
 
 BINS = 50
+_A3C = ("a3c_ff_1day", "a3c_ff", "a3c_lstm")  # columns of table S3
 SETTINGS = ("env", "env_kwargs", "algo", "net", "optimizer", "actors", "lr")
 
 
@@ -77,7 +80,7 @@ def _game(env: str, env_kwargs: str) -> str:
     kwargs = json.loads(env_kwargs) if env_kwargs else {}
     if "car" in kwargs:
         return f"{kwargs['car'].title()} car, {'bots' if kwargs.get('opponents') else 'no bots'}"
-    return paper.title(env)
+    return title(env)
 
 
 def curves(x: str, *, also: Sequence[str] = ()) -> Callable[[Outcome], Shown]:
@@ -158,9 +161,9 @@ def _until(theirs: pl.DataFrame, ends: Mapping[str, float]) -> pl.DataFrame:
     return pl.concat(cut)
 
 
-def _key(title: str) -> str:
+def _key(name: str) -> str:
     """A game's name in the paper's frames."""
-    return paper.game(title) or title
+    return benchmark_game(name) or name
 
 
 def _panels(ours: pl.DataFrame, theirs: pl.DataFrame, *, by_algo: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -308,15 +311,8 @@ def by_game(outcome: Outcome) -> Shown:
     ours = rows.with_columns(method=method).pivot("method", index="game", values="mean", aggregate_function="mean")
     theirs = paper.table("S3").select(game="title", **{f"paper: {name}": name for name in _A3C})
     no_op = paper.no_op_scores().select(
-        game=pl.col("game").replace(_titles()), **{"no-op: NoisyNet's A3C": "a3c_noisynet_paper"}
+        game=pl.col("game").replace(titles()), **{"no-op: NoisyNet's A3C": "a3c_noisynet_paper"}
     )
     table = ours.join(theirs, on="game", how="left").join(no_op, on="game", how="left").sort("game")
     note = "The column no-op is A3C from no-op starts as ours, 320M frames (Fortunato et al. 2018)."
     return Shown(table, notes=(note,))
-
-
-_A3C = ("a3c_ff_1day", "a3c_ff", "a3c_lstm")
-
-
-def _titles() -> dict[str, str]:
-    return dict(paper.table("S3").select("game", "title").iter_rows())

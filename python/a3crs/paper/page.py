@@ -11,10 +11,10 @@ from a3crs.files import replacing
 from a3crs.paper.experiments import Experiment
 from a3crs.paper.measures import Outcome, Shown
 from a3crs.paper.scale import differences
-from a3crs.report import counted
 from a3crs.rundir import RunDir
 from a3crs.runlog import comparison, load, metrics
 from a3crs.sweep.space import is_distribution
+from a3crs.wording import counted
 
 
 def present(experiment: Experiment, directory: Path, image: Path | None = None) -> list[Path]:

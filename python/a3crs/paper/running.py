@@ -9,12 +9,12 @@ from a3crs import _core
 from a3crs.config import TrainConfig
 from a3crs.evaluation import Evaluation, evaluate_run
 from a3crs.paper.experiments import Experiment
-from a3crs.report import counted
 from a3crs.runlog import load
 from a3crs.sweep.engine import Engine, LocalEngine
 from a3crs.sweep.plan import Plan, Trial
 from a3crs.sweep.sweep import check_failures, run_sweep
 from a3crs.sweep.trial import State, newest_row, state
+from a3crs.wording import counted
 
 TIMING_SECS = 1.0
 

@@ -1,8 +1,8 @@
 """Figures of what `metrics` computes. Each function takes frames and returns a Matplotlib figure.
 
 `label` is the column whose values get a colour each, `panel` (say `env`) one whose values get a panel each. `against`
-are the paper's own points, rows of `paper`; they are drawn in grey behind ours, in the panel of the same game. Save one
-with `figure.savefig("curves.png")`; a notebook shows it. Needs Matplotlib: `pip install 'a3crs[plot]'`.
+are the paper's own points, rows of `published.paper`; they are drawn in grey behind ours, in the panel of the same game.
+Save a figure with `figure.savefig("curves.png")`; a notebook shows it. Needs Matplotlib: `pip install 'a3crs[plot]'`.
 """
 
 import io
@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from a3crs.errors import ConfigError
-from a3crs.runlog import paper
+from a3crs.published.games import benchmark_game, title
 from a3crs.runlog.metrics import SHARES
 from a3crs.runlog.order import by_numbers
 
@@ -302,7 +302,7 @@ def _panels(rows: pl.DataFrame, panel: str | None) -> tuple[Drawing, list[tuple[
     panels = []
     for axes, value in zip(every, values, strict=False):
         if value is not None:
-            axes.set_title(paper.title(str(value)))
+            axes.set_title(title(str(value)))
         panels.append((axes, rows if panel is None else rows.filter(pl.col(panel) == value), value))
     for axes in every[len(values) :]:
         axes.set_visible(False)
@@ -336,7 +336,9 @@ def _of_game(theirs: pl.DataFrame | None, value: Any) -> pl.DataFrame:
     """The paper's rows of the panel's game; all of them in the only panel, which has no value."""
     if theirs is None:
         return pl.DataFrame(schema={"algo": pl.String})
-    return theirs if value is None else theirs.filter(pl.col("game").eq_missing(paper.game(str(value)) or str(value)))
+    return (
+        theirs if value is None else theirs.filter(pl.col("game").eq_missing(benchmark_game(str(value)) or str(value)))
+    )
 
 
 def _papers_axes(axes: Axes, ours: pl.DataFrame, theirs: pl.DataFrame) -> Axes:
@@ -392,5 +394,5 @@ def _legend(figure: Figure, every: Sequence[Axes]) -> None:
         return
     rows = max(LEGEND_ROWS, len(every) * 3)
     shown = ordered if len(ordered) <= rows else [ordered[i * (len(ordered) - 1) // (rows - 1)] for i in range(rows)]
-    title = None if len(shown) == len(ordered) else f"{len(shown)} of {len(ordered)}"
-    figure.legend([entries[name] for name in shown], shown, loc="outside right center", title=title)
+    heading = None if len(shown) == len(ordered) else f"{len(shown)} of {len(ordered)}"
+    figure.legend([entries[name] for name in shown], shown, loc="outside right center", title=heading)

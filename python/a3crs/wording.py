@@ -62,8 +62,8 @@ def catalogue_lines(entries: Sequence[dict[str, str]]) -> list[str]:
 
 def game_lines() -> list[str]:
     """The Atari games, and what else `--env` takes."""
-    from a3crs.atari57 import references
     from a3crs.envs.atari import display_name, games
+    from a3crs.published.atari57 import references
 
     lines = [f"{'*' if game in references() else ' '} {display_name(game)}" for game in games()]
     others = "There are Labyrinth, TORCS and CarRacing besides, and any Gymnasium id: CartPole-v1, HalfCheetah-v5."

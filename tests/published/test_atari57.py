@@ -1,6 +1,6 @@
 import pytest
 
-from a3crs.atari57 import references
+from a3crs.published.atari57 import references
 
 
 def test_random_scores_0_and_human_100():

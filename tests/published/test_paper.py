@@ -2,16 +2,8 @@ import polars as pl
 import pytest
 
 from a3crs.errors import ConfigError
-from a3crs.runlog import paper, references
-
-
-@pytest.mark.parametrize("env", ["Pong", "pong", "ALE/Pong-v5", "PongNoFrameskip-v4"])
-def test_a_game_has_one_name_in_every_spelling(env):
-    assert (paper.game(env), paper.title(env)) == ("pong", "Pong")
-
-
-def test_what_is_no_game_of_the_paper_keeps_its_name():
-    assert (paper.game("CartPole-v1"), paper.title("CartPole-v1")) == (None, "CartPole-v1")
+from a3crs.published import paper
+from a3crs.runlog import references
 
 
 def test_every_figure_is_whole():
