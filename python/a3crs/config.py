@@ -10,14 +10,24 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from a3crs.checks import above, decay, in_catalogue, in_range, one_of, savable, size, whatever
+from a3crs.checks import above, choices, decay, in_catalogue, in_range, one_of, savable, size, whatever
 from a3crs.errors import ConfigError, did_you_mean, listed
-from a3crs.setting import Kind, Only, about, default_of, defaults_of, number_and_words, public_name, setting, typed
+from a3crs.setting import (
+    Kind,
+    Only,
+    about,
+    default_of,
+    defaults_of,
+    number_and_words,
+    public_name,
+    read_by,
+    setting,
+    typed,
+)
 
-ACTOR_CRITIC = Only("algo", frozenset({"a3c"}))
-VALUE_BASED = Only("algo", frozenset({"one-step-q", "one-step-sarsa", "n-step-q"}))
-MOMENTUM = Only("optimizer", frozenset({"momentum-sgd"}))
-RMSPROP = Only("optimizer", frozenset({"rmsprop", "shared-rmsprop"}))
+ENVIRONMENT, RUN, METHOD = "Environment", "Run", "Method"
+NETWORK, OPTIMIZER, LOGGING = "Network", "Optimizer", "Logging"
+
 PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
 
 
@@ -29,209 +39,293 @@ class TrainConfig:
     For `dataclasses.replace` all are given; `changed` keeps the difference.
     """
 
-    env: str = field(metadata=about("the name of the environment", lambda name: None if name else "a name"))
+    # Environment
+    env: str = field(
+        metadata=about(
+            "name of the environment", "not in the paper", lambda name: None if name else "a name", group=ENVIRONMENT
+        )
+    )
     protocol: str = setting(
         "atari2016",
-        "the rules of Atari games: atari2016 is the paper's setting, ale-v5 that of Machado et al. 2018",
+        "rules of Atari games: atari2016 or ale-v5",
+        "[P] section 8 and Mnih et al. 2015; ale-v5 is Machado et al. 2018",
         one_of("atari2016", "ale-v5", "none"),
+        group=ENVIRONMENT,
         kinds=(Kind.ATARI,),
         gymnasium="none",
     )
     env_kwargs: dict[str, Any] = field(
         default_factory=dict,
-        metadata=about("arguments a Gymnasium environment is made with", savable, kinds=(Kind.GYMNASIUM,), core=False),
+        metadata=about(
+            "arguments of a Gymnasium environment",
+            "not in the paper",
+            savable,
+            group=ENVIRONMENT,
+            kinds=(Kind.GYMNASIUM,),
+            core=False,
+        ),
     )
     pixels: bool = setting(
         False,
-        "[P] section 9 learns some tasks from pixels: a Gymnasium environment's rendered images are observed",
+        "rendered images as observations of a Gymnasium environment",
+        "[P] section 9 learns some tasks from pixels",
         whatever,
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
     resize: str = setting(
         "",
-        "Gymnasium's images are resized to height x width, like 84x84 in [P] section 8; empty leaves them as they are",
+        "size of a Gymnasium environment's images, height x width like 84x84; empty leaves them as they are",
+        "[P] section 8 has 84x84",
         size,
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM, Kind.IMAGES),
         core=False,
     )
     grayscale: bool = setting(
-        False, "Gymnasium's colour images become grey", whatever, kinds=(Kind.GYMNASIUM, Kind.IMAGES), core=False
+        False,
+        "grey instead of coloured images of a Gymnasium environment",
+        "not in the paper",
+        whatever,
+        group=ENVIRONMENT,
+        kinds=(Kind.GYMNASIUM, Kind.IMAGES),
+        core=False,
     )
     frame_stack: int = setting(
         1,
-        "so many of a Gymnasium environment's last observations are seen at once; Atari games have their protocol's 4",
+        "number of last observations that a Gymnasium environment's agent sees at once",
+        "Atari games have their protocol's 4",
         in_range(1, 64),
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
     env_workers: str = setting(
         "auto",
-        "not in the paper: Gymnasium environments run in the actors' threads or in a process each; auto is a process, "
-        "but a thread for those known to be faster in one",
+        "place of Gymnasium environments: thread, process, or auto: a process unless known to be faster in a thread",
+        "not in the paper",
         one_of("auto", "thread", "process"),
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
     env_timeout_secs: float = setting(
         60.0,
-        "a worker process that has not answered for so long is restarted",
+        "seconds without an answer after which a worker process is restarted",
+        "not in the paper",
         above(0),
         PROCESSES,
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
     env_restarts: int = setting(
         10,
-        "so often is an actor's worker process restarted before the run ends",
+        "restarts of one actor's worker process before the run ends",
+        "not in the paper",
         in_range(0, 1e6),
         PROCESSES,
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
-    algo: str = setting(
-        "a3c",
-        "[P] sections 4 and 5: of the four methods, the one that did best",
-        in_catalogue("algos"),
-    )
-    net: str = setting("ff", "[P] section 8: 16@8x8/4, 32@4x4/2, 256, policy and value heads", in_catalogue("nets"))
-    optimizer: str = setting(
-        "shared-rmsprop",
-        "[P] section 7: one g shared by all threads",
-        in_catalogue("optimizers"),
-    )
-    gaussian: str = setting(
-        "diagonal",
-        "a sigma for each dimension that no state changes is the usual modern choice; [P] section 9 has spherical: "
-        "one sigma^2, softplus of a linear layer",
-        one_of("diagonal", "spherical"),
-        ACTOR_CRITIC,
-        kinds=(Kind.CONTINUOUS,),
-    )
-    bound_coef: float = setting(
-        0.0,
-        "not in the paper: weight of the squares by which the policy's means lie beyond -1 and 1, where actions are "
-        "clipped; too far out, all actions are alike and nothing brings a mean back",
-        in_range(0),
-        ACTOR_CRITIC,
-        kinds=(Kind.CLIPPED,),
-        clipped=1e-3,
-    )
-    actors: int = setting(
-        16,
-        "[P] section 8: 16 actor-learner threads; fewer where actions are continuous, and in TORCS, whose games take "
-        "160 to 245 MB each",
-        in_range(1, 1024),
-        torcs=4,
-        continuous=8,
-    )
-    deterministic: bool = setting(
+    normalize_obs: bool = setting(
         False,
-        "not in the paper: updates come in a fixed order, so that the same settings give the same run, bit for bit, on "
-        "every machine with the same instruction set",
+        "normalisation of observed vectors by their running mean and deviation",
+        "not in the paper, usual for vectors",
         whatever,
-    )
-    segments_at_once: int = setting(
-        0,
-        "not in the paper, whose cores were as many as its actors: so many segments are in flight, the other actors "
-        "wait their turn; 0 is one a core for Atari, whose actors share a core with their emulators, all of them where "
-        "environments run in processes, else two a core; 4 where the run is deterministic",
-        in_range(0, 1024),
-    )
-    total_steps: int = setting(
-        80_000_000,
-        "[E] T_max of the one-day runs, 320M frames: agent steps of all actors together",
-        in_range(1, 2**53),
-        continuous=10_000_000,
-    )
-    t_max: int | Literal["episode"] = setting(
-        5,
-        "[P] section 8: an update after every 5 actions; section 9: episode, after every whole one, without "
-        "bootstrapping. Where actions are continuous, longer segments were found to learn faster",
-        in_range(1, 1000),
-        continuous=32,
-        labyrinth=20,
-    )
-    gamma: float = setting(0.99, "[P] section 8: discount", in_range(0, 1))
-    lambda_: float = setting(
-        1.0,
-        "[P] 1 is the n-step return of Algorithm S3; below 1, lambda-returns. Tuned for continuous actions",
-        in_range(0, 1),
-        ACTOR_CRITIC,
-        continuous=0.9,
-    )
-    entropy_beta: float = setting(
-        0.01,
-        "[P] weight of the entropy: section 8 for Atari and TORCS, section 9 for continuous actions",
-        in_range(0),
-        ACTOR_CRITIC,
-        continuous=1e-4,
-    )
-    value_coef: float = setting(0.5, "[E] multiplies the gradient of (R - V)^2", in_range(0), ACTOR_CRITIC)
-    lr: float = setting(
-        7e-4,
-        "[E] initial learning rate; annealed to 0 over the run ([P] section 8), linearly. Tuned for continuous actions",
-        above(0),
-        continuous=1e-3,
-    )
-    momentum: float = setting(
-        0.9, "not in the paper, which gives no number: alpha of momentum SGD (section 7)", decay, MOMENTUM
-    )
-    rms_decay: float = setting(0.99, "[P] section 8: RMSProp's alpha", decay, RMSPROP)
-    rms_eps: float = setting(
-        0.1,
-        "[E] the number; [P] equation S3: inside the square root. Tuned for continuous actions",
-        above(0),
-        RMSPROP,
-        continuous=1e-3,
-    )
-    max_grad_norm: float = setting(
-        40.0,
-        "[E] the L2 norm above which a gradient is scaled down; 0 leaves it as it is. Tuned for continuous actions",
-        in_range(0),
-        continuous=10.0,
+        group=ENVIRONMENT,
+        kinds=(Kind.VECTORS,),
+        vectors=True,
     )
     reward_scale: float | Literal["running"] = setting(
         1.0,
-        "not in the paper: rewards are multiplied by it before they are clipped; running divides them by the running "
-        "standard deviation of the discounted return, as Stable-Baselines3's VecNormalize does",
+        "factor of rewards before they are clipped; running: 1 / deviation of the discounted return",
+        "not in the paper; running is that of Stable-Baselines3's VecNormalize",
         above(0),
+        group=ENVIRONMENT,
         continuous="running",
         torcs=0.02,
         racing=0.1,
     )
     reward_clip: float = setting(
         1.0,
-        "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw, because in Labyrinth a portal is worth ten "
-        "apples. For continuous actions that of VecNormalize",
+        "limit to which rewards are clipped for learning; 0 leaves them as they are",
+        "[E]; raw in Labyrinth, where a portal is worth ten apples; that of VecNormalize for continuous actions",
         in_range(0),
+        group=ENVIRONMENT,
         continuous=10.0,
         labyrinth=0.0,
         torcs=0.0,
         racing=0.0,
     )
-    normalize_obs: bool = setting(
+    # Run
+    actors: int = setting(
+        16,
+        "number of actor-learner threads",
+        "[P] section 8; fewer for continuous actions, and in TORCS, whose games take 160 to 245 MB each",
+        in_range(1, 1024),
+        group=RUN,
+        torcs=4,
+        continuous=8,
+    )
+    total_steps: int = setting(
+        80_000_000,
+        "T_max, length of the run in agent steps of all actors",
+        "[E] 320M frames, the one-day runs",
+        in_range(1, 2**53),
+        group=RUN,
+        continuous=10_000_000,
+    )
+    seed: int = setting(
+        0, "seed of the initial parameters, the policies and the games", "not in the paper", in_range(0, 2**63 - 1), group=RUN
+    )
+    deterministic: bool = setting(
         False,
-        "not in the paper, usual for vectors: each dimension less its running mean, by its running standard deviation",
+        "updates in a fixed order: the same settings give the same run, bit for bit, at some cost in speed",
+        "not in the paper; machines with the same instruction set agree",
         whatever,
-        kinds=(Kind.VECTORS,),
-        vectors=True,
+        group=RUN,
+    )
+    segments_at_once: int = setting(
+        0,
+        "number of segments in flight at once; 0 is one a core for Atari, all in worker processes, else two a core",
+        "not in the paper, whose cores were as many as its actors; 4 where the run is deterministic",
+        in_range(0, 1024),
+        group=RUN,
+    )
+    # Method
+    algo: str = setting(
+        "a3c",
+        f"method: {', '.join(choices('algos'))}",
+        "[P] sections 4 and 5: of the four methods, the one that did best",
+        in_catalogue("algos"),
+        group=METHOD,
+    )
+    t_max: int | Literal["episode"] = setting(
+        5,
+        "most steps between two updates; episode: whole episodes without bootstrapping",
+        "[P] section 8, and section 9 for episode; longer segments were found to learn faster with continuous actions",
+        in_range(1, 1000),
+        group=METHOD,
+        continuous=32,
+        labyrinth=20,
+    )
+    gamma: float = setting(0.99, "discount", "[P] section 8", in_range(0, 1), group=METHOD)
+    lambda_: float = setting(
+        1.0,
+        "weight of longer returns: 1 is the n-step return, below 1 are lambda-returns",
+        "[P] Algorithm S3; tuned for continuous actions",
+        in_range(0, 1),
+        read_by("algo", "lambda"),
+        group=METHOD,
+        continuous=0.9,
+    )
+    entropy_beta: float = setting(
+        0.01,
+        "beta, weight of the entropy",
+        "[P] section 8 for Atari and TORCS, section 9 for continuous actions",
+        in_range(0),
+        read_by("algo", "entropy_beta"),
+        group=METHOD,
+        continuous=1e-4,
+    )
+    value_coef: float = setting(
+        0.5, "factor of the value loss (R - V)^2", "[E]", in_range(0), read_by("algo", "value_coef"), group=METHOD
+    )
+    gaussian: str = setting(
+        "diagonal",
+        "sigma of continuous actions: diagonal, one a dimension, or spherical, one that depends on the state",
+        "diagonal is usual today; spherical is [P] section 9",
+        one_of("diagonal", "spherical"),
+        read_by("algo", "gaussian"),
+        group=METHOD,
+        kinds=(Kind.CONTINUOUS,),
+    )
+    bound_coef: float = setting(
+        0.0,
+        "weight of the squares by which the policy's means lie beyond -1 and 1, where actions are clipped",
+        "not in the paper; too far out all actions are alike and nothing brings a mean back",
+        in_range(0),
+        read_by("algo", "bound_coef"),
+        group=METHOD,
+        kinds=(Kind.CLIPPED,),
+        clipped=1e-3,
     )
     target_interval_steps: int = setting(
         10_000,
-        "[P] section 8: the target network of the Q methods is renewed every 40,000 frames",
+        "I_target, agent steps between two refreshes of the target network",
+        "[P] section 8: 40,000 frames",
         in_range(1, 2**53),
-        VALUE_BASED,
+        read_by("algo", "target_interval_steps"),
+        group=METHOD,
     )
     explore_anneal_steps: int = setting(
         1_000_000,
-        "[P] section 8: the Q methods anneal their exploration over 4M frames",
+        "agent steps over which exploration is annealed",
+        "[P] section 8: 4M frames",
         in_range(0, 2**53),
-        VALUE_BASED,
+        read_by("algo", "explore_anneal_steps"),
+        group=METHOD,
     )
-    seed: int = setting(0, "of the initial parameters, the policies and the games", in_range(0, 2**63 - 1))
-    checkpoint_secs: float = setting(60.0, "seconds between checkpoints", in_range(0.001, 1e9))
-    keep_checkpoints: int = setting(3, "how many of the newest checkpoints stay on disk", in_range(1, 1e6))
+    # Network
+    net: str = setting(
+        "ff",
+        f"network: {', '.join(choices('nets'))}",
+        "[P] section 8: 16@8x8/4, 32@4x4/2, 256, policy and value heads",
+        in_catalogue("nets"),
+        group=NETWORK,
+    )
+    # Optimizer
+    optimizer: str = setting(
+        "shared-rmsprop",
+        f"optimizer: {', '.join(choices('optimizers'))}",
+        "[P] section 7: one g shared by all threads",
+        in_catalogue("optimizers"),
+        group=OPTIMIZER,
+    )
+    lr: float = setting(
+        7e-4,
+        "learning rate at the start, annealed linearly to 0 over the run",
+        "[E]; annealing [P] section 8; tuned for continuous actions",
+        above(0),
+        group=OPTIMIZER,
+        continuous=1e-3,
+    )
+    max_grad_norm: float = setting(
+        40.0,
+        "L2 norm to which a gradient is clipped; 0 does not clip",
+        "[E]; tuned for continuous actions",
+        in_range(0),
+        group=OPTIMIZER,
+        continuous=10.0,
+    )
+    momentum: float = setting(
+        0.9,
+        "alpha of momentum SGD",
+        "not in the paper, which gives no number (section 7)",
+        decay,
+        read_by("optimizer", "momentum"),
+        group=OPTIMIZER,
+    )
+    rms_decay: float = setting(0.99, "alpha of RMSProp", "[P] section 8", decay, read_by("optimizer", "rms_decay"), group=OPTIMIZER)
+    rms_eps: float = setting(
+        0.1,
+        "epsilon of RMSProp, inside the square root",
+        "[E] the number, [P] equation S3 the place; tuned for continuous actions",
+        above(0),
+        read_by("optimizer", "rms_eps"),
+        group=OPTIMIZER,
+        continuous=1e-3,
+    )
+    # Logging
+    checkpoint_secs: float = setting(
+        60.0, "seconds between two checkpoints", "not in the paper", in_range(0.001, 1e9), group=LOGGING
+    )
+    keep_checkpoints: int = setting(
+        3, "number of newest checkpoints that stay on disk", "not in the paper", in_range(1, 1e6), group=LOGGING
+    )
 
     def __new__(cls, **given: Any) -> Self:
         config = super().__new__(cls)

@@ -39,13 +39,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return settings
 
 
-def parse_assignment(assignment: str) -> tuple[str, Any]:
-    """`lr=1e-3` -> ("lr", 0.001), typed as the setting is."""
+def split_assignment(assignment: str) -> tuple[str, str]:
+    """`t-max=20` -> ("t_max", "20")."""
     name, equals, text = assignment.partition("=")
-    name = name.strip().replace("-", "_")
     if not equals:
         raise ConfigError(f"--set takes name=value, for instance --set lr=1e-3, but got {assignment!r}.")
-    return name, parse_setting(name, text.strip())
+    return name.strip().replace("-", "_"), text.strip()
+
+
+def parse_assignment(assignment: str) -> tuple[str, Any]:
+    """`lr=1e-3` -> ("lr", 0.001), typed as the setting is."""
+    name, text = split_assignment(assignment)
+    return name, parse_setting(name, text)
 
 
 def parse_setting(name: str, text: str) -> Any:

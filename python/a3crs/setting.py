@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
+from a3crs import _core
 from a3crs.checks import Check
 from a3crs.errors import ConfigError
 
@@ -16,6 +17,12 @@ class Only:
 
     what: str
     names: frozenset[str]
+
+
+def read_by(what: str, name: str) -> Only:
+    """The methods (`what` is "algo") or optimizers (`what` is "optimizer") whose catalogue entry lists a setting."""
+    entries = _core.catalogue()[f"{what}s"]
+    return Only(what, frozenset(entry["name"] for entry in entries if name in entry["settings"]))
 
 
 class Kind(Enum):
@@ -36,24 +43,28 @@ class Kind(Enum):
 
 
 def about(
+    what: str,
     source: str,
     check: Check,
     only: Only | None = None,
     *,
+    group: str,
     kinds: tuple[Kind, ...] = (),
     core: bool = True,
     **elsewhere: Any,
 ) -> dict[str, Any]:
-    """What is known of a setting: `continuous=`, for instance, is its default where actions are continuous.
+    """Metadata of a setting: `continuous=`, for instance, is its default where actions are continuous.
 
-    It counts for environments of all `kinds`. What the core does not read is about making environments.
+    `what` is its meaning in a few words, `group` its panel in `--help`. It counts for environments of all `kinds`;
+    settings that the core does not read are about making environments.
     """
-    known = {"source": source, "check": check, "only": only, "kinds": kinds, "core": core}
+    known = {"what": what, "source": source, "check": check, "only": only}
+    known |= {"group": group, "kinds": kinds, "core": core}
     return known | {"elsewhere": {Kind[kind.upper()]: other for kind, other in elsewhere.items()}}
 
 
 def setting(default: Any, *known: Any, **more: Any) -> Any:
-    """A field with this default, of which so much is known (see `about`)."""
+    """Field with this default and metadata as in `about`."""
     return field(default=default, metadata=about(*known, **more))
 
 
@@ -73,6 +84,22 @@ def default_of(f: "dataclasses.Field[Any]", kinds: Collection[Kind] = ()) -> Any
 def defaults_of(f: "dataclasses.Field[Any]") -> list[Any]:
     """All that it has somewhere."""
     return [default_of(f), *f.metadata["elsewhere"].values()]
+
+
+def described_default(f: "dataclasses.Field[Any]") -> str:
+    """The default for a person: `5`, or `5, continuous 32, labyrinth 20` where it differs between kinds."""
+    if f.default is dataclasses.MISSING:
+        return ""
+    others = [f"{kind.name.lower()} {_shown(value)}" for kind, value in f.metadata["elsewhere"].items()]
+    return ", ".join([_shown(f.default), *others])
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def number_and_words(f: "dataclasses.Field[Any]") -> tuple[Any, tuple[str, ...]]:

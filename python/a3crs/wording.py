@@ -60,6 +60,24 @@ def catalogue_lines(entries: Sequence[dict[str, str]]) -> list[str]:
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)]
 
 
+def setting_lines() -> list[str]:
+    """Every setting: its default, where that differs, its meaning and its source, in the groups of `--help`."""
+    from dataclasses import fields
+
+    from a3crs.config import TrainConfig
+    from a3crs.setting import described_default, public_name
+
+    lines = []
+    for group in dict.fromkeys(f.metadata["group"] for f in fields(TrainConfig)):
+        lines += ["", f"{group}:"]
+        for f in fields(TrainConfig):
+            if f.metadata["group"] == group:
+                default = described_default(f)
+                lines += [f"  {public_name(f)}" + (f" = {default}" if default else "")]
+                lines += [f"      {f.metadata['what']}", f"      source: {f.metadata['source']}"]
+    return [*lines[1:], "", "[P] is the paper (arXiv 1602.01783v2), [E] an e-mail of its authors."]
+
+
 def game_lines() -> list[str]:
     """The Atari games, and what else `--env` takes."""
     from a3crs.envs.atari import display_name, games

@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
+from a3crs.cli.flags import Given, takes_settings
+from a3crs.cli.options import Quiet
 from a3crs.errors import ConfigError
 from a3crs.parse import parse_count
+from a3crs.sweep.space import parse_value, read_space
 
 app = typer.Typer(help="The paper's tables and figures: list them, run them, draw ours over the paper's.")
 
@@ -24,22 +27,20 @@ def list_experiments(context: typer.Context) -> None:
 
 
 @app.command()
+@takes_settings(parse=parse_value, read=read_space, leave_out=("env", "algo", "actors", "seed"))
 def run(
+    given: Given,
     name: Name,
     game: Annotated[str | None, typer.Option(help="Games or environments, separated by commas.")] = None,
     methods: Annotated[str | None, typer.Option(help="Methods, separated by commas.")] = None,
     actors: Annotated[str | None, typer.Option(help="Numbers of actors, separated by commas.")] = None,
-    frames: Annotated[str | None, typer.Option(help="Length of each run in emulator frames: 8M, 1e6.")] = None,
     draws: Annotated[int | None, typer.Option(help="How often the settings are drawn.")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds each draw is run with.")] = 1,
     jobs: Annotated[int | None, typer.Option(help="Runs side by side; as many as have a core for each actor.")] = None,
     episodes: Annotated[int, typer.Option(help="Whole games of each evaluation, of tables 1 and S3.")] = 30,
-    settings: Annotated[
-        list[str], typer.Option("--set", metavar="NAME=VALUE", help="Any setting, drawn or not; may be repeated.")
-    ] = [],  # noqa: B006
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Directory, new, empty or to go on with.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how long it takes and what differs.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show nothing but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run an experiment: at the paper's size, or smaller. The same command goes on with one that was stopped."""
     from a3crs.evaluation import Evaluation
@@ -49,7 +50,6 @@ def run(
     from a3crs.paper.scale import Scale, plan_of
     from a3crs.sweep.engine import LocalEngine
     from a3crs.sweep.plan import refuse_other
-    from a3crs.sweep.space import read_options
     from a3crs.sweep.sweep import default_jobs
 
     chosen = experiment(name)
@@ -57,10 +57,10 @@ def run(
         games=_words(game),
         methods=_words(methods),
         actors=None if actors is None else [parse_count(word, what="--actors") for word in actors.split(",")],
-        frames=None if frames is None else parse_count(frames, what="--frames"),
+        frames=given.frames,
         draws=draws,
         seeds=seeds,
-        settings=read_options(None, settings, []),
+        settings=given.settings,
     )
     plan = plan_of(chosen, scale)
     directory = out or Path("runs") / "paper" / chosen.name
