@@ -6,7 +6,7 @@ import pytest
 from a3crs.errors import ConfigError
 from a3crs.published import paper
 from a3crs.runlog import figures, load, metrics
-from a3crs.runlog.order import by_numbers
+from a3crs.runlog.labels import by_numbers
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -16,7 +16,7 @@ from a3crs.errors import A3crsError, ConfigError, RunError
 from a3crs.files import replacing
 from a3crs.rundir import RunDir
 from a3crs.runlog import comparison, load, metrics
-from a3crs.runlog.order import by_numbers
+from a3crs.runlog.labels import by_numbers
 from a3crs.wording import number
 
 if TYPE_CHECKING:  # Matplotlib is imported when something is drawn

@@ -14,7 +14,7 @@ from a3crs.files import replacing
 from a3crs.published import paper
 from a3crs.published.games import benchmark_game
 from a3crs.runlog import intervals, load, metrics
-from a3crs.runlog.order import by_numbers
+from a3crs.runlog.labels import by_numbers
 from a3crs.runlog.references import human_normalised
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Figures of what `metrics` computes. Each function takes frames and returns a Matplotlib figure.
 
 `label` is the column whose values get a colour each, `panel` (say `env`) one whose values get a panel each. `against`
-are the paper's own points, rows of `published.paper`; they are drawn in grey behind ours, in the panel of the same game.
+are the paper's own points, rows of `published.paper`; they are drawn in grey behind ours, in the same panel.
 Save a figure with `figure.savefig("curves.png")`; a notebook shows it. Needs Matplotlib: `pip install 'a3crs[plot]'`.
 """
 
@@ -13,8 +13,8 @@ import polars as pl
 
 from a3crs.errors import ConfigError
 from a3crs.published.games import benchmark_game, title
+from a3crs.runlog.labels import by_numbers
 from a3crs.runlog.metrics import SHARES
-from a3crs.runlog.order import by_numbers
 
 try:
     import matplotlib as mpl
