@@ -16,7 +16,7 @@ from a3crs.sweep.outcome import results
 from a3crs.sweep.plan import Plan, read_plan
 
 if TYPE_CHECKING:
-    from a3crs.runlog.figures import Drawing
+    from a3crs.runlog.drawing import Drawing
 
 SETTINGS = ("env", "env_kwargs", "algo", "net", "optimizer", "actors", "lr")
 

@@ -1,7 +1,6 @@
 """Figures and tables of an experiment, in the form of the paper's and with the paper's values beside them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
@@ -11,6 +10,7 @@ from a3crs.paper.definition import FinishedRuns, Shown
 from a3crs.published import paper
 from a3crs.published.games import benchmark_game, titles
 from a3crs.runlog import load, metrics
+from a3crs.runlog.curves import height_at
 from a3crs.runlog.references import human_normalised
 from a3crs.sweep.plan import Plan
 from a3crs.wording import counted
@@ -55,9 +55,8 @@ def _curves(outcome: FinishedRuns, x: str, also: Sequence[str]) -> Shown:
             papers = papers.filter(actors=actors)
         scores = {"score": chosen["score"].mean(), "median of all": every["score"].median()}
         row = cell | {"best": chosen.height, "of": every.height} | scores | {f"until {x}": end}
-        rows.append(row | {"paper's then": _at(papers, end)})
-    ends = dict(mean.group_by("game").agg(pl.max(x)).iter_rows())
-    ours, against = _panels(mean, _until(theirs, ends), by_algo=label != "algo")
+        rows.append(row | {"paper's then": height_at(papers, end)})
+    ours, against = _panels(mean, theirs, by_algo=label != "algo")
     against = _unnamed(against) if label != "algo" else against
     drawing = figures.learning_curves(ours, x, label=label, panel="panel", against=against)
     return Shown(pl.DataFrame(rows), drawing, (_means_of(outcome.plan, outcome.experiment.best),))
@@ -86,17 +85,6 @@ def _papers(outcome: FinishedRuns, runs: pl.DataFrame, also: Sequence[str]) -> p
     return paper.curves(number).filter(pl.col("game").is_in(keys) & (ours | pl.col("algo").is_in(list(also))))
 
 
-def _until(theirs: pl.DataFrame, ends: Mapping[str, float]) -> pl.DataFrame:
-    """The paper's curves as far as ours go in each game: what lies beyond would only stretch the axis."""
-    cut = [theirs.clear()]
-    for game, end in ends.items():
-        for curve in theirs.filter(game=_key(game)).partition_by("algo", "actors"):
-            there = {"x": end} | {name: _at(curve, end, name) for name in ("score", "low", "high")}
-            last = pl.DataFrame([curve.row(0, named=True) | there], schema=theirs.schema)
-            cut += [curve.filter(pl.col("x") < end), last.drop_nulls("score")]
-    return pl.concat(cut)
-
-
 def _key(name: str) -> str:
     """A game's name in the paper's frames."""
     return benchmark_game(name) or name
@@ -116,15 +104,6 @@ def _panels(ours: pl.DataFrame, theirs: pl.DataFrame, *, by_algo: bool) -> tuple
 def _unnamed(theirs: pl.DataFrame) -> pl.DataFrame:
     """The paper's curves without the method in their names, where each panel is of one."""
     return theirs.with_columns(algo=pl.lit(None, pl.String))
-
-
-def _at(curve: pl.DataFrame, x: float, column: str = "score") -> float | None:
-    """The height of a curve of the paper, linear between its points; None where it does not reach."""
-    points = list(curve.drop_nulls(column).sort("x").select("x", column).iter_rows())
-    for (left, low), (right, high) in pairwise(points):
-        if left <= x <= right:
-            return float(low + (high - low) * (x - left) / (right - left))
-    return None
 
 
 def over_learning_rates(outcome: FinishedRuns) -> Shown:

@@ -18,7 +18,7 @@ from a3crs.runlog.labels import by_numbers
 from a3crs.runlog.references import human_normalised
 
 if TYPE_CHECKING:
-    from a3crs.runlog.figures import Drawing
+    from a3crs.runlog.drawing import Drawing
 
 AXES = ("frames", "steps", "hours")
 
