@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from a3crs import Agent, page
+from a3crs import Agent, report
 from a3crs.report import table, write_report
 
 SECTIONS = [
@@ -140,8 +140,8 @@ def test_what_cannot_be_shown_is_told(a3crs, written, tmp_path):
 
 
 def test_only_so_many_agents_are_shown_at_play(reported, tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "MOST_CLIPS", 1)
-    monkeypatch.setattr(page, "CLIP_STEPS", 3)
+    monkeypatch.setattr(report, "MOST_CLIPS", 1)
+    monkeypatch.setattr(report, "CLIP_STEPS", 3)
     again = tmp_path / "again"
     Agent.load(reported).learn(steps=100, out=again, quiet=True)
     (sentence,) = write_report([reported, again], tmp_path / "report.html")

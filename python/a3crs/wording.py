@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from a3crs.rundir.names import RESTARTS
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -33,7 +35,7 @@ def result_lines(run: Path, summary: dict[str, Any]) -> list[str]:
     if summary["refused_updates"]:
         lines.insert(1, f"{counted(summary['refused_updates'], 'update')} refused: the gradients were not finite")
     if summary["env_restarts"]:
-        lines.insert(1, f"{counted(summary['env_restarts'], 'environment restart')}: see {run / 'restarts.jsonl'}")
+        lines.insert(1, f"{counted(summary['env_restarts'], 'environment restart')}: see {run / RESTARTS}")
     return lines
 
 

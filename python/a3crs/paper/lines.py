@@ -1,6 +1,7 @@
 """What `a3crs paper` prints."""
 
-from a3crs.paper.experiments import EXPERIMENTS, Experiment
+from a3crs.paper.definition import Experiment
+from a3crs.paper.experiments import EXPERIMENTS
 from a3crs.paper.scale import Scale, differences, settings_of
 from a3crs.sweep.plan import Plan
 from a3crs.sweep.space import cells

@@ -8,7 +8,7 @@ from pathlib import Path
 from a3crs import _core
 from a3crs.config import TrainConfig
 from a3crs.evaluation import Evaluation, evaluate_run
-from a3crs.paper.experiments import Experiment
+from a3crs.paper.definition import Experiment
 from a3crs.runlog import load
 from a3crs.sweep.engine import Engine, LocalEngine
 from a3crs.sweep.plan import Plan, Trial

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a3crs.config import TrainConfig
-from a3crs.paper.experiments import Experiment
+from a3crs.paper.definition import Experiment
 from a3crs.setting import default_of, public_name
 from a3crs.sweep.plan import Plan, Trial
 from a3crs.wording import counted

@@ -16,11 +16,11 @@ from a3crs.errors import A3crsError, ConfigError, RunError
 from a3crs.files import replacing
 from a3crs.rundir import RunDir
 from a3crs.runlog import comparison, load, metrics
-from a3crs.runlog.order import by_numbers
+from a3crs.runlog.labels import by_numbers
 from a3crs.wording import number
 
 if TYPE_CHECKING:  # Matplotlib is imported when something is drawn
-    from a3crs.runlog.figures import Drawing
+    from a3crs.runlog.drawing import Drawing
 
 CLIP_STEPS, CLIP_WIDTH = 300, 320  # so many steps of the agent are shown, so many pixels wide at most
 MOST_CLIPS = 4  # of so many runs: each is a few MB at most

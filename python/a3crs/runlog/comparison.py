@@ -14,11 +14,11 @@ from a3crs.files import replacing
 from a3crs.published import paper
 from a3crs.published.games import benchmark_game
 from a3crs.runlog import intervals, load, metrics
-from a3crs.runlog.order import by_numbers
+from a3crs.runlog.labels import by_numbers
 from a3crs.runlog.references import human_normalised
 
 if TYPE_CHECKING:
-    from a3crs.runlog.figures import Drawing
+    from a3crs.runlog.drawing import Drawing
 
 AXES = ("frames", "steps", "hours")
 

@@ -1,4 +1,4 @@
-"""In which order labels stand."""
+"""Sort key of labels, by the numbers in them."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
 
 
 def by_numbers(label: Any) -> tuple[Any, ...]:
-    """A key for `sorted`: `actors 2` before `actors 16`, `lr 7e-05` before `lr 0.001`; None comes first."""
+    """Returns a key for `sorted`: `actors 2` before `actors 16`, `lr 7e-05` before `lr 0.001`; None comes first."""
     if label is None:
         return (0,)
     if isinstance(label, (int, float)):
