@@ -179,7 +179,11 @@ class TrainConfig:
         continuous=10_000_000,
     )
     seed: int = setting(
-        0, "seed of the initial parameters, the policies and the games", "not in the paper", in_range(0, 2**63 - 1), group=RUN
+        0,
+        "seed of the initial parameters, the policies and the games",
+        "not in the paper",
+        in_range(0, 2**63 - 1),
+        group=RUN,
     )
     deterministic: bool = setting(
         False,
@@ -309,7 +313,9 @@ class TrainConfig:
         read_by("optimizer", "momentum"),
         group=OPTIMIZER,
     )
-    rms_decay: float = setting(0.99, "alpha of RMSProp", "[P] section 8", decay, read_by("optimizer", "rms_decay"), group=OPTIMIZER)
+    rms_decay: float = setting(
+        0.99, "alpha of RMSProp", "[P] section 8", decay, read_by("optimizer", "rms_decay"), group=OPTIMIZER
+    )
     rms_eps: float = setting(
         0.1,
         "epsilon of RMSProp, inside the square root",

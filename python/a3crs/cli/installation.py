@@ -31,7 +31,9 @@ def doctor(
 
 
 def list_choices(
-    kind: Annotated[str | None, typer.Argument(help="algos, nets, optimizers, settings or envs.", show_default=False)] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="algos, nets, optimizers, settings or envs.", show_default=False)
+    ] = None,
 ) -> None:
     """List the methods, networks, optimizers, settings or environments there are, with the paper's section."""
     from a3crs import _core
