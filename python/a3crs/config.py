@@ -12,10 +12,11 @@ from typing import Any, Literal, Self
 
 from a3crs.checks import above, decay, in_catalogue, in_range, one_of, savable, size, whatever
 from a3crs.errors import ConfigError, did_you_mean, listed
-from a3crs.setting import Kind, Only, about, default_of, defaults_of, number_and_words, public_name, setting, typed
+from a3crs.setting import Kind, Only, about, default_of, defaults_of, number_and_words, public_name, setting, typed, wrong
 
 ACTOR_CRITIC = Only("algo", frozenset({"a3c"}))
 VALUE_BASED = Only("algo", frozenset({"one-step-q", "one-step-sarsa", "n-step-q"}))
+RECURRENT = Only("net", frozenset({"lstm", "nature-lstm"}))
 MOMENTUM = Only("optimizer", frozenset({"momentum-sgd"}))
 RMSPROP = Only("optimizer", frozenset({"rmsprop", "shared-rmsprop"}))
 PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
@@ -95,6 +96,27 @@ class TrainConfig:
         in_catalogue("algos"),
     )
     net: str = setting("ff", "[P] section 8: 16@8x8/4, 32@4x4/2, 256, policy and value heads", in_catalogue("nets"))
+    hidden: list[int] = field(
+        default_factory=list,
+        metadata=about(
+            "units of each fully connected layer before the LSTM or the heads; empty is the net's own, [P] sections 8 "
+            "and 9: 200 for vectors, 256 for images (nature 512)",
+            in_range(1, 65_536),
+        ),
+    )
+    activation: str = setting(
+        "relu",
+        "[P] section 8: rectifiers behind convolutions and hidden layers; tanh is usual for vectors elsewhere. Of the "
+        "lstm from images to continuous actions, whose convolutions have none ([P] section 9), hidden layers alone",
+        one_of("relu", "tanh"),
+    )
+    cells: int = setting(
+        0,
+        "the LSTM's cells, a multiple of 16; 0 is the net's own, [P] sections 8 and 9: 256 for images, 128 for vectors "
+        "and for continuous actions",
+        in_range(0, 65_536),
+        RECURRENT,
+    )
     optimizer: str = setting(
         "shared-rmsprop",
         "[P] section 7: one g shared by all threads",
@@ -242,7 +264,7 @@ class TrainConfig:
         for f in dataclasses.fields(self):
             value = typed(f, getattr(self, f.name))
             words = number_and_words(f)[1]
-            wanted = None if value in words else f.metadata["check"](value)
+            wanted = None if value in words else wrong(f, value)
             if wanted is not None:
                 raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {' or '.join([wanted, *words])}.")
             object.__setattr__(self, f.name, value)

@@ -349,7 +349,12 @@ impl Kernel for GateRuns<'_> {
         for (pixel, start) in self.start.iter().enumerate() {
             if *start as usize == pixel {
                 let channels = pixel * self.in_c..(pixel + 1) * self.in_c;
-                activation::Backward { activation: Activation::Relu, y: &self.gate[channels.clone()], dy: &mut self.dx[channels] }.run(simd);
+                activation::Backward {
+                    activation: Activation::Relu,
+                    y: &self.gate[channels.clone()],
+                    dy: &mut self.dx[channels],
+                }
+                .run(simd);
             }
         }
     }

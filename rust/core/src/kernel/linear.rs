@@ -260,7 +260,8 @@ impl BackwardInput<'_> {
         if let Some(gate) = self.gate {
             for step in runs {
                 let row = step * inputs + position * channels..step * inputs + (position + 1) * channels;
-                activation::Backward { activation: Activation::Relu, y: &gate[row.clone()], dy: &mut self.dx[row] }.run(simd);
+                activation::Backward { activation: Activation::Relu, y: &gate[row.clone()], dy: &mut self.dx[row] }
+                    .run(simd);
             }
         }
     }

@@ -118,11 +118,6 @@ impl Network {
 
 /// The two factors of a layer's weight gradient over `n` slots: its input, which is `x` but for LSTM cells, and the gradient by its
 /// `W x + b`.
-fn factors<'a>(
-    x: &'a [f32],
-    tape: &'a LayerTape,
-    gradients: &'a LayerWorkspace,
-    n: usize,
-) -> (&'a [f32], &'a [f32]) {
+fn factors<'a>(x: &'a [f32], tape: &'a LayerTape, gradients: &'a LayerWorkspace, n: usize) -> (&'a [f32], &'a [f32]) {
     (tape.lstm.as_ref().map_or(x, |tape| tape.xh(n)), gradients.before_weights(n))
 }

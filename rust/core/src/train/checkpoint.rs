@@ -15,6 +15,7 @@ use super::setup::Setup;
 use super::stats::Totals;
 use super::tensors::{Reader, Writer, damaged, metadata};
 use crate::env::{ActionSpec, EnvSpec};
+use crate::kernel::activation::Activation;
 use crate::nn::{Net, Network};
 use crate::rl::Covariance;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,15 @@ pub struct CheckpointMeta {
     pub algo: Algo,
     /// The network.
     pub net: Net,
+    /// Units of its hidden layers; empty: the network's own, which older files do not say.
+    #[serde(default)]
+    pub hidden: Vec<usize>,
+    /// The activation of its hidden layers.
+    #[serde(default = "of_the_paper")]
+    pub activation: Activation,
+    /// Its LSTM cells; 0: the network's own.
+    #[serde(default)]
+    pub cells: usize,
     /// Its covariance, where actions are continuous.
     #[serde(default = "of_discrete_actions")]
     pub gaussian: Covariance,
@@ -70,6 +80,11 @@ pub struct CheckpointMeta {
 /// What format 1 says nothing of, because it says nothing.
 fn of_discrete_actions() -> Covariance {
     Covariance::Spherical
+}
+
+/// The activation of files from before there was a choice.
+fn of_the_paper() -> Activation {
+    Activation::Relu
 }
 
 /// A checkpoint in memory. Vectors are laid out as theta.
@@ -332,6 +347,14 @@ pub fn check(path: &Path, setup: &Setup) -> Result<(), TrainError> {
         format!("it is of algo {}, this run has {}", meta.algo.name(), config.algo.name())
     } else if meta.net != config.net {
         format!("it is of net {}, this run has {}", meta.net.entry().name, config.net.entry().name)
+    } else if meta.hidden != config.hidden {
+        format!("its hidden layers are {}, this run's are {}", widths(&meta.hidden), widths(&config.hidden))
+    } else if meta.activation != config.activation {
+        let name = |activation: Activation| format!("{activation:?}").to_lowercase();
+        format!("it is of activation {}, this run has {}", name(meta.activation), name(config.activation))
+    } else if meta.cells != config.cells {
+        let cells = |cells: usize| if cells == 0 { "the net's own number of".into() } else { cells.to_string() };
+        format!("it has {} cells, this run has {}", cells(meta.cells), cells(config.cells))
     } else if !meta.env_spec.same_task(env) {
         let describe = |spec: &EnvSpec| format!("{} and {}", spec.obs, spec.actions);
         format!(
@@ -347,4 +370,10 @@ pub fn check(path: &Path, setup: &Setup) -> Result<(), TrainError> {
         return Ok(());
     };
     Err(TrainError::Checkpoint { path: path.to_path_buf(), reason: differs })
+}
+
+/// `64,64`, or that they are the network's own.
+fn widths(hidden: &[usize]) -> String {
+    let widths: Vec<_> = hidden.iter().map(usize::to_string).collect();
+    if widths.is_empty() { "the net's own".into() } else { widths.join(",") }
 }

@@ -3,7 +3,8 @@
 use super::error::TrainError;
 use crate::catalogue::Entry;
 use crate::env::{ActionSpec, EnvSpec};
-use crate::nn::{Head, Net, Network, Part};
+use crate::kernel::activation::Activation;
+use crate::nn::{Head, Net, NetSpec, Network, Part};
 use crate::rl::{
     A3c, ActionVector, ActorRng, Algorithm, Covariance, Exploration, GaussianA3c, MAX_ACTION_DIMS, ValueBased,
 };
@@ -126,6 +127,12 @@ pub struct TrainConfig {
     pub algo: Algo,
     /// The network.
     pub net: Net,
+    /// Units of each hidden layer; empty: the network's own.
+    pub hidden: Vec<usize>,
+    /// Behind convolutions and hidden layers.
+    pub activation: Activation,
+    /// LSTM cells; 0: the network's own.
+    pub cells: usize,
     /// The optimizer.
     pub optimizer: OptimizerKind,
     /// Number of actor-learner threads.
@@ -183,20 +190,21 @@ impl TrainConfig {
     /// The one place that turns a configuration into a network ...
     pub fn network(&self, env: &EnvSpec) -> Result<Network, TrainError> {
         let head = |name, outputs| Head { name, outputs };
+        let net = NetSpec { net: self.net, hidden: &self.hidden, activation: self.activation, cells: self.cells };
         Ok(match (self.algo, env.actions) {
             (Algo::A3c, ActionSpec::Discrete(n)) => {
-                Network::new(self.net, &env.obs, &[head("policy", n), head("value", 1)])?
+                Network::new(net, &env.obs, &[head("policy", n), head("value", 1)])?
             }
-            (_, ActionSpec::Discrete(n)) => Network::new(self.net, &env.obs, &[head("q", n)])?,
+            (_, ActionSpec::Discrete(n)) => Network::new(net, &env.obs, &[head("q", n)])?,
             (_, ActionSpec::Continuous { dims }) => {
                 let mu = [head("mu", dims), head("variance", 1)];
                 let value = Part::Trunk { name: "value", heads: &[head("v", 1)] };
                 let policy = |heads| Part::Trunk { name: "policy", heads };
                 match self.gaussian {
-                    Covariance::Spherical => Network::of_parts(self.net, &env.obs, &[policy(&mu), value])?,
+                    Covariance::Spherical => Network::of_parts(net, &env.obs, &[policy(&mu), value])?,
                     Covariance::Diagonal => {
                         let log_sigma = Part::Constant(head("policy.log_sigma", dims));
-                        Network::of_parts(self.net, &env.obs, &[policy(&mu[..1]), log_sigma, value])?
+                        Network::of_parts(net, &env.obs, &[policy(&mu[..1]), log_sigma, value])?
                     }
                 }
             }

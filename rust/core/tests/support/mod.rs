@@ -5,6 +5,7 @@
 pub mod chain;
 
 use a3crs_core::env::EnvError;
+use a3crs_core::kernel::activation::Activation;
 use a3crs_core::nn::Net;
 use a3crs_core::rl::Covariance;
 use a3crs_core::shared::optimizer::OptimizerKind;
@@ -32,6 +33,9 @@ pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
         protocol: "none".into(),
         algo,
         net: Net::Ff,
+        hidden: Vec::new(),
+        activation: Activation::Relu,
+        cells: 0,
         optimizer: OptimizerKind::SharedRmsProp,
         actors: 2,
         segments_at_once: 0,
