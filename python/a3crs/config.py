@@ -23,11 +23,13 @@ from a3crs.setting import (
     read_by,
     setting,
     typed,
+    wrong,
 )
 
 ENVIRONMENT, RUN, METHOD = "Environment", "Run", "Method"
 NETWORK, OPTIMIZER, LOGGING = "Network", "Optimizer", "Logging"
 
+RECURRENT = Only("net", frozenset({"lstm", "nature-lstm"}))
 PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
 
 
@@ -281,6 +283,30 @@ class TrainConfig:
         in_catalogue("nets"),
         group=NETWORK,
     )
+    hidden: list[int] = field(
+        default_factory=list,
+        metadata=about(
+            "units of each fully connected layer before the LSTM or the heads, like 64,64; empty is the net's own",
+            "[P] sections 8 and 9: 200 for vectors, 256 for images (nature 512)",
+            in_range(1, 65_536),
+            group=NETWORK,
+        ),
+    )
+    activation: str = setting(
+        "relu",
+        "activation behind convolutions and hidden layers: relu or tanh",
+        "[P] section 8: rectifiers; tanh is usual for vectors elsewhere",
+        one_of("relu", "tanh"),
+        group=NETWORK,
+    )
+    cells: int = setting(
+        0,
+        "cells of the LSTM, a multiple of 16; 0 is the net's own",
+        "[P] sections 8 and 9: 256 for images, 128 for vectors and for continuous actions",
+        in_range(0, 65_536),
+        RECURRENT,
+        group=NETWORK,
+    )
     # Optimizer
     optimizer: str = setting(
         "shared-rmsprop",
@@ -342,7 +368,7 @@ class TrainConfig:
         for f in dataclasses.fields(self):
             value = typed(f, getattr(self, f.name))
             words = number_and_words(f)[1]
-            wanted = None if value in words else f.metadata["check"](value)
+            wanted = None if value in words else wrong(f, value)
             if wanted is not None:
                 raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {' or '.join([wanted, *words])}.")
             object.__setattr__(self, f.name, value)

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from a3crs.config import TrainConfig, no_setting
 from a3crs.errors import ConfigError
@@ -59,7 +59,7 @@ def parse_setting(name: str, text: str) -> Any:
     if name not in by_name:
         raise no_setting(name)
     kind, words = number_and_words(by_name[name])
-    if kind is str or text in words:
+    if kind is str or text in words or get_origin(kind) is list:
         return text
     if kind is int:
         return parse_count(text, what=name, words=words)

@@ -117,6 +117,8 @@ def typed(f: "dataclasses.Field[Any]", value: Any) -> Any:
         return value
     if kind is float and type(value) is int:
         return float(value)
+    if get_origin(kind) is list:
+        return _integers(f, value)
     kind = get_origin(kind) or kind
     if type(value) is not kind:
         names = {
@@ -129,3 +131,22 @@ def typed(f: "dataclasses.Field[Any]", value: Any) -> Any:
         wanted = " or ".join([names[kind], *words])
         raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {wanted}.")
     return value
+
+
+def _integers(f: "dataclasses.Field[Any]", value: Any) -> list[int]:
+    """The list of whole numbers; one alone is a list of one, and the words of a command line are separated by commas."""
+    items = value.split(",") if type(value) is str else [value] if type(value) is int else value
+    try:
+        if type(items) is not list or any(type(item) not in (int, str) for item in items):
+            raise ValueError
+        return [int(item) for item in items]
+    except ValueError:
+        raise ConfigError(
+            f"{public_name(f)} is {value!r}, but it must be whole numbers separated by commas, like 64,64."
+        ) from None
+
+
+def wrong(f: "dataclasses.Field[Any]", value: Any) -> str | None:
+    """What the value must be, if it is not so; of a list each element."""
+    items = value if type(value) is list else [value]
+    return next((wanted for item in items if (wanted := f.metadata["check"](item)) is not None), None)

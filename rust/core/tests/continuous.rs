@@ -46,7 +46,7 @@ fn mean_return(setup: &Setup, agent: &Agent, env: &Aim) -> f64 {
 fn either_gaussian_with_either_network_learns_to_aim() {
     for gaussian in [Covariance::Spherical, Covariance::Diagonal] {
         for net in [Net::Ff, Net::Lstm] {
-            let setup = setup(&aim(), |config| (config.method.gaussian, config.net) = (gaussian, net));
+            let setup = setup(&aim(), |config| (config.method.gaussian, config.network.net) = (gaussian, net));
             let mean = learned_return(&setup, &aim());
             assert!(mean > -0.5, "{gaussian:?} {net:?}: {mean}");
         }

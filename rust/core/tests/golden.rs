@@ -72,7 +72,7 @@ impl Case {
             _ => (Algo::A3c, self.gaussian()),
         };
         let actions = gaussian.map_or(ActionSpec::Discrete(ACTIONS), |_| ActionSpec::Continuous { dims: DIMS });
-        let mut config = TrainConfig { net: self.net, ..config(algo, 1, 1e-3) };
+        let mut config = TrainConfig { network: self.net.into(), ..config(algo, 1, 1e-3) };
         config.method.gaussian = gaussian.unwrap_or(config.method.gaussian);
         Setup::new(config, EnvSpec::new(obs, actions)).unwrap().net
     }

@@ -129,7 +129,8 @@ fn notes_of(setup: &Setup, env: Monotonous, segments: usize) -> Notes {
 fn the_state_is_carried_across_segments_and_reset_with_the_episode() {
     const EPISODE: usize = 7; // segments of 3, 3 and 1 steps
     for end in [End::Terminal, End::Truncated] {
-        let setup = setup(Algo::OneStepSarsa, |config| (config.net, config.t_max) = (Net::Lstm, TMax::Steps(3)));
+        let setup =
+            setup(Algo::OneStepSarsa, |config| (config.network.net, config.t_max) = (Net::Lstm, TMax::Steps(3)));
         let notes = notes_of(&setup, monotonous(EPISODE as u64, end), 9);
         // The network by itself, from a state of 0 over an episode and its final observation.
         let (net, mut obs) = (&setup.net, Observations::new(setup.net.input(), EPISODE + 1));
@@ -169,7 +170,7 @@ fn evaluation_keeps_a_state_of_its_own() {
     let env = || Recall::new(4);
     let spec = EnvSpec::new(env().obs_spec(), ActionSpec::Discrete(2));
     let mut config = config(Algo::A3c, 100, 0.0);
-    config.net = Net::Lstm;
+    config.network.net = Net::Lstm;
     let setup = Setup::new(config, spec).unwrap();
     let mut theta = setup.initial_theta();
     theta.iter_mut().for_each(|w| *w *= 8.0); // answers that depend on what was seen
@@ -185,7 +186,7 @@ fn evaluation_keeps_a_state_of_its_own() {
 
 #[test]
 fn a_gradient_does_not_depend_on_the_one_before() {
-    let setup = setup(Algo::A3c, |config| config.net = Net::Lstm);
+    let setup = setup(Algo::A3c, |config| config.network.net = Net::Lstm);
     let (net, mut obs) = (&setup.net, Observations::new(setup.net.input(), 2));
     let theta = net.layout().init(&mut setup.actor_rng(0, 0));
     let (mut tape, mut workspace) = (net.tape(2), net.workspace(2));

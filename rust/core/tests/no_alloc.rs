@@ -37,7 +37,8 @@ static ALLOCATOR: Counting = Counting;
 
 fn allocations_of_a_hundred_segments<A: Action>(algo: Algo, net: Net, spec: EnvSpec, env: Box<dyn Env<A>>) -> u64 {
     let mut config = config(algo, 1_000_000, 1e-3);
-    (config.net, config.normalize_obs, config.reward_scale) = (net, true, RewardScale::Running(Running::Running));
+    (config.network.net, config.normalize_obs, config.reward_scale) =
+        (net, true, RewardScale::Running(Running::Running));
     let setup = Setup::new(config, spec).unwrap();
     let (shared, stats) = (Shared::new(&setup), ActorStats::default());
     let mut rng = setup.actor_rng(0, 0);

@@ -51,7 +51,7 @@ fn every_pass_learns_from_the_same_steps_under_a_newer_theta() {
         let chain = Chain::new(2, 20);
         let env = EnvSpec::new(chain.obs_spec(), ActionSpec::Discrete(2));
         let mut config = config(Algo::A3c, 100, 1e-3);
-        config.net = net;
+        config.network.net = net;
         let setup = Setup::new(config, env).unwrap();
         let (shared, stats, seen) = (Shared::new(&setup), ActorStats::default(), Seen::default());
         let (method, rng) = (Box::new(ToOne(Arc::clone(&seen))), setup.actor_rng(0, 0));

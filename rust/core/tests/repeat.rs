@@ -87,7 +87,7 @@ fn play<A: Action, E: Env<A> + 'static>(
 
 fn repeatable(algo: Algo, net: Net, spec: EnvSpec, change: impl Fn(&mut TrainConfig)) -> Setup {
     let mut config = config(algo, 21_000, 1e-3);
-    (config.net, config.actors, config.deterministic, config.target_interval_steps) = (net, 5, true, 100);
+    (config.network.net, config.actors, config.deterministic, config.target_interval_steps) = (net, 5, true, 100);
     change(&mut config);
     Setup::new(config, spec).unwrap()
 }

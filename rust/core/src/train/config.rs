@@ -2,7 +2,7 @@
 
 use super::error::TrainError;
 use crate::env::{ActionSpec, EnvSpec};
-use crate::nn::Net;
+use crate::nn::NetSpec;
 use crate::rl::{Action, ActorRng, Algo, Exploration, MAX_ACTION_DIMS, Method, MethodSettings};
 use crate::shared::optimizer::{OptimizerConfig, OptimizerKind};
 use serde::{Deserialize, Serialize};
@@ -57,8 +57,9 @@ pub struct TrainConfig {
     pub protocol: String,
     /// The method.
     pub algo: Algo,
-    /// The network.
-    pub net: Net,
+    /// Settings of the network.
+    #[serde(flatten)]
+    pub network: NetSpec,
     /// The optimizer.
     pub optimizer: OptimizerKind,
     /// Number of actor-learner threads.
@@ -109,8 +110,12 @@ impl TrainConfig {
         let config: TrainConfig = serde_json::from_str(json)?;
         let given: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json)?;
         let known = serde_json::to_value(&config)?;
-        match given.keys().find(|name| known.get(name).is_none()) {
-            Some(name) => Err(serde::de::Error::custom(format!("there is no setting `{name}`"))),
+        let known = known.as_object().expect("a configuration is an object");
+        if let Some(name) = given.keys().find(|name| !known.contains_key(*name)) {
+            return Err(serde::de::Error::custom(format!("there is no setting `{name}`")));
+        }
+        match known.keys().find(|name| !given.contains_key(*name)) {
+            Some(name) => Err(serde::de::Error::custom(format!("the setting `{name}` is missing"))),
             None => Ok(config),
         }
     }

@@ -4,7 +4,7 @@ use super::config::TrainConfig;
 use super::error::TrainError;
 use crate::env::{ActionSpec, EnvSpec};
 use crate::kernel::Isa;
-use crate::nn::{Head, Net, Network, Part};
+use crate::nn::{Head, NetSpec, Network, Part};
 use crate::rl::{Action, ActionVector, ActorRng, Output};
 use rand::SeedableRng;
 
@@ -26,7 +26,7 @@ impl Setup {
     pub fn new(config: TrainConfig, env: EnvSpec) -> Result<Self, TrainError> {
         config.check(&env)?;
         let isa = Isa::detect().map_err(TrainError::Config)?;
-        let net = network(config.net, &env, &outputs(&config, &env))?;
+        let net = network(&config.network, &env, &outputs(&config, &env))?;
         Ok(Setup { config, env, net, isa })
     }
 
@@ -54,10 +54,10 @@ fn outputs(config: &TrainConfig, env: &EnvSpec) -> Vec<Output> {
 }
 
 /// A network with these outputs: one trunk if all stand on it, else a trunk for each group of adjacent ones.
-fn network(net: Net, env: &EnvSpec, outputs: &[Output]) -> Result<Network, TrainError> {
+fn network(net: &NetSpec, env: &EnvSpec, outputs: &[Output]) -> Result<Network, TrainError> {
     let head = |output: &Output| Head { name: output.name, outputs: output.len };
     if outputs.iter().all(|output| output.trunk.is_empty() && !output.is_constant) {
-        return Ok(Network::new(net, &env.obs, &outputs.iter().map(head).collect::<Vec<_>>())?);
+        return Ok(Network::new(net.clone(), &env.obs, &outputs.iter().map(head).collect::<Vec<_>>())?);
     }
     let groups: Vec<_> = outputs
         .chunk_by(|a, b| !a.is_constant && !b.is_constant && a.trunk == b.trunk)
@@ -70,5 +70,5 @@ fn network(net: Net, env: &EnvSpec, outputs: &[Output]) -> Result<Network, Train
             false => Part::Trunk { name: first.trunk, heads },
         })
         .collect();
-    Ok(Network::of_parts(net, &env.obs, &parts)?)
+    Ok(Network::of_parts(net.clone(), &env.obs, &parts)?)
 }

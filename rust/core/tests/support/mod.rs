@@ -31,7 +31,7 @@ pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
         env: "tiny".into(),
         protocol: "none".into(),
         algo,
-        net: Net::Ff,
+        network: Net::Ff.into(),
         optimizer: OptimizerKind::SharedRmsProp,
         actors: 2,
         segments_at_once: 0,

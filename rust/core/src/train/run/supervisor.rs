@@ -353,7 +353,7 @@ fn fresh(setup: &Setup) -> CheckpointMeta {
         best_return_mean_100: None,
         env: setup.config.env.clone(),
         algo: setup.config.algo,
-        net: setup.config.net,
+        network: setup.config.network.clone(),
         gaussian: setup.config.method.gaussian,
         env_spec: setup.env.clone(),
         actors: Vec::new(),

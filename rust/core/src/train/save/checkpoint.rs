@@ -10,7 +10,7 @@ use super::actor;
 use super::dir::write_atomically;
 use super::tensors::{Reader, Writer, damaged, metadata};
 use crate::env::EnvSpec;
-use crate::nn::{Net, Network};
+use crate::nn::{NetSpec, Network};
 use crate::rl::{Algo, Covariance};
 use crate::shared::Snapshot;
 use crate::train::error::TrainError;
@@ -55,8 +55,9 @@ pub struct CheckpointMeta {
     pub env: String,
     /// The method.
     pub algo: Algo,
-    /// The network.
-    pub net: Net,
+    /// Settings of the network.
+    #[serde(flatten)]
+    pub network: NetSpec,
     /// Covariance of the policy, where actions are continuous.
     #[serde(default = "of_discrete_actions")]
     pub gaussian: Covariance,

@@ -29,8 +29,8 @@ pub fn check(path: &Path, setup: &Setup) -> Result<(), TrainError> {
     let is_continuous = matches!(env.actions, ActionSpec::Continuous { .. });
     let differs = if meta.algo != config.algo {
         format!("it is of algo {}, this run has {}", meta.algo.name(), config.algo.name())
-    } else if meta.net != config.net {
-        format!("it is of net {}, this run has {}", meta.net.entry().name, config.net.entry().name)
+    } else if let Some((setting, has, wanted)) = meta.network.difference(&config.network) {
+        format!("it is of {setting} {has}, this run has {wanted}")
     } else if !meta.env_spec.same_task(env) {
         let describe = |spec: &EnvSpec| format!("{} and {}", spec.obs, spec.actions);
         format!(
