@@ -8,6 +8,7 @@ import dataclasses
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from a3crs.checks import above, decay, in_catalogue, in_range, one_of, savable, size, whatever
@@ -119,10 +120,8 @@ class TrainConfig:
     )
     actors: int = setting(
         16,
-        "[P] section 8: 16 actor-learner threads; fewer where actions are continuous, and in TORCS, whose games take "
-        "160 to 245 MB each",
+        "[P] section 8: 16 actor-learner threads; fewer where actions are continuous",
         in_range(1, 1024),
-        torcs=4,
         continuous=8,
     )
     deterministic: bool = setting(
@@ -150,7 +149,6 @@ class TrainConfig:
         "bootstrapping. Where actions are continuous, longer segments were found to learn faster",
         in_range(1, 1000),
         continuous=32,
-        labyrinth=20,
     )
     gamma: float = setting(0.99, "[P] section 8: discount", in_range(0, 1))
     lambda_: float = setting(
@@ -197,8 +195,6 @@ class TrainConfig:
         "standard deviation of the discounted return, as Stable-Baselines3's VecNormalize does",
         above(0),
         continuous="running",
-        torcs=0.02,
-        racing=0.1,
     )
     reward_clip: float = setting(
         1.0,
@@ -206,9 +202,6 @@ class TrainConfig:
         "apples. For continuous actions that of VecNormalize",
         in_range(0),
         continuous=10.0,
-        labyrinth=0.0,
-        torcs=0.0,
-        racing=0.0,
     )
     normalize_obs: bool = setting(
         False,
@@ -268,15 +261,19 @@ class TrainConfig:
         """With these settings given too."""
         return TrainConfig(**{name: getattr(self, name) for name in self.given} | settings)
 
-    def in_environment(self, name: str, kinds: Collection[Kind]) -> "TrainConfig":
-        """Complete: what was not given has the default of an environment of these kinds.
+    def in_environment(
+        self, name: str, kinds: Collection[Kind], domains: Mapping[str, Any] = MappingProxyType({})
+    ) -> "TrainConfig":
+        """Complete: what was not given has its domain's default, else that of an environment of these kinds.
 
         ConfigError, with the environment's name, where something was given that does not count there.
         """
+        for unknown in domains.keys() - self.to_mapping().keys():
+            raise no_setting(unknown)
         defaults: dict[str, Any] = {}
         for f in dataclasses.fields(self):
             lacking = [kind for kind in f.metadata["kinds"] if kind not in kinds]
-            default = default_of(f, kinds)
+            default = domains.get(public_name(f), default_of(f, kinds))
             if f.name not in self.given:
                 defaults |= {f.name: default} if self._counts(f) else {}
             elif lacking and getattr(self, f.name) != default:

@@ -30,9 +30,6 @@ class Kind(Enum):
     VECTORS = "shows no vectors"
     CONTINUOUS = "has no continuous actions"
     CLIPPED = "clips no actions"
-    LABYRINTH = "is not Labyrinth"
-    TORCS = "is not TORCS"
-    RACING = "is not CarRacing"
 
 
 def about(
