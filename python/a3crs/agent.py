@@ -45,7 +45,7 @@ class Agent:
     def _set_up(self, config: TrainConfig, make: "MakeEnv | None") -> None:
         self._make = make
         self._family: EnvFamily = resolve(config, Mode.TRAINING, make)
-        self.config = config.in_environment(self._family.spec.name, self._family.spec.kinds)
+        self.config = config.in_environment(self._family.spec.name, self._family.spec.kinds, self._family.spec.defaults)
         self._run: RunDir | None = None
         self._use(None)
 

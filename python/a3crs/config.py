@@ -4,27 +4,15 @@
 used where the paper is silent. A settings file, a flag and a log column all use the same names.
 """
 
-import dataclasses
-import json
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from a3crs.checks import above, choices, decay, in_catalogue, in_range, one_of, savable, size, whatever
-from a3crs.errors import ConfigError, did_you_mean, listed
-from a3crs.setting import (
-    Kind,
-    Only,
-    about,
-    default_of,
-    defaults_of,
-    number_and_words,
-    public_name,
-    read_by,
-    setting,
-    typed,
-    wrong,
-)
+from a3crs.errors import ConfigError
+from a3crs.given import ALIASES, Configuration, unknown_setting
+from a3crs.setting import Kind, Only, about, read_by, setting
+
+__all__ = ["ALIASES", "TrainConfig", "no_setting"]
 
 ENVIRONMENT, RUN, METHOD = "Environment", "Run", "Method"
 NETWORK, OPTIMIZER, LOGGING = "Network", "Optimizer", "Logging"
@@ -34,12 +22,8 @@ PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """Everything that decides how a run learns. Immutable; a wrong value raises ConfigError.
-
-    It remembers which settings were given: the others take the defaults of the environment's kinds (`in_environment`).
-    For `dataclasses.replace` all are given; `changed` keeps the difference.
-    """
+class TrainConfig(Configuration):
+    """Everything that decides how a run learns. Immutable; a wrong value raises ConfigError."""
 
     # Environment
     env: str = field(
@@ -148,28 +132,22 @@ class TrainConfig:
         above(0),
         group=ENVIRONMENT,
         continuous="running",
-        torcs=0.02,
-        racing=0.1,
     )
     reward_clip: float = setting(
         1.0,
         "limit to which rewards are clipped for learning; 0 leaves them as they are",
-        "[E]; raw in Labyrinth, where a portal is worth ten apples; that of VecNormalize for continuous actions",
+        "[E]; that of VecNormalize for continuous actions",
         in_range(0),
         group=ENVIRONMENT,
         continuous=10.0,
-        labyrinth=0.0,
-        torcs=0.0,
-        racing=0.0,
     )
     # Run
     actors: int = setting(
         16,
         "number of actor-learner threads",
-        "[P] section 8; fewer for continuous actions, and in TORCS, whose games take 160 to 245 MB each",
+        "[P] section 8; fewer for continuous actions",
         in_range(1, 1024),
         group=RUN,
-        torcs=4,
         continuous=8,
     )
     total_steps: int = setting(
@@ -216,7 +194,6 @@ class TrainConfig:
         in_range(1, 1000),
         group=METHOD,
         continuous=32,
-        labyrinth=20,
     )
     gamma: float = setting(0.99, "discount", "[P] section 8", in_range(0, 1), group=METHOD)
     lambda_: float = setting(
@@ -359,100 +336,7 @@ class TrainConfig:
         3, "number of newest checkpoints that stay on disk", "not in the paper", in_range(1, 1e6), group=LOGGING
     )
 
-    def __new__(cls, **given: Any) -> Self:
-        config = super().__new__(cls)
-        object.__setattr__(config, "_given", frozenset(given))
-        return config
-
-    def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):
-            value = typed(f, getattr(self, f.name))
-            words = number_and_words(f)[1]
-            wanted = None if value in words else wrong(f, value)
-            if wanted is not None:
-                raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {' or '.join([wanted, *words])}.")
-            object.__setattr__(self, f.name, value)
-        for f in dataclasses.fields(self):
-            if not self._counts(f) and getattr(self, f.name) not in defaults_of(f):
-                only: Only = f.metadata["only"]
-                raise ConfigError(
-                    f"{public_name(f)} is {getattr(self, f.name)!r}, but {only.what} {getattr(self, only.what)} does "
-                    f"not use it, only {listed(only.names)}: leave it out."
-                )
-
-    def _counts(self, f: "dataclasses.Field[Any]") -> bool:
-        only: Only | None = f.metadata["only"]
-        return only is None or getattr(self, only.what) in only.names
-
-    @property
-    def given(self) -> frozenset[str]:
-        """The names of the fields that do not merely have their default."""
-        names: frozenset[str] = self.__dict__["_given"]
-        return names
-
-    def changed(self, **settings: Any) -> "TrainConfig":
-        """With these settings given too."""
-        return TrainConfig(**{name: getattr(self, name) for name in self.given} | settings)
-
-    def in_environment(self, name: str, kinds: Collection[Kind]) -> "TrainConfig":
-        """Complete: what was not given has the default of an environment of these kinds.
-
-        ConfigError, with the environment's name, where something was given that does not count there.
-        """
-        defaults: dict[str, Any] = {}
-        for f in dataclasses.fields(self):
-            lacking = [kind for kind in f.metadata["kinds"] if kind not in kinds]
-            default = default_of(f, kinds)
-            if f.name not in self.given:
-                defaults |= {f.name: default} if self._counts(f) else {}
-            elif lacking and getattr(self, f.name) != default:
-                value = getattr(self, f.name)
-                raise ConfigError(f"{public_name(f)} is {value!r}, but {name} {lacking[0].value}: leave it out.")
-        return dataclasses.replace(self, **defaults)
-
-    @classmethod
-    def from_mapping(cls, settings: Mapping[str, Any]) -> "TrainConfig":
-        """From public names to values, as in a settings file; missing names take their defaults."""
-        by_name = {public_name(f): f.name for f in dataclasses.fields(cls)}
-        for name in settings:
-            if name not in by_name:
-                raise no_setting(name)
-        if "env" not in settings:
-            raise ConfigError("The environment is missing: name one, for instance with --env Pong.")
-        return cls(**{by_name[name]: value for name, value in settings.items()})
-
-    def to_mapping(self) -> dict[str, Any]:
-        """All settings by their public names, complete."""
-        return {public_name(f): getattr(self, f.name) for f in dataclasses.fields(self)}
-
-    def to_json(self) -> str:
-        """The complete settings, as config.json has them."""
-        return json.dumps(self.to_mapping(), indent=2) + "\n"
-
-    def core_json(self) -> str:
-        """The settings the core reads; the others are about making environments, which is Python's business."""
-        core = [f for f in dataclasses.fields(self) if f.metadata["core"]]
-        return json.dumps({public_name(f): getattr(self, f.name) for f in core})
-
-
-# What others call them.
-ALIASES = {
-    "batch_size": "t_max",
-    "ent_coef": "entropy_beta",
-    "gae_lambda": "lambda",
-    "learning_rate": "lr",
-    "n_envs": "actors",
-    "n_steps": "t_max",
-    "num_envs": "actors",
-    "num_workers": "actors",
-    "rms_prop_eps": "rms_eps",
-    "total_timesteps": "total_steps",
-    "vf_coef": "value_coef",
-}
-
 
 def no_setting(name: str) -> ConfigError:
     """The error for a name that is no setting's, with the nearest that are."""
-    known = [public_name(f) for f in dataclasses.fields(TrainConfig)]
-    hint = f" (did you mean {ALIASES[name]}?)" if name in ALIASES else did_you_mean(name, known)
-    return ConfigError(f"There is no setting {name!r}{hint}.")
+    return unknown_setting(TrainConfig, name)

@@ -37,9 +37,6 @@ class Kind(Enum):
     VECTORS = "shows no vectors"
     CONTINUOUS = "has no continuous actions"
     CLIPPED = "clips no actions"
-    LABYRINTH = "is not Labyrinth"
-    TORCS = "is not TORCS"
-    RACING = "is not CarRacing"
 
 
 def about(

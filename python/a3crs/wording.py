@@ -81,13 +81,16 @@ def setting_lines() -> list[str]:
 
 
 def game_lines() -> list[str]:
-    """The Atari games, and what else `--env` takes."""
+    """Lists the Atari games, then the domains and how to install each."""
     from a3crs.envs.atari import display_name, games
+    from a3crs.envs.domain import rows
     from a3crs.published.atari57 import references
 
     lines = [f"{'*' if game in references() else ' '} {display_name(game)}" for game in games()]
-    others = "There are Labyrinth, TORCS and CarRacing besides, and any Gymnasium id: CartPole-v1, HalfCheetah-v5."
-    return [*lines, "", "A star marks the paper's 57.", others]
+    domains = [(domain.name, domain.about, domain.install or "comes with a3crs") for domain in rows()]
+    widths = [max(map(len, column)) for column in zip(*domains, strict=True)]
+    table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in domains]
+    return [*lines, "", "A star marks the paper's 57.", "", *table]
 
 
 def bench_header() -> str:

@@ -33,8 +33,11 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium import spaces
 
 from a3crs import _core
+from a3crs.config import TrainConfig
+from a3crs.envs.family import EnvFamily
+from a3crs.envs.gym import gym_ids
 from a3crs.envs.play import Frame, PlayEnv
-from a3crs.envs.spec import Discrete, EnvFamily, EnvSpec, ImageObs, Mode, Observation
+from a3crs.envs.spec import Discrete, EnvSpec, ImageObs, Mode, Observation
 from a3crs.errors import ConfigError, EnvError
 from a3crs.published.games import spelling_key
 
@@ -285,6 +288,17 @@ def atari_family(game: str, protocol: str, mode: Mode) -> EnvFamily:
         return PlayEnv(spec, env, env.step, spaces.Discrete(env.num_actions), screen)
 
     return EnvFamily(spec, lambda actor: AtariGame(game, rules, mode, native=native), int, play)
+
+
+def named_family(config: TrainConfig, mode: Mode) -> EnvFamily | None:
+    """Returns the family of the game `config.env`; None for other names and for ids of Gymnasium's.
+
+    Blackjack-v1 is Gymnasium's, Blackjack is Atari's.
+    """
+    game = game_of(config.env)
+    if game is None or config.env in gym_ids():
+        return None
+    return atari_family(game, config.protocol, mode)
 
 
 def _native_is_equal(game: str, rules: AtariProtocol, mode: Mode) -> bool:

@@ -38,7 +38,11 @@ def estimate(plan: Plan, out: Path, engine: LocalEngine, on_rate: Callable[[str,
             config = TrainConfig.from_mapping(trial.settings)
             if kind not in rates:
                 family = resolve(config, Mode.TRAINING)
-                config = with_frames(config.in_environment(family.spec.name, family.spec.kinds), plan.frames, family)
+                config = with_frames(
+                    config.in_environment(family.spec.name, family.spec.kinds, family.spec.defaults),
+                    plan.frames,
+                    family,
+                )
                 row = _core.bench(config.core_json(), family.spec.to_json(), family.make, TIMING_SECS)
                 rates[kind] = max(row["train_steps_per_sec"] * family.spec.frames_per_step, 1e-9)
                 on_rate(kind, rates[kind])
