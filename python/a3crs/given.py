@@ -70,7 +70,8 @@ class Configuration:
             elif lacking and getattr(self, f.name) != default:
                 value = getattr(self, f.name)
                 raise ConfigError(f"{public_name(f)} is {value!r}, but {name} {lacking[0].value}: leave it out.")
-        return _replaced(self, defaults)
+        completed: Self = _replaced(self, defaults)
+        return completed
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Self:

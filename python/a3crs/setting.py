@@ -131,7 +131,7 @@ def typed(f: "dataclasses.Field[Any]", value: Any) -> Any:
 
 
 def _integers(f: "dataclasses.Field[Any]", value: Any) -> list[int]:
-    """The list of whole numbers; one alone is a list of one, and the words of a command line are separated by commas."""
+    """List of whole numbers; one alone is a list of one, and the words of a command line are separated by commas."""
     items = value.split(",") if type(value) is str else [value] if type(value) is int else value
     try:
         if type(items) is not list or any(type(item) not in (int, str) for item in items):

@@ -15,8 +15,8 @@ from a3crs.envs import TABLE, Default, Domain, Mode, named, register, resolve, u
 from a3crs.envs.domain import rows, runs_in_threads
 from a3crs.envs.gym import gym_family
 from a3crs.errors import ConfigError
-from a3crs.wording import game_lines
 from a3crs.setting import public_name
+from a3crs.wording import game_lines
 
 ROWS = {row.name: row for row in TABLE}
 

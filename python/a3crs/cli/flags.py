@@ -42,7 +42,7 @@ def takes_settings(
     parse: Callable[[str, str], Any] = parse_setting,
     read: Callable[[Path], dict[str, Any]] = read_settings,
     leave_out: tuple[str, ...] = (),
-) -> Any:
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorates a command whose first parameter is `given: Given`: it gets a flag for each setting but `leave_out`.
 
     `parse(name, text)` makes a value of a flag's text, `read` the settings of a file. Flags win over --set, and --set

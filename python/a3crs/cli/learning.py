@@ -53,8 +53,8 @@ def sweep(
     """Train with settings drawn from distributions: --env Pong --lr loguniform:1e-4:1e-2 --draws 50 --seeds 3.
 
     The value of a setting may be uniform:low:high, loguniform:low:high or choice:a,b,c; grid:a,b,c runs all draws with
-    each of the values (of yes-or-no settings with --set name=grid:true,false). The same command goes on with a sweep that
-    was stopped.
+    each of the values (of yes-or-no settings with --set name=grid:true,false). The same command goes on with a sweep
+    that was stopped.
     """
     from a3crs.sweep.plan import Plan
     from a3crs.sweep.sweep import check_failures, default_out, run_sweep

@@ -135,13 +135,15 @@ class Graph:
         name = column["name"]
         match layer["kind"]:
             case "conv2d":
-                output = self._conv(name, *inputs, layer["stride"])
+                output = self._conv(name, inputs[0], layer["stride"])
             case "linear":
                 output = self._linear(name, *inputs)
             case "sum":
                 output = self._node("Sum", inputs, f"{name}.out")
-            case _:
+            case "lstm":
                 output = self._lstm(name, *inputs)
+            case other:
+                raise ValueError(f"a layer of kind {other!r} cannot be exported")
         if layer["activation"] == "identity":
             return output
         return self._node(layer["activation"].title(), [output], f"{name}.{layer['activation']}")
