@@ -7,9 +7,16 @@ nothing else; the rest is imported when it is first asked for.
 
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from a3crs.config import TrainConfig
+if TYPE_CHECKING:
+    from a3crs import bench, doctor, envs, errors, runlog
+    from a3crs.agent import Agent
+    from a3crs.config import TrainConfig
+    from a3crs.evaluation import evaluate
+    from a3crs.training import resume, train
+
+    __version__: str
 
 __all__ = [
     "Agent",
@@ -25,7 +32,8 @@ __all__ = [
     "train",
 ]
 
-_IN_MODULES = {"Agent": "agent", "evaluate": "evaluation", "resume": "training", "train": "training"}
+_IN_MODULES = {"Agent": "agent", "TrainConfig": "config", "evaluate": "evaluation", "resume": "training"}
+_IN_MODULES |= {"train": "training"}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,9 +12,11 @@ from a3crs import _core, checkpoint, rundir
 from a3crs.config import TrainConfig
 from a3crs.envs import EnvFamily, EnvSpec, ImageObs, Mode, resolve
 from a3crs.errors import ConfigError
-from a3crs.evaluation import Evaluation, append, play
+from a3crs.evaluation import Evaluation, play
+from a3crs.files import append_row
 from a3crs.parse import parse_count
 from a3crs.rundir import RunDir
+from a3crs.rundir.names import is_run, run_of
 from a3crs.training import Callback, StoppedError, chosen, resume_run, start_run
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Agent:
     def _set_up(self, config: TrainConfig, make: "MakeEnv | None") -> None:
         self._make = make
         self._family: EnvFamily = resolve(config, Mode.TRAINING, make)
-        self.config = config.in_environment(self._family.spec.name, self._family.spec.kinds)
+        self.config = config.in_environment(self._family.spec.name, self._family.spec.kinds, self._family.spec.defaults)
         self._run: RunDir | None = None
         self._use(None)
 
@@ -65,9 +67,9 @@ class Agent:
         `env` makes the environment where a callable did in training. CheckpointError for a file that is none of these.
         """
         path = Path(path)
-        of_run = path.parent.parent if path.parent.name == "checkpoints" else path
+        of_run = run_of(path)
         agent = cls.__new__(cls)
-        if (of_run / "config.json").is_file() or path.is_dir():
+        if is_run(of_run) or path.is_dir():
             run = RunDir(of_run)
             agent._set_up(run.read_config(), env)
             agent._run = run
@@ -264,7 +266,7 @@ class Agent:
         family = resolve(self.config, Mode.EVALUATION, self._make)
         row = play(self.config, family, self.learned(), how, on_episode)
         if self._run is not None:
-            append(self._run.evals, row)
+            append_row(self._run.evals, row)
         return row
 
     def make_env(self, *, rendered: bool = False) -> "PlayEnv":

@@ -26,7 +26,7 @@ def bench_actors(
     """
     chosen = [config.changed(actors=count) for count in actors]
     family = resolve(config, Mode.TRAINING)
-    configs = [config.in_environment(family.spec.name, family.spec.kinds) for config in chosen]
+    configs = [config.in_environment(family.spec.name, family.spec.kinds, family.spec.defaults) for config in chosen]
     network = _core.bench_network(configs[0].core_json(), family.spec.to_json())
     rows = []
     for config in configs:

@@ -1,4 +1,4 @@
-"""Checkpoints as files: an agent saved in one of its own, and the parameters in it by name."""
+"""Checkpoints as files: an agent saved in a file of its own, and parameters read by name."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ THETA = "theta."
 
 
 def save_agent(checkpoint: Path, config: TrainConfig, path: Path) -> None:
-    """A copy of a checkpoint with the settings in it, so that the file alone is enough to go on with."""
+    """Writes a copy of a checkpoint with the settings in it, so that the file alone is enough to resume from."""
     with safe_open(checkpoint, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
         metadata = file.metadata() | {CONFIG: config.to_json()}
@@ -28,8 +28,8 @@ def save_agent(checkpoint: Path, config: TrainConfig, path: Path) -> None:
 
 
 def saved_config(path: Path) -> TrainConfig:
-    """The settings in a file that `save_agent` has written; CheckpointError where there are none."""
-    _core.read_checkpoint(str(path))  # says what is wrong with a file that is none
+    """Returns the settings in a file that `save_agent` has written; CheckpointError where there are none."""
+    _core.read_checkpoint(str(path))  # raises CheckpointError for any other file
     with safe_open(path, framework="numpy") as file:
         config = file.metadata().get(CONFIG)
     if config is None:
@@ -40,6 +40,6 @@ def saved_config(path: Path) -> TrainConfig:
 
 
 def parameters(path: Path) -> dict[str, NDArray[np.float32]]:
-    """theta's tensors in canonical shapes, by their names: `conv1.weight`, `policy.bias`, ..."""
+    """Returns the tensors of theta in canonical shapes, by their names: `conv1.weight`, `policy.bias`, ..."""
     with safe_open(path, framework="numpy") as file:
         return {n.removeprefix(THETA): file.get_tensor(n) for n in file.keys() if n.startswith(THETA)}  # noqa: SIM118

@@ -4,329 +4,339 @@
 used where the paper is silent. A settings file, a flag and a log column all use the same names.
 """
 
-import dataclasses
-import json
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from a3crs.checks import above, decay, in_catalogue, in_range, one_of, savable, size, whatever
-from a3crs.errors import ConfigError, did_you_mean, listed
-from a3crs.setting import Kind, Only, about, default_of, defaults_of, number_and_words, public_name, setting, typed
+from a3crs.checks import above, choices, decay, in_catalogue, in_range, one_of, savable, size, whatever
+from a3crs.errors import ConfigError
+from a3crs.given import ALIASES, Configuration, unknown_setting
+from a3crs.setting import Kind, Only, about, read_by, setting
 
-ACTOR_CRITIC = Only("algo", frozenset({"a3c"}))
-VALUE_BASED = Only("algo", frozenset({"one-step-q", "one-step-sarsa", "n-step-q"}))
-MOMENTUM = Only("optimizer", frozenset({"momentum-sgd"}))
-RMSPROP = Only("optimizer", frozenset({"rmsprop", "shared-rmsprop"}))
+__all__ = ["ALIASES", "TrainConfig", "no_setting"]
+
+ENVIRONMENT, RUN, METHOD = "Environment", "Run", "Method"
+NETWORK, OPTIMIZER, LOGGING = "Network", "Optimizer", "Logging"
+
+RECURRENT = Only("net", frozenset({"lstm", "nature-lstm"}))
 PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """Everything that decides how a run learns. Immutable; a wrong value raises ConfigError.
+class TrainConfig(Configuration):
+    """Everything that decides how a run learns. Immutable; a wrong value raises ConfigError."""
 
-    It remembers which settings were given: the others take the defaults of the environment's kinds (`in_environment`).
-    For `dataclasses.replace` all are given; `changed` keeps the difference.
-    """
-
-    env: str = field(metadata=about("the name of the environment", lambda name: None if name else "a name"))
+    # Environment
+    env: str = field(
+        metadata=about(
+            "name of the environment", "not in the paper", lambda name: None if name else "a name", group=ENVIRONMENT
+        )
+    )
     protocol: str = setting(
         "atari2016",
-        "the rules of Atari games: atari2016 is the paper's setting, ale-v5 that of Machado et al. 2018",
+        "rules of Atari games: atari2016 or ale-v5",
+        "[P] section 8 and Mnih et al. 2015; ale-v5 is Machado et al. 2018",
         one_of("atari2016", "ale-v5", "none"),
+        group=ENVIRONMENT,
         kinds=(Kind.ATARI,),
         gymnasium="none",
     )
     env_kwargs: dict[str, Any] = field(
         default_factory=dict,
-        metadata=about("arguments a Gymnasium environment is made with", savable, kinds=(Kind.GYMNASIUM,), core=False),
+        metadata=about(
+            "arguments of a Gymnasium environment",
+            "not in the paper",
+            savable,
+            group=ENVIRONMENT,
+            kinds=(Kind.GYMNASIUM,),
+            core=False,
+        ),
     )
     pixels: bool = setting(
         False,
-        "[P] section 9 learns some tasks from pixels: a Gymnasium environment's rendered images are observed",
+        "rendered images as observations of a Gymnasium environment",
+        "[P] section 9 learns some tasks from pixels",
         whatever,
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
     resize: str = setting(
         "",
-        "Gymnasium's images are resized to height x width, like 84x84 in [P] section 8; empty leaves them as they are",
+        "size of a Gymnasium environment's images, height x width like 84x84; empty leaves them as they are",
+        "[P] section 8 has 84x84",
         size,
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM, Kind.IMAGES),
         core=False,
     )
     grayscale: bool = setting(
-        False, "Gymnasium's colour images become grey", whatever, kinds=(Kind.GYMNASIUM, Kind.IMAGES), core=False
+        False,
+        "grey instead of coloured images of a Gymnasium environment",
+        "not in the paper",
+        whatever,
+        group=ENVIRONMENT,
+        kinds=(Kind.GYMNASIUM, Kind.IMAGES),
+        core=False,
     )
     frame_stack: int = setting(
         1,
-        "so many of a Gymnasium environment's last observations are seen at once; Atari games have their protocol's 4",
+        "number of last observations that a Gymnasium environment's agent sees at once",
+        "Atari games have their protocol's 4",
         in_range(1, 64),
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
     env_workers: str = setting(
         "auto",
-        "not in the paper: Gymnasium environments run in the actors' threads or in a process each; auto is a process, "
-        "but a thread for those known to be faster in one",
+        "place of Gymnasium environments: thread, process, or auto: a process unless known to be faster in a thread",
+        "not in the paper",
         one_of("auto", "thread", "process"),
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
     env_timeout_secs: float = setting(
         60.0,
-        "a worker process that has not answered for so long is restarted",
+        "seconds without an answer after which a worker process is restarted",
+        "not in the paper",
         above(0),
         PROCESSES,
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
     env_restarts: int = setting(
         10,
-        "so often is an actor's worker process restarted before the run ends",
+        "restarts of one actor's worker process before the run ends",
+        "not in the paper",
         in_range(0, 1e6),
         PROCESSES,
+        group=ENVIRONMENT,
         kinds=(Kind.GYMNASIUM,),
         core=False,
     )
-    algo: str = setting(
-        "a3c",
-        "[P] sections 4 and 5: of the four methods, the one that did best",
-        in_catalogue("algos"),
+    normalize_obs: bool = setting(
+        False,
+        "normalisation of observed vectors by their running mean and deviation",
+        "not in the paper, usual for vectors",
+        whatever,
+        group=ENVIRONMENT,
+        kinds=(Kind.VECTORS,),
+        vectors=True,
     )
-    net: str = setting("ff", "[P] section 8: 16@8x8/4, 32@4x4/2, 256, policy and value heads", in_catalogue("nets"))
-    optimizer: str = setting(
-        "shared-rmsprop",
-        "[P] section 7: one g shared by all threads",
-        in_catalogue("optimizers"),
+    reward_scale: float | Literal["running"] = setting(
+        1.0,
+        "factor of rewards before they are clipped; running: 1 / deviation of the discounted return",
+        "not in the paper; running is that of Stable-Baselines3's VecNormalize",
+        above(0),
+        group=ENVIRONMENT,
+        continuous="running",
     )
-    gaussian: str = setting(
-        "diagonal",
-        "a sigma for each dimension that no state changes is the usual modern choice; [P] section 9 has spherical: "
-        "one sigma^2, softplus of a linear layer",
-        one_of("diagonal", "spherical"),
-        ACTOR_CRITIC,
-        kinds=(Kind.CONTINUOUS,),
-    )
-    bound_coef: float = setting(
-        0.0,
-        "not in the paper: weight of the squares by which the policy's means lie beyond -1 and 1, where actions are "
-        "clipped; too far out, all actions are alike and nothing brings a mean back",
+    reward_clip: float = setting(
+        1.0,
+        "limit to which rewards are clipped for learning; 0 leaves them as they are",
+        "[E]; that of VecNormalize for continuous actions",
         in_range(0),
-        ACTOR_CRITIC,
-        kinds=(Kind.CLIPPED,),
-        clipped=1e-3,
+        group=ENVIRONMENT,
+        continuous=10.0,
     )
+    # Run
     actors: int = setting(
         16,
-        "[P] section 8: 16 actor-learner threads; fewer where actions are continuous, and in TORCS, whose games take "
-        "160 to 245 MB each",
+        "number of actor-learner threads",
+        "[P] section 8; fewer for continuous actions",
         in_range(1, 1024),
-        torcs=4,
+        group=RUN,
         continuous=8,
-    )
-    deterministic: bool = setting(
-        False,
-        "not in the paper: updates come in a fixed order, so that the same settings give the same run, bit for bit, on "
-        "every machine with the same instruction set",
-        whatever,
-    )
-    segments_at_once: int = setting(
-        0,
-        "not in the paper, whose cores were as many as its actors: so many segments are in flight, the other actors "
-        "wait their turn; 0 is one a core for Atari, whose actors share a core with their emulators, all of them where "
-        "environments run in processes, else two a core; 4 where the run is deterministic",
-        in_range(0, 1024),
     )
     total_steps: int = setting(
         80_000_000,
-        "[E] T_max of the one-day runs, 320M frames: agent steps of all actors together",
+        "T_max, length of the run in agent steps of all actors",
+        "[E] 320M frames, the one-day runs",
         in_range(1, 2**53),
+        group=RUN,
         continuous=10_000_000,
+    )
+    seed: int = setting(
+        0,
+        "seed of the initial parameters, the policies and the games",
+        "not in the paper",
+        in_range(0, 2**63 - 1),
+        group=RUN,
+    )
+    deterministic: bool = setting(
+        False,
+        "updates in a fixed order: the same settings give the same run, bit for bit, at some cost in speed",
+        "not in the paper; machines with the same instruction set agree",
+        whatever,
+        group=RUN,
+    )
+    segments_at_once: int = setting(
+        0,
+        "number of segments in flight at once; 0 is one a core for Atari, all in worker processes, else two a core",
+        "not in the paper, whose cores were as many as its actors; 4 where the run is deterministic",
+        in_range(0, 1024),
+        group=RUN,
+    )
+    # Method
+    algo: str = setting(
+        "a3c",
+        f"method: {', '.join(choices('algos'))}",
+        "[P] sections 4 and 5: of the four methods, the one that did best",
+        in_catalogue("algos"),
+        group=METHOD,
     )
     t_max: int | Literal["episode"] = setting(
         5,
-        "[P] section 8: an update after every 5 actions; section 9: episode, after every whole one, without "
-        "bootstrapping. Where actions are continuous, longer segments were found to learn faster",
+        "most steps between two updates; episode: whole episodes without bootstrapping",
+        "[P] section 8, and section 9 for episode; longer segments were found to learn faster with continuous actions",
         in_range(1, 1000),
+        group=METHOD,
         continuous=32,
-        labyrinth=20,
     )
-    gamma: float = setting(0.99, "[P] section 8: discount", in_range(0, 1))
+    gamma: float = setting(0.99, "discount", "[P] section 8", in_range(0, 1), group=METHOD)
     lambda_: float = setting(
         1.0,
-        "[P] 1 is the n-step return of Algorithm S3; below 1, lambda-returns. Tuned for continuous actions",
+        "weight of longer returns: 1 is the n-step return, below 1 are lambda-returns",
+        "[P] Algorithm S3; tuned for continuous actions",
         in_range(0, 1),
-        ACTOR_CRITIC,
+        read_by("algo", "lambda"),
+        group=METHOD,
         continuous=0.9,
     )
     entropy_beta: float = setting(
         0.01,
-        "[P] weight of the entropy: section 8 for Atari and TORCS, section 9 for continuous actions",
+        "beta, weight of the entropy",
+        "[P] section 8 for Atari and TORCS, section 9 for continuous actions",
         in_range(0),
-        ACTOR_CRITIC,
+        read_by("algo", "entropy_beta"),
+        group=METHOD,
         continuous=1e-4,
     )
-    value_coef: float = setting(0.5, "[E] multiplies the gradient of (R - V)^2", in_range(0), ACTOR_CRITIC)
+    value_coef: float = setting(
+        0.5, "factor of the value loss (R - V)^2", "[E]", in_range(0), read_by("algo", "value_coef"), group=METHOD
+    )
+    gaussian: str = setting(
+        "diagonal",
+        "sigma of continuous actions: diagonal, one a dimension, or spherical, one that depends on the state",
+        "diagonal is usual today; spherical is [P] section 9",
+        one_of("diagonal", "spherical"),
+        read_by("algo", "gaussian"),
+        group=METHOD,
+        kinds=(Kind.CONTINUOUS,),
+    )
+    bound_coef: float = setting(
+        0.0,
+        "weight of the squares by which the policy's means lie beyond -1 and 1, where actions are clipped",
+        "not in the paper; too far out all actions are alike and nothing brings a mean back",
+        in_range(0),
+        read_by("algo", "bound_coef"),
+        group=METHOD,
+        kinds=(Kind.CLIPPED,),
+        clipped=1e-3,
+    )
+    target_interval_steps: int = setting(
+        10_000,
+        "I_target, agent steps between two refreshes of the target network",
+        "[P] section 8: 40,000 frames",
+        in_range(1, 2**53),
+        read_by("algo", "target_interval_steps"),
+        group=METHOD,
+    )
+    explore_anneal_steps: int = setting(
+        1_000_000,
+        "agent steps over which exploration is annealed",
+        "[P] section 8: 4M frames",
+        in_range(0, 2**53),
+        read_by("algo", "explore_anneal_steps"),
+        group=METHOD,
+    )
+    # Network
+    net: str = setting(
+        "ff",
+        f"network: {', '.join(choices('nets'))}",
+        "[P] section 8: 16@8x8/4, 32@4x4/2, 256, policy and value heads",
+        in_catalogue("nets"),
+        group=NETWORK,
+    )
+    hidden: list[int] = field(
+        default_factory=list,
+        metadata=about(
+            "units of each fully connected layer before the LSTM or the heads, like 64,64; empty is the net's own",
+            "[P] sections 8 and 9: 200 for vectors, 256 for images (nature 512)",
+            in_range(1, 65_536),
+            group=NETWORK,
+        ),
+    )
+    activation: str = setting(
+        "relu",
+        "activation behind convolutions and hidden layers: relu or tanh",
+        "[P] section 8: rectifiers; tanh is usual for vectors elsewhere",
+        one_of("relu", "tanh"),
+        group=NETWORK,
+    )
+    cells: int = setting(
+        0,
+        "cells of the LSTM, a multiple of 16; 0 is the net's own",
+        "[P] sections 8 and 9: 256 for images, 128 for vectors and for continuous actions",
+        in_range(0, 65_536),
+        RECURRENT,
+        group=NETWORK,
+    )
+    # Optimizer
+    optimizer: str = setting(
+        "shared-rmsprop",
+        f"optimizer: {', '.join(choices('optimizers'))}",
+        "[P] section 7: one g shared by all threads",
+        in_catalogue("optimizers"),
+        group=OPTIMIZER,
+    )
     lr: float = setting(
         7e-4,
-        "[E] initial learning rate; annealed to 0 over the run ([P] section 8), linearly. Tuned for continuous actions",
+        "learning rate at the start, annealed linearly to 0 over the run",
+        "[E]; annealing [P] section 8; tuned for continuous actions",
         above(0),
-        continuous=1e-3,
-    )
-    momentum: float = setting(
-        0.9, "not in the paper, which gives no number: alpha of momentum SGD (section 7)", decay, MOMENTUM
-    )
-    rms_decay: float = setting(0.99, "[P] section 8: RMSProp's alpha", decay, RMSPROP)
-    rms_eps: float = setting(
-        0.1,
-        "[E] the number; [P] equation S3: inside the square root. Tuned for continuous actions",
-        above(0),
-        RMSPROP,
+        group=OPTIMIZER,
         continuous=1e-3,
     )
     max_grad_norm: float = setting(
         40.0,
-        "[E] the L2 norm above which a gradient is scaled down; 0 leaves it as it is. Tuned for continuous actions",
+        "L2 norm to which a gradient is clipped; 0 does not clip",
+        "[E]; tuned for continuous actions",
         in_range(0),
+        group=OPTIMIZER,
         continuous=10.0,
     )
-    reward_scale: float | Literal["running"] = setting(
-        1.0,
-        "not in the paper: rewards are multiplied by it before they are clipped; running divides them by the running "
-        "standard deviation of the discounted return, as Stable-Baselines3's VecNormalize does",
+    momentum: float = setting(
+        0.9,
+        "alpha of momentum SGD",
+        "not in the paper, which gives no number (section 7)",
+        decay,
+        read_by("optimizer", "momentum"),
+        group=OPTIMIZER,
+    )
+    rms_decay: float = setting(
+        0.99, "alpha of RMSProp", "[P] section 8", decay, read_by("optimizer", "rms_decay"), group=OPTIMIZER
+    )
+    rms_eps: float = setting(
+        0.1,
+        "epsilon of RMSProp, inside the square root",
+        "[E] the number, [P] equation S3 the place; tuned for continuous actions",
         above(0),
-        continuous="running",
-        torcs=0.02,
-        racing=0.1,
+        read_by("optimizer", "rms_eps"),
+        group=OPTIMIZER,
+        continuous=1e-3,
     )
-    reward_clip: float = setting(
-        1.0,
-        "[E] training rewards are clipped to [-1, 1]; 0 leaves them raw, because in Labyrinth a portal is worth ten "
-        "apples. For continuous actions that of VecNormalize",
-        in_range(0),
-        continuous=10.0,
-        labyrinth=0.0,
-        torcs=0.0,
-        racing=0.0,
+    # Logging
+    checkpoint_secs: float = setting(
+        60.0, "seconds between two checkpoints", "not in the paper", in_range(0.001, 1e9), group=LOGGING
     )
-    normalize_obs: bool = setting(
-        False,
-        "not in the paper, usual for vectors: each dimension less its running mean, by its running standard deviation",
-        whatever,
-        kinds=(Kind.VECTORS,),
-        vectors=True,
+    keep_checkpoints: int = setting(
+        3, "number of newest checkpoints that stay on disk", "not in the paper", in_range(1, 1e6), group=LOGGING
     )
-    target_interval_steps: int = setting(
-        10_000,
-        "[P] section 8: the target network of the Q methods is renewed every 40,000 frames",
-        in_range(1, 2**53),
-        VALUE_BASED,
-    )
-    explore_anneal_steps: int = setting(
-        1_000_000,
-        "[P] section 8: the Q methods anneal their exploration over 4M frames",
-        in_range(0, 2**53),
-        VALUE_BASED,
-    )
-    seed: int = setting(0, "of the initial parameters, the policies and the games", in_range(0, 2**63 - 1))
-    checkpoint_secs: float = setting(60.0, "seconds between checkpoints", in_range(0.001, 1e9))
-    keep_checkpoints: int = setting(3, "how many of the newest checkpoints stay on disk", in_range(1, 1e6))
-
-    def __new__(cls, **given: Any) -> Self:
-        config = super().__new__(cls)
-        object.__setattr__(config, "_given", frozenset(given))
-        return config
-
-    def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):
-            value = typed(f, getattr(self, f.name))
-            words = number_and_words(f)[1]
-            wanted = None if value in words else f.metadata["check"](value)
-            if wanted is not None:
-                raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {' or '.join([wanted, *words])}.")
-            object.__setattr__(self, f.name, value)
-        for f in dataclasses.fields(self):
-            if not self._counts(f) and getattr(self, f.name) not in defaults_of(f):
-                only: Only = f.metadata["only"]
-                raise ConfigError(
-                    f"{public_name(f)} is {getattr(self, f.name)!r}, but {only.what} {getattr(self, only.what)} does "
-                    f"not use it, only {listed(only.names)}: leave it out."
-                )
-
-    def _counts(self, f: "dataclasses.Field[Any]") -> bool:
-        only: Only | None = f.metadata["only"]
-        return only is None or getattr(self, only.what) in only.names
-
-    @property
-    def given(self) -> frozenset[str]:
-        """The names of the fields that do not merely have their default."""
-        names: frozenset[str] = self.__dict__["_given"]
-        return names
-
-    def changed(self, **settings: Any) -> "TrainConfig":
-        """With these settings given too."""
-        return TrainConfig(**{name: getattr(self, name) for name in self.given} | settings)
-
-    def in_environment(self, name: str, kinds: Collection[Kind]) -> "TrainConfig":
-        """Complete: what was not given has the default of an environment of these kinds.
-
-        ConfigError, with the environment's name, where something was given that does not count there.
-        """
-        defaults: dict[str, Any] = {}
-        for f in dataclasses.fields(self):
-            lacking = [kind for kind in f.metadata["kinds"] if kind not in kinds]
-            default = default_of(f, kinds)
-            if f.name not in self.given:
-                defaults |= {f.name: default} if self._counts(f) else {}
-            elif lacking and getattr(self, f.name) != default:
-                value = getattr(self, f.name)
-                raise ConfigError(f"{public_name(f)} is {value!r}, but {name} {lacking[0].value}: leave it out.")
-        return dataclasses.replace(self, **defaults)
-
-    @classmethod
-    def from_mapping(cls, settings: Mapping[str, Any]) -> "TrainConfig":
-        """From public names to values, as in a settings file; missing names take their defaults."""
-        by_name = {public_name(f): f.name for f in dataclasses.fields(cls)}
-        for name in settings:
-            if name not in by_name:
-                raise no_setting(name)
-        if "env" not in settings:
-            raise ConfigError("The environment is missing: name one, for instance with --env Pong.")
-        return cls(**{by_name[name]: value for name, value in settings.items()})
-
-    def to_mapping(self) -> dict[str, Any]:
-        """All settings by their public names, complete."""
-        return {public_name(f): getattr(self, f.name) for f in dataclasses.fields(self)}
-
-    def to_json(self) -> str:
-        """The complete settings, as config.json has them."""
-        return json.dumps(self.to_mapping(), indent=2) + "\n"
-
-    def core_json(self) -> str:
-        """The settings the core reads; the others are about making environments, which is Python's business."""
-        core = [f for f in dataclasses.fields(self) if f.metadata["core"]]
-        return json.dumps({public_name(f): getattr(self, f.name) for f in core})
-
-
-# What others call them.
-ALIASES = {
-    "batch_size": "t_max",
-    "ent_coef": "entropy_beta",
-    "gae_lambda": "lambda",
-    "learning_rate": "lr",
-    "n_envs": "actors",
-    "n_steps": "t_max",
-    "num_envs": "actors",
-    "num_workers": "actors",
-    "rms_prop_eps": "rms_eps",
-    "total_timesteps": "total_steps",
-    "vf_coef": "value_coef",
-}
 
 
 def no_setting(name: str) -> ConfigError:
     """The error for a name that is no setting's, with the nearest that are."""
-    known = [public_name(f) for f in dataclasses.fields(TrainConfig)]
-    hint = f" (did you mean {ALIASES[name]}?)" if name in ALIASES else did_you_mean(name, known)
-    return ConfigError(f"There is no setting {name!r}{hint}.")
+    return unknown_setting(TrainConfig, name)

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a live panel on a terminal, plain lines elsewhere, or nothing."""
+"""Progress display of a training run: a live panel on a terminal, plain lines elsewhere, or nothing."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from a3crs.config import TrainConfig
-from a3crs.report import number
+from a3crs.wording import number
 
 if TYPE_CHECKING:  # rich is imported where a terminal is
     from rich.live import Live as RichLive
@@ -76,7 +76,7 @@ class Live:
 
 
 def figures(row: Row) -> list[tuple[str, str]]:
-    """The figures worth watching, with their names."""
+    """Returns the figures shown of a row, with their names."""
     frames_per_step = row["frames"] / row["steps"] if row["steps"] else 1.0
     shown = [
         ("frames/s", f"{row['steps_per_sec'] * frames_per_step:,.0f}"),
@@ -93,7 +93,7 @@ def figures(row: Row) -> list[tuple[str, str]]:
 
 @contextmanager
 def open_display(config: TrainConfig, *, quiet: bool) -> Iterator[Display]:
-    """The display that fits where standard error goes."""
+    """Opens the display that fits standard error: a terminal, or a file or pipe."""
     if quiet:
         yield Quiet()
     elif not sys.stderr.isatty():
@@ -108,7 +108,7 @@ def open_display(config: TrainConfig, *, quiet: bool) -> Iterator[Display]:
 
 
 def progress_bar() -> "Progress":
-    """A bar with the share done and the remaining time, without a task yet."""
+    """Returns a bar with the share done and the remaining time, without a task yet."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     # The remaining time is taken over minutes, because a game's speed depends on what the agent makes of it.

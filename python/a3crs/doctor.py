@@ -18,13 +18,9 @@ class Finding:
 
 def what_to_install(domain: str) -> str:
     """The command that installs what a domain needs besides a3crs itself; ConfigError for one that needs nothing."""
-    from a3crs.envs.torcs.install import TO_INSTALL
+    from a3crs.envs.domain import rows
 
-    hints = {
-        "labyrinth": "pip install 'a3crs[labyrinth]'",
-        "torcs": TO_INSTALL,
-        "carracing": "pip install 'a3crs[racing]'",
-    }
+    hints = {domain.name.lower(): domain.install for domain in rows() if domain.install}
     if domain.lower() not in hints:
         near = did_you_mean(domain, hints)
         raise ConfigError(f"There is no hint for {domain!r}{near}; there are ones for {listed(hints)}.")
@@ -75,7 +71,7 @@ def _packages() -> Finding:
 def _games() -> Finding:
     from ale_py import roms
 
-    from a3crs.atari57 import references
+    from a3crs.published.atari57 import references
 
     missing = [game for game in references() if roms.get_rom_path(game) is None]
     found = f"{len(references()) - len(missing)} of {len(references())} benchmark games"

@@ -1,6 +1,5 @@
 """Evaluating a checkpoint: whole games, raw scores, no-op starts where the protocol has them."""
 
-import json
 import os
 import statistics
 from collections.abc import Callable
@@ -9,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a3crs import _core
-from a3crs.atari57 import references
 from a3crs.config import TrainConfig
 from a3crs.envs import EnvFamily, EnvSpec, Mode, resolve
-from a3crs.errors import ConfigError, RunError
+from a3crs.errors import ConfigError
+from a3crs.files import append_row
+from a3crs.published.atari57 import references
 from a3crs.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def evaluate_run(
     config = run.read_config()
     checkpoint = run.checkpoint(Path(how.checkpoint)) if how.checkpoint else run.newest_checkpoint()[0]
     row = play(config, resolve(config, Mode.EVALUATION, env), checkpoint, how, on_episode)
-    append(run.evals, row)
+    append_row(run.evals, row)
     return row
 
 
@@ -113,12 +113,3 @@ def summarise(returns: list[float], spec: EnvSpec) -> dict[str, Any]:
         "human_normalised": reference.human_normalised(mean) if reference else None,
         "returns": returns,
     }
-
-
-def append(log: Path, row: dict[str, Any]) -> None:
-    """One row more in a log."""
-    try:
-        with log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-    except OSError as e:
-        raise RunError(f"{log} cannot be written: {e.strerror}.") from e

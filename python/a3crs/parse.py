@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from a3crs.config import TrainConfig, no_setting
 from a3crs.errors import ConfigError
@@ -39,13 +39,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return settings
 
 
-def parse_assignment(assignment: str) -> tuple[str, Any]:
-    """`lr=1e-3` -> ("lr", 0.001), typed as the setting is."""
+def split_assignment(assignment: str) -> tuple[str, str]:
+    """`t-max=20` -> ("t_max", "20")."""
     name, equals, text = assignment.partition("=")
-    name = name.strip().replace("-", "_")
     if not equals:
         raise ConfigError(f"--set takes name=value, for instance --set lr=1e-3, but got {assignment!r}.")
-    return name, parse_setting(name, text.strip())
+    return name.strip().replace("-", "_"), text.strip()
+
+
+def parse_assignment(assignment: str) -> tuple[str, Any]:
+    """`lr=1e-3` -> ("lr", 0.001), typed as the setting is."""
+    name, text = split_assignment(assignment)
+    return name, parse_setting(name, text)
 
 
 def parse_setting(name: str, text: str) -> Any:
@@ -54,7 +59,7 @@ def parse_setting(name: str, text: str) -> Any:
     if name not in by_name:
         raise no_setting(name)
     kind, words = number_and_words(by_name[name])
-    if kind is str or text in words:
+    if kind is str or text in words or get_origin(kind) is list:
         return text
     if kind is int:
         return parse_count(text, what=name, words=words)

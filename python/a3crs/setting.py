@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
+from a3crs import _core
 from a3crs.checks import Check
 from a3crs.errors import ConfigError
 
@@ -16,6 +17,12 @@ class Only:
 
     what: str
     names: frozenset[str]
+
+
+def read_by(what: str, name: str) -> Only:
+    """The methods (`what` is "algo") or optimizers (`what` is "optimizer") whose catalogue entry lists a setting."""
+    entries = _core.catalogue()[f"{what}s"]
+    return Only(what, frozenset(entry["name"] for entry in entries if name in entry["settings"]))
 
 
 class Kind(Enum):
@@ -30,30 +37,31 @@ class Kind(Enum):
     VECTORS = "shows no vectors"
     CONTINUOUS = "has no continuous actions"
     CLIPPED = "clips no actions"
-    LABYRINTH = "is not Labyrinth"
-    TORCS = "is not TORCS"
-    RACING = "is not CarRacing"
 
 
 def about(
+    what: str,
     source: str,
     check: Check,
     only: Only | None = None,
     *,
+    group: str,
     kinds: tuple[Kind, ...] = (),
     core: bool = True,
     **elsewhere: Any,
 ) -> dict[str, Any]:
-    """What is known of a setting: `continuous=`, for instance, is its default where actions are continuous.
+    """Metadata of a setting: `continuous=`, for instance, is its default where actions are continuous.
 
-    It counts for environments of all `kinds`. What the core does not read is about making environments.
+    `what` is its meaning in a few words, `group` its panel in `--help`. It counts for environments of all `kinds`;
+    settings that the core does not read are about making environments.
     """
-    known = {"source": source, "check": check, "only": only, "kinds": kinds, "core": core}
+    known = {"what": what, "source": source, "check": check, "only": only}
+    known |= {"group": group, "kinds": kinds, "core": core}
     return known | {"elsewhere": {Kind[kind.upper()]: other for kind, other in elsewhere.items()}}
 
 
 def setting(default: Any, *known: Any, **more: Any) -> Any:
-    """A field with this default, of which so much is known (see `about`)."""
+    """Field with this default and metadata as in `about`."""
     return field(default=default, metadata=about(*known, **more))
 
 
@@ -75,6 +83,22 @@ def defaults_of(f: "dataclasses.Field[Any]") -> list[Any]:
     return [default_of(f), *f.metadata["elsewhere"].values()]
 
 
+def described_default(f: "dataclasses.Field[Any]") -> str:
+    """The default for a person: `5`, or `5, continuous 32, labyrinth 20` where it differs between kinds."""
+    if f.default is dataclasses.MISSING:
+        return ""
+    others = [f"{kind.name.lower()} {_shown(value)}" for kind, value in f.metadata["elsewhere"].items()]
+    return ", ".join([_shown(f.default), *others])
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def number_and_words(f: "dataclasses.Field[Any]") -> tuple[Any, tuple[str, ...]]:
     """`(int, ("episode",))` of a setting that is a number or the word; a type and no words of the others."""
     if get_origin(f.type) is not Union:
@@ -90,6 +114,8 @@ def typed(f: "dataclasses.Field[Any]", value: Any) -> Any:
         return value
     if kind is float and type(value) is int:
         return float(value)
+    if get_origin(kind) is list:
+        return _integers(f, value)
     kind = get_origin(kind) or kind
     if type(value) is not kind:
         names = {
@@ -102,3 +128,22 @@ def typed(f: "dataclasses.Field[Any]", value: Any) -> Any:
         wanted = " or ".join([names[kind], *words])
         raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {wanted}.")
     return value
+
+
+def _integers(f: "dataclasses.Field[Any]", value: Any) -> list[int]:
+    """The list of whole numbers; one alone is a list of one, and the words of a command line are separated by commas."""
+    items = value.split(",") if type(value) is str else [value] if type(value) is int else value
+    try:
+        if type(items) is not list or any(type(item) not in (int, str) for item in items):
+            raise ValueError
+        return [int(item) for item in items]
+    except ValueError:
+        raise ConfigError(
+            f"{public_name(f)} is {value!r}, but it must be whole numbers separated by commas, like 64,64."
+        ) from None
+
+
+def wrong(f: "dataclasses.Field[Any]", value: Any) -> str | None:
+    """What the value must be, if it is not so; of a list each element."""
+    items = value if type(value) is list else [value]
+    return next((wanted for item in items if (wanted := f.metadata["check"](item)) is not None), None)

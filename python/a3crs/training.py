@@ -17,8 +17,8 @@ from a3crs.display import open_display
 from a3crs.envs import EnvFamily, Mode, resolve
 from a3crs.envs.resolve import OWN
 from a3crs.errors import ConfigError, DivergedError
-from a3crs.report import counted
 from a3crs.rundir import RunDir
+from a3crs.wording import counted
 
 if TYPE_CHECKING:
     from a3crs.envs.gym_env import MakeEnv
@@ -85,7 +85,9 @@ def start_run(
     of your own; otherwise `config.env` is looked up by name. `callback` hears of each row of progress.
     """
     family = resolve(config, Mode.TRAINING, env)
-    config = with_frames(config.in_environment(family.spec.name, family.spec.kinds), frames, family)
+    config = with_frames(
+        config.in_environment(family.spec.name, family.spec.kinds, family.spec.defaults), frames, family
+    )
     checkpoint = None if begin_with is None else str(begin_with)
     _core.check(config.core_json(), family.spec.to_json(), checkpoint)  # before there is a directory
     with rundir.created(config, out or rundir.new_path(config, family.spec.name)) as run:

@@ -12,6 +12,7 @@ import numpy as np
 from a3crs.agent import Agent
 from a3crs.errors import ConfigError
 from a3crs.files import replacing
+from a3crs.rundir.names import step_name
 
 if TYPE_CHECKING:  # Gymnasium is imported when an environment is made
     from a3crs.envs.play import Frame
@@ -56,8 +57,7 @@ class Moment:
 
 def default_path(agent: Agent) -> Path:
     """In its run's directory, named after how far it has learned; else where the command is given."""
-    name = f"step_{agent.steps:010}.mp4"
-    return Path(name) if agent.run is None else agent.run.path / "videos" / name
+    return Path(step_name(agent.steps, "mp4")) if agent.run is None else agent.run.video(agent.steps)
 
 
 def record(

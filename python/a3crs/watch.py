@@ -1,4 +1,4 @@
-"""The display of a run that was started elsewhere. It reads the run's logs and nothing of it is touched."""
+"""Display of a run that another process trains, from its logs; the run's files are only read."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ INTERVAL_SECS = 1.0  # the log gets a row every two seconds
 
 
 def watch(path: Path) -> str:
-    """Shows how the run goes until it ends, which may be at once; the sentence says how it stands then.
+    """Shows the progress of a run until it ends, and returns a sentence on its state then.
 
     Ctrl-C ends the watching. ConfigError where there is no run, RunError for a damaged log.
     """

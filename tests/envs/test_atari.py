@@ -12,10 +12,10 @@ from ale_py import roms
 from ale_py.env import AtariEnv
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
-from a3crs.atari57 import references
 from a3crs.envs import Mode, atari
 from a3crs.envs.atari import MULTIPLAYER_ONLY, PROTOCOLS, AtariGame, AtariProtocol
 from a3crs.errors import EnvError
+from a3crs.published.atari57 import references
 
 # Starts without no-ops, so that the reference can be at the same frame.
 NO_NOOPS = AtariProtocol(0.0, full_action_space=False, max_noop_frames=0, life_loss_is_terminal=False)

@@ -1,4 +1,4 @@
-"""Packs the paper's figures into python/a3crs/runlog/data: `python tests/golden/pack_paper.py DIRECTORY`.
+"""Packs the paper's figures into python/a3crs/published/data: `python tests/golden/pack_paper.py DIRECTORY`.
 
 DIRECTORY holds what was read from the vector graphics of the paper's PDF (arXiv 1602.01783v2), calibrated on the grid
 lines of each panel: figures_curves.csv (figure, panel, series, x, y, band_lo, band_hi) and figures_scatter.csv (figure,
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-DATA = Path(__file__).parents[2] / "python" / "a3crs" / "runlog" / "data"
+DATA = Path(__file__).parents[2] / "python" / "a3crs" / "published" / "data"
 FRAMES_PER_EPOCH = 4_000_000  # section 8
 ALGOS = {"1-step Q": "one-step-q", "1-step SARSA": "one-step-sarsa", "n-step Q": "n-step-q", "A3C": "a3c", "DQN": "dqn"}
 OPTIMIZERS = {"SGD": "momentum-sgd", "RMSProp": "rmsprop", "Shared RMSProp": "shared-rmsprop"}

@@ -3,7 +3,8 @@ import pytest
 from a3crs.errors import ConfigError
 from a3crs.paper import EXPERIMENTS, experiment
 from a3crs.paper.scale import Scale, differences, plan_of
-from a3crs.runlog import paper
+from a3crs.published import paper
+from a3crs.published.games import benchmark_game
 
 NAMES = ["fig1", "fig2", "fig3", "fig4", "figS5", "figS6", "figS8", "figS9", "figS10", "figS11"]
 NAMES += ["tab1", "tab2", "tabS3"]
@@ -22,7 +23,7 @@ def test_an_experiment_runs_what_the_papers_figure_has(name):
     of = EXPERIMENTS[name]
     ours = paper.curves(of.number, actors=None)
     theirs = ours.filter(~ours["algo"].is_in(["dqn", "human"]))
-    assert {paper.game(game) for game in of.games} == set(theirs["game"])
+    assert {benchmark_game(game) for game in of.games} == set(theirs["game"])
     assert set(of.methods) == set(theirs["algo"])
     assert set(of.actors) == set(theirs["actors"])
     optimizers = set(theirs["optimizer"].drop_nulls())
@@ -33,7 +34,7 @@ def test_an_experiment_runs_what_the_papers_figure_has(name):
 def test_learning_rates_are_drawn_for_what_the_paper_drew_them(name):
     of = EXPERIMENTS[name]
     theirs = paper.learning_rates(of.number)
-    assert {paper.game(game) for game in of.games} == set(theirs["game"])
+    assert {benchmark_game(game) for game in of.games} == set(theirs["game"])
     assert set(of.methods) == set(theirs["algo"])
     assert theirs.height == len(of.games) * len(of.methods) * of.draws
 

@@ -4,15 +4,15 @@ import pytest
 
 from a3crs.errors import ConfigError
 from a3crs.paper import experiment
-from a3crs.paper.measures import Outcome
+from a3crs.paper.definition import FinishedRuns
 from a3crs.paper.scale import Scale
-from a3crs.runlog import paper
+from a3crs.published import paper
 from a3crs.runlog.load import find
 
 
 def shown(name, directory):
     of = experiment(name)
-    return of.shown_by(Outcome(of, directory))
+    return of.shown_by(FinishedRuns(of, directory))
 
 
 def texts(drawing):

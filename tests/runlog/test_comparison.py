@@ -106,7 +106,8 @@ def test_what_is_wrong_is_one_sentence(a3crs, written, tmp_path, monkeypatch, ar
 def test_without_matplotlib_the_extra_is_named(monkeypatch, written):
     run = written("run")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "a3crs.runlog.figures", raising=False)
-    monkeypatch.delattr("a3crs.runlog.figures", raising=False)
+    for module in ("a3crs.runlog.figures", "a3crs.runlog.drawing"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        monkeypatch.delattr(module, raising=False)
     with pytest.raises(ConfigError, match=r"pip install 'a3crs\[plot\]'"):
         comparison.draw(run, comparison.labelled(run))

@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from a3crs.errors import ConfigError
-from a3crs.runlog import figures, load, metrics, paper
-from a3crs.runlog.order import by_numbers
+from a3crs.published import paper
+from a3crs.runlog import drawing, figures, load, metrics
+from a3crs.runlog.labels import by_numbers
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -126,7 +127,7 @@ def test_the_only_label_stands_in_every_title():
 def test_many_labels_share_a_legend_that_fits(written):
     curves = pl.DataFrame({"lr": [i / 1000 for i in range(50)], "frames": 1.0, "episode_return": 1.0})
     figure = figures.learning_curves(curves, label="lr")
-    assert len(legend(figure)) == figures.LEGEND_ROWS
+    assert len(legend(figure)) == drawing.LEGEND_ROWS
     assert figure.legends[0].get_title().get_text() == "12 of 50"
 
 

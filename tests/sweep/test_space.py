@@ -3,7 +3,7 @@ import math
 import pytest
 
 from a3crs.errors import ConfigError
-from a3crs.sweep.space import draw, is_distribution, parse_distribution, read_options
+from a3crs.sweep.space import draw, is_distribution, parse_distribution, parse_value, read_space
 
 KS_1_PERCENT = (
     1.63  # times 1 / sqrt(n): the distance that a sample of its own distribution keeps within 99 times of 100
@@ -63,30 +63,9 @@ def test_a_draw_depends_on_its_own_setting_number_and_seed_alone():
     )  # or yesterday's sweep could not go on
 
 
-def test_options_are_settings():
-    words = [
-        "--rms-eps",
-        "0.05",
-        "--lr=uniform:0.1:0.2",
-        "--deterministic",
-        "--no-normalize-obs",
-        "--entropy-beta",
-        "-1",
-    ]
-    assert read_options(None, ["t-max=20", "gamma=0.5"], [*words, "--gamma", "0.9"]) == {
-        "t_max": 20,
-        "rms_eps": 0.05,
-        "lr": "uniform:0.1:0.2",
-        "deterministic": True,
-        "normalize_obs": False,
-        "entropy_beta": -1.0,
-        "gamma": 0.9,
-    }
-
-
 def test_a_settings_file_holds_distributions_too(tmp_path):
     (tmp_path / "sweep.toml").write_text('env = "Pong"\nlr = "loguniform:1e-4:1e-2"\nt_max = "grid:5,20"\n')
-    settings = read_options(tmp_path / "sweep.toml", [], [])
+    settings = read_space(tmp_path / "sweep.toml")
     assert is_distribution(settings["lr"])
     assert not is_distribution(settings["env"])
     assert settings["t_max"] == [5, 20]
@@ -101,7 +80,7 @@ def test_what_is_no_distribution_is_refused(text):
 
 
 def test_a_grid_is_a_list_of_values_of_the_settings_type():
-    words = ["--algo", "grid:a3c,n-step-q", "--actors", "grid:1,2,4k"]
-    assert read_options(None, [], words) == {"algo": ["a3c", "n-step-q"], "actors": [1, 2, 4000]}
+    assert parse_value("algo", "grid:a3c,n-step-q") == ["a3c", "n-step-q"]
+    assert parse_value("actors", "grid:1,2,4k") == [1, 2, 4000]
     with pytest.raises(ConfigError, match="actors is 'many'"):
-        read_options(None, [], ["--actors", "grid:1,many"])
+        parse_value("actors", "grid:1,many")

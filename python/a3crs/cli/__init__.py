@@ -10,8 +10,9 @@ import typer
 
 import a3crs
 from a3crs.cli import agents, installation, learning, runs
+from a3crs.cli.flags import unknown_flag
+from a3crs.cli.paper import app as paper
 from a3crs.errors import A3crsError, ConfigError
-from a3crs.paper.commands import app as paper
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -58,8 +59,11 @@ def _usage(message: str, arguments: list[str]) -> str:
         pairs = zip(arguments, [*arguments[1:], ""], strict=True)
         given = [w.partition("=")[2] or value for w, value in pairs if w.partition("=")[0] == flag]
         return f"{flag} is {given[-1]!r}, but it must be a {'whole ' if kind == 'integer' else ''}number."
+    unknown = re.fullmatch(r"No such option: (--[\w-]+).*", message, re.DOTALL)
+    if unknown and (meant := unknown_flag(unknown[1])):
+        return str(meant)
     extra = re.fullmatch(r"Got unexpected extra argument\S* \((\S+).*\)", message)
-    if extra and arguments[0] in ("train", "bench"):
+    if extra and arguments[0] in ("train", "sweep", "bench"):
         return f"{message}: an environment is named with --env, perhaps --env {extra[1]}."
     return message
 
@@ -90,7 +94,7 @@ def no_command(
 # In the order of --help.
 app.command()(learning.train)
 app.command()(learning.resume)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(learning.sweep)
+app.command()(learning.sweep)
 app.add_typer(paper, name="paper")
 app.command()(runs.watch)
 app.command(name="eval")(agents.evaluate)

@@ -18,7 +18,7 @@ def evaluate(
 ) -> None:
     """Play whole games with a trained agent and report the raw score."""
     from a3crs.evaluation import Evaluation, evaluate_run
-    from a3crs.report import episode_line, evaluation_lines
+    from a3crs.wording import episode_line, evaluation_lines
 
     how = Evaluation(episodes=episodes, greedy=greedy, checkpoint=checkpoint, seed=seed)
     row = evaluate_run(run, how, on_episode=lambda episode: print(episode_line(episode), file=sys.stderr))
@@ -35,8 +35,8 @@ def video(
 ) -> None:
     """Film an agent at play, in full colours and at full speed."""
     from a3crs.agent import Agent
-    from a3crs.report import episode_line
     from a3crs.video import Showing, default_path, record
+    from a3crs.wording import episode_line
 
     agent = Agent.load(run)
     path = out or default_path(agent)

@@ -31,18 +31,22 @@ def doctor(
 
 
 def list_choices(
-    kind: Annotated[str | None, typer.Argument(help="algos, nets, optimizers or envs.", show_default=False)] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="algos, nets, optimizers, settings or envs.", show_default=False)
+    ] = None,
 ) -> None:
-    """List the methods, networks, optimizers or environments there are, with the paper's section."""
+    """List the methods, networks, optimizers, settings or environments there are, with the paper's section."""
     from a3crs import _core
-    from a3crs.report import catalogue_lines, game_lines
+    from a3crs.wording import catalogue_lines, game_lines, setting_lines
 
     catalogue = _core.catalogue()
     if kind in catalogue:
         print(*catalogue_lines(catalogue[kind]), sep="\n")
+    elif kind == "settings":
+        print(*setting_lines(), sep="\n")
     elif kind == "envs":
         print(*game_lines(), sep="\n")
     else:
-        kinds = [*catalogue, "envs"]
+        kinds = [*catalogue, "settings", "envs"]
         nothing = "Say what to list" if kind is None else f"There is no list of {kind!r}{did_you_mean(kind, kinds)}"
         raise ConfigError(f"{nothing}: {', '.join(kinds)}.")

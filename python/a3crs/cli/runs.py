@@ -36,8 +36,8 @@ def compare(
     x: Annotated[str, typer.Option("--x", help="Axis of the image: frames, steps or hours.")] = "frames",
 ) -> None:
     """Set runs side by side: in which settings they differ, what they reached and what it took."""
-    from a3crs.report import comparison_lines
     from a3crs.runlog import comparison
+    from a3crs.wording import comparison_lines
 
     sides = comparison.sides({name: name for name in runs})
     print(*comparison_lines(comparison.table(runs, sides), comparison.differences(runs, sides)), sep="\n")
@@ -51,7 +51,7 @@ def report(
     no_clips: Annotated[bool, typer.Option("--no-clips", help="Leave out the agents at play.")] = False,
 ) -> None:
     """Write one self-contained HTML file: settings, curves, evaluations, timing, and the agents at play."""
-    from a3crs.page import write_report
+    from a3crs.report import write_report
 
     for sentence in write_report(runs, out, with_clips=not no_clips):
         print(f"a3crs: {sentence}", file=sys.stderr)

@@ -1,9 +1,29 @@
-"""Environments: `resolve` is the one entrance, from a name to a spec and a way to make one environment per actor.
+"""Environments: `resolve` is the one entrance, from a name to a spec and a factory of one environment per actor.
 
-Importing this package is cheap; Gymnasium and ale-py are imported when a name is resolved.
+`a3crs.envs.domains` is the table of the domains, one row and one file each; `register` adds a row of one's own.
+Importing this package is cheap; NumPy, Gymnasium and ale-py are imported when a name is resolved.
 """
 
+from a3crs.envs.domain import Default, Domain, named, register, unregister
+from a3crs.envs.domains import TABLE
+from a3crs.envs.family import EnvFamily
 from a3crs.envs.resolve import resolve
-from a3crs.envs.spec import Continuous, Discrete, Env, EnvFamily, EnvSpec, ImageObs, Mode, VectorObs
+from a3crs.envs.spec import Continuous, Discrete, Env, EnvSpec, ImageObs, Mode, VectorObs
 
-__all__ = ["Continuous", "Discrete", "Env", "EnvFamily", "EnvSpec", "ImageObs", "Mode", "VectorObs", "resolve"]
+__all__ = [
+    "TABLE",
+    "Continuous",
+    "Default",
+    "Discrete",
+    "Domain",
+    "Env",
+    "EnvFamily",
+    "EnvSpec",
+    "ImageObs",
+    "Mode",
+    "VectorObs",
+    "named",
+    "register",
+    "resolve",
+    "unregister",
+]

@@ -22,7 +22,6 @@ Deviations from the paper's emulator (DeepMind's alewrap), all of them ALE's C++
 """
 
 import random
-import re
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -34,9 +33,13 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium import spaces
 
 from a3crs import _core
+from a3crs.config import TrainConfig
+from a3crs.envs.family import EnvFamily
+from a3crs.envs.gym import gym_ids
 from a3crs.envs.play import Frame, PlayEnv
-from a3crs.envs.spec import Discrete, EnvFamily, EnvSpec, ImageObs, Mode, Observation
+from a3crs.envs.spec import Discrete, EnvSpec, ImageObs, Mode, Observation
 from a3crs.errors import ConfigError, EnvError
+from a3crs.published.games import spelling_key
 
 FRAMES_PER_STEP = 4
 STACK = 4
@@ -247,10 +250,7 @@ def game_of(name: str) -> str | None:
 
     The name picks the game only; the rules it is played by are the protocol's. None where no game has that name.
     """
-    bare = name.removeprefix("ALE/")
-    bare = re.sub(r"-v\d+$", "", bare)
-    bare = re.sub(r"(NoFrameskip|Deterministic)$", "", bare)
-    return _games_by_key().get(_key(bare))
+    return _games_by_key().get(spelling_key(name))
 
 
 def games() -> list[str]:
@@ -290,6 +290,17 @@ def atari_family(game: str, protocol: str, mode: Mode) -> EnvFamily:
     return EnvFamily(spec, lambda actor: AtariGame(game, rules, mode, native=native), int, play)
 
 
+def named_family(config: TrainConfig, mode: Mode) -> EnvFamily | None:
+    """Returns the family of the game `config.env`; None for other names and for ids of Gymnasium's.
+
+    Blackjack-v1 is Gymnasium's, Blackjack is Atari's.
+    """
+    game = game_of(config.env)
+    if game is None or config.env in gym_ids():
+        return None
+    return atari_family(game, config.protocol, mode)
+
+
 def _native_is_equal(game: str, rules: AtariProtocol, mode: Mode) -> bool:
     """Whether the core, which steps ALE through its C interface, sees the game as Python does; says so if not."""
     try:
@@ -301,10 +312,6 @@ def _native_is_equal(game: str, rules: AtariProtocol, mode: Mode) -> bool:
     return not difference
 
 
-def _key(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 @cache
 def _games_by_key() -> dict[str, str]:
-    return {_key(game): game for game in roms.get_all_rom_ids()}
+    return {spelling_key(game): game for game in roms.get_all_rom_ids()}

@@ -12,21 +12,14 @@ from gymnasium.envs.registration import EnvSpec as Registered
 
 from a3crs.config import TrainConfig
 from a3crs.envs import mujoco, pixels, worker
+from a3crs.envs.domain import runs_in_threads
+from a3crs.envs.family import EnvFamily, Restarts
 from a3crs.envs.gym_env import GymEnv, MakeEnv
 from a3crs.envs.pixels import AnyEnv
 from a3crs.envs.play import Frame, PlayEnv
-from a3crs.envs.spec import EnvFamily, Restarts
+from a3crs.envs.spec import Mode
 from a3crs.envs.worker import WorkerEnv
 from a3crs.errors import ConfigError, did_you_mean
-
-# Faster in threads: a step takes less time than a message to a process, or lets go of the interpreter's lock.
-THREADED = (
-    "gymnasium.envs.classic_control.",
-    "gymnasium.envs.toy_text.",
-    mujoco.GYMNASIUMS,
-    "a3crs.envs.labyrinth.",
-    "a3crs.envs.torcs.",
-)
 
 
 def gym_family(name: str, make: MakeEnv, config: TrainConfig, make_rendered: MakeEnv | None = None) -> EnvFamily:
@@ -54,7 +47,7 @@ def _in_thread(env: AnyEnv, config: TrainConfig) -> bool:
                 "with OpenGL in one process make each other's images black: leave it out."
             )
         return False
-    known = type(env.unwrapped).__module__.startswith(THREADED)
+    known = runs_in_threads(type(env.unwrapped).__module__)
     return config.env_workers == "thread" or (config.env_workers == "auto" and known)
 
 
@@ -88,8 +81,6 @@ def gym_id_family(env_id: str, config: TrainConfig) -> EnvFamily | None:
     module, _, registered = env_id.rpartition(":")
     given = config.env_kwargs
     try:
-        if env_id.startswith(mujoco.DM_CONTROL):
-            mujoco.register_dm_control()
         if module:  # `package:MyEnv-v0`: importing the package registers its environments
             import_module(module)
         spec = gymnasium.spec(registered)
@@ -110,6 +101,17 @@ def gym_id_family(env_id: str, config: TrainConfig) -> EnvFamily | None:
             raise
         words = ", ".join(f"{name}={value!r}" for name, value in given.items())
         raise ConfigError(f"Gymnasium cannot make {env_id!r} with {words}: {str(e).rstrip('.')}.") from e
+
+
+def registered_family(config: TrainConfig, mode: Mode) -> EnvFamily | None:
+    """Returns the family of the id `config.env`; `mode` changes nothing. None where Gymnasium does not know the id."""
+    return gym_id_family(config.env, config)
+
+
+def dm_control_family(config: TrainConfig, mode: Mode) -> EnvFamily | None:
+    """Returns the family of a task of dm_control, whose tasks are registered first; None where it has no such task."""
+    mujoco.register_dm_control()
+    return gym_id_family(config.env, config)
 
 
 def _make(spec: Registered, **given: Any) -> AnyEnv:

@@ -12,17 +12,17 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
+from a3crs.envs.domains.dm_control import DM_CONTROL, PREFIX
 from a3crs.errors import ConfigError
 
 GYMNASIUMS = "gymnasium.envs.mujoco."  # the modules of its tasks
-DM_CONTROL = "dm_control/"  # the ids of its tasks
 
 _said: set[str] = set()
 
 
 def has(spec: EnvSpec) -> bool:
     """Whether such an environment is MuJoCo's."""
-    return spec.id.startswith(DM_CONTROL) or str(spec.entry_point).startswith(GYMNASIUMS)
+    return spec.id.startswith(PREFIX) or str(spec.entry_point).startswith(GYMNASIUMS)
 
 
 def step_limit(env: gymnasium.Env[Any, Any]) -> int | None:
@@ -45,7 +45,7 @@ def register_dm_control() -> None:
             import_module("shimmy")
     except ImportError as e:
         raise ConfigError(
-            f"The tasks of dm_control are an extra, and {e.name} is not installed: pip install 'a3crs[dm-control]'."
+            f"The tasks of dm_control are an extra, and {e.name} is not installed: {DM_CONTROL.install}."
         ) from e
 
 

@@ -8,6 +8,7 @@ from gymnasium.wrappers import AddRenderObservation
 
 from a3crs.config import TrainConfig
 from a3crs.envs import mujoco
+from a3crs.envs.domains.dm_control import PREFIX
 from a3crs.errors import ConfigError
 
 AnyEnv = gymnasium.Env[Any, Any]
@@ -18,7 +19,7 @@ RENDERED = "rgb_array"
 def arguments(spec: EnvSpec, config: TrainConfig) -> dict[str, Any]:
     """What an id is made with so that it renders images, MuJoCo's in the size that is wanted."""
     size = dict(zip(("height", "width"), map(int, config.resize.split("x")), strict=True)) if config.resize else {}
-    if spec.id.startswith(mujoco.DM_CONTROL):
+    if spec.id.startswith(PREFIX):
         return {"render_mode": RENDERED, "render_kwargs": {"camera_id": 0} | size}
     return {"render_mode": RENDERED} | (size if mujoco.has(spec) else {})
 

@@ -13,15 +13,14 @@ import numpy as np
 from gymnasium import spaces
 
 from a3crs.config import TrainConfig
+from a3crs.envs.domains.racing import ENV_ID, RACING
 from a3crs.envs.engines import RENDERED, Image, check_continuous, check_render_mode
+from a3crs.envs.family import EnvFamily
 from a3crs.envs.gym import gym_id_family
-from a3crs.envs.restarted import of_kind
-from a3crs.envs.spec import EnvFamily
+from a3crs.envs.restarted import in_domain
+from a3crs.envs.spec import Mode
 from a3crs.errors import ConfigError, EnvError
-from a3crs.setting import Kind
 
-NAME = "CarRacing"
-ENV_ID = "a3crs/CarRacing-v0"
 FRAMES_PER_STEP = 4  # of 20 ms each: an action is held for 80 ms, as in TORCS
 EPISODE_STEPS = 250  # CarRacing's own 1,000 frames
 
@@ -97,7 +96,7 @@ def _car_racing() -> Any:
             warnings.simplefilter("ignore", DeprecationWarning)
             from gymnasium.envs.box2d.car_racing import CarRacing
     except gymnasium.error.DependencyNotInstalled as e:
-        raise ConfigError("CarRacing needs Box2D: pip install 'a3crs[racing]'.") from e
+        raise ConfigError(f"CarRacing needs Box2D: {RACING.install}.") from e
 
     class Drawn(CarRacing):
         drawn = True
@@ -112,13 +111,8 @@ def _seen(obs: Image) -> Image:
     return np.ascontiguousarray(obs[:SCREEN, LEFT : LEFT + SCREEN])
 
 
-def is_meant_by(name: str) -> bool:
-    """Whether `--env` names CarRacing so. CarRacing-v3 is Gymnasium's own."""
-    return name == ENV_ID or name.lower() == NAME.lower()
-
-
-def racing_family(config: TrainConfig) -> EnvFamily:
-    """CarRacing with the arguments in `config.env_kwargs`."""
+def racing_family(config: TrainConfig, mode: Mode) -> EnvFamily:
+    """Returns CarRacing with the arguments in `config.env_kwargs`; `mode` changes nothing."""
     family = gym_id_family(ENV_ID, config)
     assert family is not None
-    return of_kind(family, NAME, Kind.RACING, FRAMES_PER_STEP)
+    return in_domain(family, RACING, FRAMES_PER_STEP)

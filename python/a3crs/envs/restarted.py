@@ -1,4 +1,4 @@
-"""An environment in the actor's thread that has a process of its own, which may be lost."""
+"""Restarts of environments that run in the actor's thread but have a process of their own, which may be lost."""
 
 import dataclasses
 from typing import Any, cast
@@ -6,21 +6,22 @@ from typing import Any, cast
 import numpy as np
 
 from a3crs.config import TrainConfig
+from a3crs.envs.domain import Domain
+from a3crs.envs.family import EnvFamily, Restarts
 from a3crs.envs.gym import gym_id_family
 from a3crs.envs.gym_env import GymEnv
-from a3crs.envs.spec import EnvFamily, Observation, Restarts
+from a3crs.envs.spec import Continuous, Observation
 from a3crs.errors import EnvLostError
-from a3crs.setting import Kind
 
 
-def restarted_family(env_id: str, name: str, kind: Kind, frames_per_step: int, config: TrainConfig) -> EnvFamily:
-    """The family of a registered environment of a3crs's own, of this name and kind, that raises EnvLostError.
+def restarted_family(domain: Domain, env_id: str, frames_per_step: int, config: TrainConfig) -> EnvFamily:
+    """Returns the family of a registered environment of this domain's that raises EnvLostError.
 
-    Its processes are its own, so that actors need none: threads wait for them without the interpreter's lock.
+    It has processes of its own, so that actors need none: threads wait for them without the interpreter's lock.
     """
     family = gym_id_family(env_id, config)
     assert family is not None
-    family = of_kind(family, name, kind, frames_per_step)
+    family = in_domain(family, domain, frames_per_step)
     if family.spec.own_process:
         return family
     spec = dataclasses.replace(family.spec, own_thread=True)
@@ -32,17 +33,15 @@ def restarted_family(env_id: str, name: str, kind: Kind, frames_per_step: int, c
     return dataclasses.replace(family, spec=spec, make=make)
 
 
-def of_kind(family: EnvFamily, name: str, kind: Kind, frames_per_step: int) -> EnvFamily:
-    """A family of a3crs's own environments under the name that people type, with the settings of its kind."""
-    spec = dataclasses.replace(
-        family.spec, name=name, frames_per_step=frames_per_step, more_kinds=family.spec.more_kinds | {kind}
-    )
+def in_domain(family: EnvFamily, domain: Domain, frames_per_step: int) -> EnvFamily:
+    """Returns the family with the domain's name and its defaults."""
+    defaults = domain.defaults_with(continuous=isinstance(family.spec.actions, Continuous))
+    spec = dataclasses.replace(family.spec, name=domain.name, frames_per_step=frames_per_step, defaults=defaults)
     return dataclasses.replace(family, spec=spec)
 
 
 class RestartedEnv:
-    """Speaks the `Env` protocol for an environment that raises EnvLostError, and starts its process again when it is
-    reset.
+    """Wrapper of an environment that raises EnvLostError; the next `reset` starts its process again.
 
     When the process is lost, the episode ends as if a time limit had cut it: the last observation counts, the episode
     has no score. EnvError when it is lost more than `most_restarts` times.
@@ -64,7 +63,7 @@ class RestartedEnv:
                 return self._obs, info
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """One step of the environment."""
+        """Steps the environment."""
         try:
             step = self._env.step(action)
         except EnvLostError as e:
@@ -74,5 +73,5 @@ class RestartedEnv:
         return step
 
     def close(self) -> None:
-        """Lets go of what the environment holds."""
+        """Closes the environment."""
         self._env.close()

@@ -1,30 +1,21 @@
-"""What the network and the log need to know about an environment, and the protocol every environment speaks."""
+"""Description of an environment for the network and the log, and the protocol that every environment implements."""
 
 import json
-import sys
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from a3crs.errors import EnvError
 from a3crs.setting import Kind
 
-if TYPE_CHECKING:  # Gymnasium is imported when a name is resolved
-    from a3crs.envs.play import PlayEnv
+if TYPE_CHECKING:  # NumPy is imported when a name is resolved
+    import numpy as np
+    from numpy.typing import NDArray
 
-Observation = NDArray[np.uint8] | NDArray[np.float32]
+Observation: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
 
 
 class Env(Protocol):
-    """The part of the Gymnasium interface that actors use. One object belongs to one thread.
+    """Part of the Gymnasium interface that actors use. One object belongs to one thread.
 
     `action` is a number from 0 on where actions are `Discrete`, else a tuple of `Continuous.dims` unbounded numbers, in
     the policy's coordinates. `reward` is raw: scaling and clipping is the learner's business. `info["episode"] = {"r":
@@ -37,7 +28,7 @@ class Env(Protocol):
 
 
 class Mode(Enum):
-    """Training may cut a game into shorter episodes (a lost life is terminal); evaluation plays whole games."""
+    """Purpose of an environment: in training a lost life may end the episode, in evaluation games are whole."""
 
     TRAINING = "training"
     EVALUATION = "evaluation"
@@ -45,7 +36,7 @@ class Mode(Enum):
 
 @dataclass(frozen=True)
 class ImageObs:
-    """Observations are C-contiguous uint8 arrays of shape (channels, height, width)."""
+    """Image observations: C-contiguous uint8 arrays of shape (channels, height, width)."""
 
     channels: int
     height: int
@@ -57,7 +48,7 @@ class ImageObs:
 
 @dataclass(frozen=True)
 class VectorObs:
-    """Observations are float32 vectors of shape (len,)."""
+    """Vector observations: float32 arrays of shape (len,)."""
 
     len: int
 
@@ -67,7 +58,7 @@ class VectorObs:
 
 @dataclass(frozen=True)
 class Discrete:
-    """The agent chooses one of `n` actions, which are numbered from 0."""
+    """Action space of `n` actions, numbered from 0."""
 
     n: int
 
@@ -77,7 +68,7 @@ class Discrete:
 
 @dataclass(frozen=True)
 class Continuous:
-    """The agent's action is a vector of `dims` numbers, of which the environment may clip each to [-1, 1]."""
+    """Action space of vectors of `dims` numbers, each of which the environment may clip to [-1, 1]."""
 
     dims: int
     clipped: bool = False
@@ -88,35 +79,34 @@ class Continuous:
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """The shape of an environment: what goes in, what comes out, and how many frames one agent step is."""
+    """Spaces of an environment, the frames in one agent step, and what the core must know to step it."""
 
     name: str  # canonical, fit for a directory name: "MontezumaRevenge", "CartPole-v1"
     obs: ImageObs | VectorObs
     actions: Discrete | Continuous
     frames_per_step: int
-    own_thread: bool = False  # steps are computed by a thread that the environment has started, while the actor's waits
-    own_process: bool = False  # the same of a process
+    own_thread: bool = False  # a thread of the environment's computes the steps while the actor's waits
+    own_process: bool = False  # a process of the environment's computes them
     reseed_steps: int = 0  # a new episode gets a new seed once so many steps were taken since the last
-    random_steps: bool = False  # whether steps draw random numbers, or the starts of episodes alone
-    max_episode_steps: int | None = None  # Gymnasium's time limit; None where an episode has no longest length
-    more_kinds: frozenset[Kind] = frozenset()  # what else it is, which its spaces do not tell
+    random_steps: bool = False  # steps draw random numbers, not only the starts of episodes
+    max_episode_steps: int | None = None  # Gymnasium's time limit; None where there is no limit
     game: str | None = None  # ALE's name of the game ("montezuma_revenge"); None where it is not an Atari game
+    defaults: dict[str, Any] = field(default_factory=dict, hash=False)  # of its domain, by the settings' public names
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        """What settings depend on."""
+        """Kinds of environment on which the settings depend."""
         return frozenset(
             {
                 Kind.GYMNASIUM if self.game is None else Kind.ATARI,
                 Kind.IMAGES if isinstance(self.obs, ImageObs) else Kind.VECTORS,
             }
-            | self.more_kinds
             | ({Kind.CONTINUOUS} if isinstance(self.actions, Continuous) else set())
             | ({Kind.CLIPPED} if isinstance(self.actions, Continuous) and self.actions.clipped else set())
         )
 
     def to_json(self) -> str:
-        """The JSON that the core reads."""
+        """Returns the JSON that the core reads."""
         return json.dumps(
             {
                 "obs": self.obs.to_json(),
@@ -129,47 +119,3 @@ class EnvSpec:
                 "random_steps": self.random_steps,
             }
         )
-
-
-class Restarts:
-    """Counts the environments that were started again, says so on standard error, and in a log where there is one."""
-
-    def __init__(self) -> None:
-        self._of_actor: Counter[int] = Counter()
-        self.log: Path | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def count(self) -> int:
-        """Of all actors."""
-        return self._of_actor.total()
-
-    def add(self, actor: int, reason: str, most: int) -> None:
-        """One more of this actor's; EnvError where it would have more than `most`."""
-        with self._lock:
-            if self._of_actor[actor] >= most:
-                raise EnvError(
-                    f"The environment of actor {actor} has no restarts left, and it {reason}: mend the environment, or "
-                    "allow more with --set env_restarts=N."
-                )
-            self._of_actor[actor] += 1
-            row = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "actor": actor, "reason": reason}
-            if self.log is not None:
-                with self.log.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
-        print(f"a3crs: the environment of actor {actor} is restarted because it {reason}.", file=sys.stderr)
-
-
-@dataclass(frozen=True)
-class EnvFamily:
-    """A spec together with the way to make one environment per actor; `make(actor)` runs on the actor's own thread.
-
-    `own_action` turns an agent's action into the environment's own. `play(rendered)` makes an environment to be stepped
-    by hand, in this thread; ConfigError where it shall be rendered and cannot.
-    """
-
-    spec: EnvSpec
-    make: Callable[[int], Env]
-    own_action: Callable[[Any], Any]
-    play: Callable[[bool], "PlayEnv"]
-    restarts: Restarts = field(default_factory=Restarts)

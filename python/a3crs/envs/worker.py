@@ -28,8 +28,9 @@ import gymnasium
 import numpy as np
 
 from a3crs.config import TrainConfig
+from a3crs.envs.family import Restarts
 from a3crs.envs.gym_env import GymEnv, MakeEnv
-from a3crs.envs.spec import EnvSpec, ImageObs, Observation, Restarts
+from a3crs.envs.spec import EnvSpec, ImageObs, Observation
 from a3crs.errors import ConfigError, EnvError, EnvLostError
 
 # Ctrl-C reaches every process of a terminal, and SIGTERM those of a batch job: the run decides when its workers end.

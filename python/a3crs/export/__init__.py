@@ -8,6 +8,7 @@ from a3crs.agent import Agent
 from a3crs.checkpoint import parameters
 from a3crs.errors import ConfigError
 from a3crs.files import replacing
+from a3crs.rundir.names import step_name
 
 FORMATS = ("safetensors", "onnx", "tensorboard")
 MISSING = "--format {format} needs packages that are not installed: pip install 'a3crs[export]'."
@@ -38,8 +39,7 @@ def export(agent: Agent, kind: str, out: Path | None = None) -> str:
 
 def default_path(agent: Agent, suffix: str) -> Path:
     """In its run's directory, named after how far it has learned; else where the command is given."""
-    name = f"step_{agent.steps:010}.{suffix}"
-    return Path(name) if agent.run is None else agent.run.path / "exports" / name
+    return Path(step_name(agent.steps, suffix)) if agent.run is None else agent.run.export(agent.steps, suffix)
 
 
 def write_parameters(agent: Agent, path: Path) -> str:

@@ -82,8 +82,8 @@ class Graph:
         obs = self._observation()
         outputs: list[str] = []
         for layer in self._about["layers"]:
-            below = obs if layer["below"] is None else outputs[layer["below"]]
-            outputs.append(self._layer(layer, below))
+            inputs_of = [obs if i is None else outputs[i] for i in layer["inputs"]]
+            outputs.append(self._layer(layer, inputs_of))
         spec = self._agent.env_spec.obs
         if isinstance(spec, ImageObs):
             inputs = [_value("obs", TensorProto.UINT8, spec.channels, spec.height, spec.width)]
@@ -121,26 +121,30 @@ class Graph:
         limits = [self._tensor("least", -scale["limit"]), self._tensor("most", scale["limit"])]
         return self._node("Clip", ["scaled", *limits], "x")
 
-    def _layer(self, layer: dict[str, Any], below: str) -> str:
+    def _layer(self, layer: dict[str, Any], inputs: list[str]) -> str:
         if layer["is_top"]:
             for column in layer["columns"]:
                 name = column["name"]
                 self._heads[name] = (
                     self._tensor(name, self._theta[name])
                     if layer["kind"] == "constant"
-                    else (self._linear(name, below))
+                    else self._linear(name, *inputs)
                 )
             return ""  # nothing reads it
         (column,) = layer["columns"]
         name = column["name"]
         match layer["kind"]:
             case "conv2d":
-                output = self._conv(name, below, layer["stride"])
+                output = self._conv(name, *inputs, layer["stride"])
             case "linear":
-                output = self._linear(name, below)
+                output = self._linear(name, *inputs)
+            case "sum":
+                output = self._node("Sum", inputs, f"{name}.out")
             case _:
-                output = self._lstm(name, below)
-        return self._node("Relu", [output], f"{name}.relu") if layer["relu"] else output
+                output = self._lstm(name, *inputs)
+        if layer["activation"] == "identity":
+            return output
+        return self._node(layer["activation"].title(), [output], f"{name}.{layer['activation']}")
 
     def _conv(self, name: str, below: str, stride: int) -> str:
         tensors = [self._tensor(f"{name}.{part}", self._theta[f"{name}.{part}"]) for part in ("weight", "bias")]

@@ -9,6 +9,7 @@ from tensorboardX import SummaryWriter
 
 from a3crs.agent import Agent
 from a3crs.errors import ConfigError, RunError
+from a3crs.rundir.names import TENSORBOARD
 from a3crs.runlog import load
 from a3crs.runlog.schema import PROGRESS
 
@@ -20,7 +21,7 @@ def write_events(agent: Agent, out: Path | None) -> str:
     if agent.run is None:
         raise ConfigError("TensorBoard shows logs, and a saved agent has none: name the run it comes from.")
     run = agent.run.path
-    folder = out or run / "tensorboard"
+    folder = out or run / TENSORBOARD
     sessions = agent.run.sessions()
     begun = datetime.fromisoformat(sessions[0]["started"]).timestamp() if sessions else agent.run.config.stat().st_mtime
     scalars = [(f"progress/{name}", load.progress(run), name) for name in PROGRESS if name not in NOT_DRAWN] + [

@@ -1,7 +1,7 @@
 """The paper's tables and figures as experiments: `EXPERIMENTS` says what each runs, `a3crs paper` runs and draws them.
 
 An experiment is a sweep with the paper's settings; what it came to is set beside the paper's own numbers, which
-`a3crs.runlog.paper` has.
+`a3crs.published.paper` has.
 """
 
 from importlib import import_module

@@ -1,53 +1,14 @@
-"""What the paper's tables and figures are made of: one entry each. A new experiment is a new entry.
+"""Table of the paper's experiments, one entry for each of its tables and figures. A new experiment is a new entry.
 
 Sections and figures are those of Mnih et al. 2016, arXiv 1602.01783v2.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
-from a3crs.atari57 import references
 from a3crs.errors import ConfigError, did_you_mean
 from a3crs.paper import measures
-
-if TYPE_CHECKING:
-    from a3crs.paper.measures import Outcome, Shown
-
-
-@dataclass(frozen=True, kw_only=True)
-class Experiment:
-    """A table or figure of the paper, at the paper's size."""
-
-    name: str  # as the command line has it
-    asks: str  # the question it answers
-    caption: str  # how the paper got it
-    games: tuple[str, ...]
-    methods: tuple[str, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)  # further ones, as of a sweep
-    frames: int  # of each run
-    draws: int = 1
-    best: int = 0  # so many of the draws are shown, the best ones; 0 is all
-    evaluated: bool = False  # by whole games with the last parameters, not by the episodes of training
-    deviations: tuple[str, ...] = ()  # from the paper, at any size
-    shown_by: "Callable[[Outcome], Shown]"
-
-    @property
-    def number(self) -> str:
-        """As `runlog.paper` has it: `2` or `S3`."""
-        return self.name[3:]
-
-    @property
-    def title(self) -> str:
-        """`Figure 2`, `Table S3`."""
-        return f"{'Figure' if self.name.startswith('fig') else 'Table'} {self.number}"
-
-    @property
-    def actors(self) -> tuple[int, ...]:
-        """The numbers of actor-learners that are compared, or the only one."""
-        actors = self.settings["actors"]
-        return tuple(actors) if isinstance(actors, list) else (actors,)
-
+from a3crs.paper.definition import Experiment
+from a3crs.published.atari57 import references
 
 FIVE_GAMES = ("BeamRider", "Breakout", "Pong", "Qbert", "SpaceInvaders")
 SEVEN_GAMES = ("BeamRider", "Breakout", "Enduro", "Pong", "Qbert", "Seaquest", "SpaceInvaders")

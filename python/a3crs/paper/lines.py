@@ -1,10 +1,11 @@
 """What `a3crs paper` prints."""
 
-from a3crs.paper.experiments import EXPERIMENTS, Experiment
+from a3crs.paper.definition import Experiment
+from a3crs.paper.experiments import EXPERIMENTS
 from a3crs.paper.scale import Scale, differences, settings_of
-from a3crs.report import counted
 from a3crs.sweep.plan import Plan
 from a3crs.sweep.space import cells
+from a3crs.wording import counted
 
 
 def experiment_lines() -> list[str]:

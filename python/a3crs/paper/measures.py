@@ -1,95 +1,34 @@
-"""What an experiment's runs came to, in the form of the paper's table or figure, with the paper's own beside it."""
+"""Figures and tables of an experiment, in the form of the paper's and with the paper's values beside them."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import polars as pl
 
 from a3crs.errors import ConfigError
-from a3crs.report import counted
-from a3crs.runlog import load, metrics, paper
+from a3crs.paper.definition import FinishedRuns, Shown
+from a3crs.published import paper
+from a3crs.published.games import benchmark_game, titles
+from a3crs.runlog import load, metrics
+from a3crs.runlog.curves import height_at
 from a3crs.runlog.references import human_normalised
-from a3crs.sweep.outcome import results
-from a3crs.sweep.plan import Plan, read_plan
-
-if TYPE_CHECKING:
-    from a3crs.paper.experiments import Experiment
-    from a3crs.runlog.figures import Drawing
+from a3crs.sweep.plan import Plan
+from a3crs.wording import counted
 
 BINS = 50
-SETTINGS = ("env", "env_kwargs", "algo", "net", "optimizer", "actors", "lr")
+_A3C = ("a3c_ff_1day", "a3c_ff", "a3c_lstm")  # columns of table S3
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A figure where there is one, and a table."""
-
-    table: pl.DataFrame
-    drawing: "Drawing | None" = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The runs of an experiment that have ended well, in the directory of its sweep."""
-
-    experiment: "Experiment"
-    directory: Path
-
-    @cached_property
-    def plan(self) -> Plan:
-        """All its runs."""
-        return read_plan(self.directory)
-
-    @cached_property
-    def runs(self) -> pl.DataFrame:
-        """One row each: run, draw, seed, env, algo, net, optimizer, actors, lr, score, game.
-
-        `game` is what a panel has in its title. ConfigError where no run has ended yet.
-        """
-        done = results(self.directory).filter(pl.col("state") == "done").select("run", "draw", "seed", "score")
-        if done["score"].is_null().all():
-            raise ConfigError(f"No run in {self.directory} is done and has played a whole episode: nothing is to show.")
-        about = load.settings(self.paths(done), SETTINGS)
-        games = [_game(env, kwargs) for env, kwargs in about.select("env", "env_kwargs").iter_rows()]
-        return done.join(about.with_columns(game=pl.Series(games)), on="run", maintain_order="left")
-
-    def paths(self, runs: pl.DataFrame) -> list[Path]:
-        """The directories of some of the runs."""
-        return [self.directory / name for name in runs["run"]]
-
-    def best(self, by: Sequence[str]) -> pl.DataFrame:
-        """The runs of the best draws of each group, as many as the experiment shows; seeds of a draw count as one."""
-        if not self.experiment.best:
-            return self.runs
-        draws = self.runs.lazy().group_by(*by, "draw").agg(pl.mean("score"))
-        chosen = metrics.best(draws, self.experiment.best, by=by).collect()
-        return self.runs.join(chosen, on=[*by, "draw"], how="semi")
-
-
-def _game(env: str, env_kwargs: str) -> str:
-    """The name in the paper: a game's title, a setting of TORCS, or the environment's own."""
-    kwargs = json.loads(env_kwargs) if env_kwargs else {}
-    if "car" in kwargs:
-        return f"{kwargs['car'].title()} car, {'bots' if kwargs.get('opponents') else 'no bots'}"
-    return paper.title(env)
-
-
-def curves(x: str, *, also: Sequence[str] = ()) -> Callable[[Outcome], Shown]:
+def curves(x: str, *, also: Sequence[str] = ()) -> Callable[[FinishedRuns], Shown]:
     """Figures of score over `hours` or `frames`; `also` are curves of the paper that are nobody's runs."""
 
-    def show(outcome: Outcome) -> Shown:
+    def show(outcome: FinishedRuns) -> Shown:
         return _curves(outcome, x, also)
 
     return show
 
 
-def _curves(outcome: Outcome, x: str, also: Sequence[str]) -> Shown:
+def _curves(outcome: FinishedRuns, x: str, also: Sequence[str]) -> Shown:
     from a3crs.runlog import figures
 
     label, by = "actors" if len(outcome.experiment.actors) > 1 else "algo", ["game", "algo", "actors"]
@@ -116,9 +55,8 @@ def _curves(outcome: Outcome, x: str, also: Sequence[str]) -> Shown:
             papers = papers.filter(actors=actors)
         scores = {"score": chosen["score"].mean(), "median of all": every["score"].median()}
         row = cell | {"best": chosen.height, "of": every.height} | scores | {f"until {x}": end}
-        rows.append(row | {"paper's then": _at(papers, end)})
-    ends = dict(mean.group_by("game").agg(pl.max(x)).iter_rows())
-    ours, against = _panels(mean, _until(theirs, ends), by_algo=label != "algo")
+        rows.append(row | {"paper's then": height_at(papers, end)})
+    ours, against = _panels(mean, theirs, by_algo=label != "algo")
     against = _unnamed(against) if label != "algo" else against
     drawing = figures.learning_curves(ours, x, label=label, panel="panel", against=against)
     return Shown(pl.DataFrame(rows), drawing, (_means_of(outcome.plan, outcome.experiment.best),))
@@ -133,7 +71,7 @@ def _means_of(plan: Plan, best: int) -> str:
     return f"Our curves are means of {which}; bands reach from the lowest of them to the highest."
 
 
-def _papers(outcome: Outcome, runs: pl.DataFrame, also: Sequence[str]) -> pl.DataFrame:
+def _papers(outcome: FinishedRuns, runs: pl.DataFrame, also: Sequence[str]) -> pl.DataFrame:
     """The paper's curves of the same games and methods, where it has the figure's data.
 
     Of the same numbers of actors too, where the experiment compares these; otherwise they are of 16.
@@ -147,20 +85,9 @@ def _papers(outcome: Outcome, runs: pl.DataFrame, also: Sequence[str]) -> pl.Dat
     return paper.curves(number).filter(pl.col("game").is_in(keys) & (ours | pl.col("algo").is_in(list(also))))
 
 
-def _until(theirs: pl.DataFrame, ends: Mapping[str, float]) -> pl.DataFrame:
-    """The paper's curves as far as ours go in each game: what lies beyond would only stretch the axis."""
-    cut = [theirs.clear()]
-    for game, end in ends.items():
-        for curve in theirs.filter(game=_key(game)).partition_by("algo", "actors"):
-            there = {"x": end} | {name: _at(curve, end, name) for name in ("score", "low", "high")}
-            last = pl.DataFrame([curve.row(0, named=True) | there], schema=theirs.schema)
-            cut += [curve.filter(pl.col("x") < end), last.drop_nulls("score")]
-    return pl.concat(cut)
-
-
-def _key(title: str) -> str:
+def _key(name: str) -> str:
     """A game's name in the paper's frames."""
-    return paper.game(title) or title
+    return benchmark_game(name) or name
 
 
 def _panels(ours: pl.DataFrame, theirs: pl.DataFrame, *, by_algo: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -179,16 +106,7 @@ def _unnamed(theirs: pl.DataFrame) -> pl.DataFrame:
     return theirs.with_columns(algo=pl.lit(None, pl.String))
 
 
-def _at(curve: pl.DataFrame, x: float, column: str = "score") -> float | None:
-    """The height of a curve of the paper, linear between its points; None where it does not reach."""
-    points = list(curve.drop_nulls(column).sort("x").select("x", column).iter_rows())
-    for (left, low), (right, high) in pairwise(points):
-        if left <= x <= right:
-            return float(low + (high - low) * (x - left) / (right - left))
-    return None
-
-
-def over_learning_rates(outcome: Outcome) -> Shown:
+def over_learning_rates(outcome: FinishedRuns) -> Shown:
     """Figures 2 and S11: a point for each run, over its learning rate."""
     from a3crs.runlog import figures
 
@@ -210,7 +128,7 @@ def _spread(runs: pl.DataFrame) -> dict[str, Any]:
     return {"runs": score.len(), "best": score[0], "its lr": lr[0], "median": score.median(), "lowest": score[-1]}
 
 
-def ranks(outcome: Outcome) -> Shown:
+def ranks(outcome: FinishedRuns) -> Shown:
     """Figure S5: the scores of the draws, best first, by optimizer."""
     from a3crs.runlog import figures
 
@@ -232,7 +150,7 @@ def ranks(outcome: Outcome) -> Shown:
     return Shown(pl.DataFrame(rows), drawing, (note,))
 
 
-def speed_ups(outcome: Outcome) -> Shown:
+def speed_ups(outcome: FinishedRuns) -> Shown:
     """Table 2: how many times sooner than one actor so many reach a score; in time, in data, and in frames a second."""
     from a3crs.runlog import figures
 
@@ -274,7 +192,7 @@ def _to_reference(progress: pl.LazyFrame, by: Sequence[str]) -> pl.DataFrame:
     return metrics.reached(rows, halfway, by=["run", *by, "first"]).collect()
 
 
-def _evaluated(outcome: Outcome) -> pl.DataFrame:
+def _evaluated(outcome: FinishedRuns) -> pl.DataFrame:
     """The runs with the mean of the newest evaluation, which `mean` and `human_normalised` are of."""
     evals = load.evals(outcome.paths(outcome.runs)).group_by("run").agg(pl.last("mean", "episodes"))
     found = outcome.runs.lazy().join(evals, on="run")
@@ -284,7 +202,7 @@ def _evaluated(outcome: Outcome) -> pl.DataFrame:
     return rows
 
 
-def over_games(outcome: Outcome) -> Shown:
+def over_games(outcome: FinishedRuns) -> Shown:
     """Table 1: mean and median human-normalised scores over games."""
     known = _evaluated(outcome).drop_nulls("human_normalised")
     by_game = known.group_by("algo", "net", "game").agg(pl.mean("human_normalised"))
@@ -301,22 +219,15 @@ def over_games(outcome: Outcome) -> Shown:
     return Shown(pl.concat([ours.sort("method"), theirs]), notes=(note,))
 
 
-def by_game(outcome: Outcome) -> Shown:
+def by_game(outcome: FinishedRuns) -> Shown:
     """Table S3: the raw score of each game."""
     rows = _evaluated(outcome)
     method = pl.concat_str("algo", "net", separator="-")
     ours = rows.with_columns(method=method).pivot("method", index="game", values="mean", aggregate_function="mean")
     theirs = paper.table("S3").select(game="title", **{f"paper: {name}": name for name in _A3C})
     no_op = paper.no_op_scores().select(
-        game=pl.col("game").replace(_titles()), **{"no-op: NoisyNet's A3C": "a3c_noisynet_paper"}
+        game=pl.col("game").replace(titles()), **{"no-op: NoisyNet's A3C": "a3c_noisynet_paper"}
     )
     table = ours.join(theirs, on="game", how="left").join(no_op, on="game", how="left").sort("game")
     note = "The column no-op is A3C from no-op starts as ours, 320M frames (Fortunato et al. 2018)."
     return Shown(table, notes=(note,))
-
-
-_A3C = ("a3c_ff_1day", "a3c_ff", "a3c_lstm")
-
-
-def _titles() -> dict[str, str]:
-    return dict(paper.table("S3").select("game", "title").iter_rows())

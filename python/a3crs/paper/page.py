@@ -8,13 +8,12 @@ import polars as pl
 
 from a3crs.errors import ConfigError
 from a3crs.files import replacing
-from a3crs.paper.experiments import Experiment
-from a3crs.paper.measures import Outcome, Shown
+from a3crs.paper.definition import Experiment, FinishedRuns, Shown
 from a3crs.paper.scale import differences
-from a3crs.report import counted
 from a3crs.rundir import RunDir
 from a3crs.runlog import comparison, load, metrics
 from a3crs.sweep.space import is_distribution
+from a3crs.wording import counted
 
 
 def present(experiment: Experiment, directory: Path, image: Path | None = None) -> list[Path]:
@@ -22,7 +21,7 @@ def present(experiment: Experiment, directory: Path, image: Path | None = None) 
 
     Without a name they lie in the directory itself. ConfigError where no run of it is done yet.
     """
-    outcome = Outcome(experiment, directory)
+    outcome = FinishedRuns(experiment, directory)
     if outcome.plan.frames is None:
         raise ConfigError(f"{directory} holds a sweep without --frames, and cannot be set beside the paper's.")
     shown = experiment.shown_by(outcome)
@@ -38,7 +37,7 @@ def present(experiment: Experiment, directory: Path, image: Path | None = None) 
     return [page] if shown.drawing is None else [target, page]
 
 
-def _page(outcome: Outcome, shown: Shown, image: str | None) -> str:
+def _page(outcome: FinishedRuns, shown: Shown, image: str | None) -> str:
     experiment = outcome.experiment
     picture = [f"![ours over the paper's]({image})"] if image else []
     parts = [
@@ -73,7 +72,7 @@ def _text(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _run(outcome: Outcome) -> list[tuple[str, str]]:
+def _run(outcome: FinishedRuns) -> list[tuple[str, str]]:
     """Protocol, size and machine, by name."""
     plan, runs = outcome.plan, outcome.runs
     settings = load.settings(outcome.paths(runs))
@@ -98,14 +97,14 @@ def _run(outcome: Outcome) -> list[tuple[str, str]]:
     return rows
 
 
-def _score(outcome: Outcome) -> str:
+def _score(outcome: FinishedRuns) -> str:
     if not outcome.experiment.evaluated:
         return "mean return of the last 100 episodes of training"
     evals = load.evals(outcome.paths(outcome.runs)).collect()
     return f"mean of {_distinct(evals['episodes'])} whole games with the last parameters, {evals['policy'][0]} policy"
 
 
-def _cores(outcome: Outcome) -> list[str]:
+def _cores(outcome: FinishedRuns) -> list[str]:
     """The paper's threads had a core each."""
     sessions = [session for run in outcome.paths(outcome.runs) for session in RunDir(run).sessions()]
     cores, most = [session["cores"] for session in sessions if session.get("cores")], max(outcome.runs["actors"])

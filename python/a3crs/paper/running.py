@@ -8,13 +8,13 @@ from pathlib import Path
 from a3crs import _core
 from a3crs.config import TrainConfig
 from a3crs.evaluation import Evaluation, evaluate_run
-from a3crs.paper.experiments import Experiment
-from a3crs.report import counted
+from a3crs.paper.definition import Experiment
 from a3crs.runlog import load
 from a3crs.sweep.engine import Engine, LocalEngine
 from a3crs.sweep.plan import Plan, Trial
 from a3crs.sweep.sweep import check_failures, run_sweep
 from a3crs.sweep.trial import State, newest_row, state
+from a3crs.wording import counted
 
 TIMING_SECS = 1.0
 
@@ -38,7 +38,11 @@ def estimate(plan: Plan, out: Path, engine: LocalEngine, on_rate: Callable[[str,
             config = TrainConfig.from_mapping(trial.settings)
             if kind not in rates:
                 family = resolve(config, Mode.TRAINING)
-                config = with_frames(config.in_environment(family.spec.name, family.spec.kinds), plan.frames, family)
+                config = with_frames(
+                    config.in_environment(family.spec.name, family.spec.kinds, family.spec.defaults),
+                    plan.frames,
+                    family,
+                )
                 row = _core.bench(config.core_json(), family.spec.to_json(), family.make, TIMING_SECS)
                 rates[kind] = max(row["train_steps_per_sec"] * family.spec.frames_per_step, 1e-9)
                 on_rate(kind, rates[kind])

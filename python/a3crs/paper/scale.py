@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from a3crs.config import TrainConfig
-from a3crs.paper.experiments import Experiment
-from a3crs.report import counted
+from a3crs.paper.definition import Experiment
 from a3crs.setting import default_of, public_name
 from a3crs.sweep.plan import Plan, Trial
+from a3crs.wording import counted
 
 ANNEALED_FRAMES = 4_000_000  # over so many the Q methods' exploration falls (section 8)
 

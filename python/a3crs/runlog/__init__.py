@@ -1,6 +1,6 @@
-"""What runs have written, as Polars frames, and what follows from it.
+"""Logs of runs as Polars frames, and the metrics and figures made of them.
 
-`load` reads (`load.episodes("runs")`), `metrics`, `intervals` and `references` compute, `figures` draws, `paper` has
-the paper's own figures and tables, and `comparison` puts these together. Reads files only: it needs neither the core
-nor any environment, and works while a run goes on.
+`load` reads (`load.episodes("runs")`), `metrics`, `intervals` and `references` compute, `figures` draws, and
+`comparison` puts these together; `a3crs.published.paper` has the paper's own figures and tables. The package only reads
+files: it loads neither the core nor an environment, and it may be used while a run is being trained.
 """

@@ -11,12 +11,14 @@ import polars as pl
 
 from a3crs.errors import ConfigError, did_you_mean
 from a3crs.files import replacing
-from a3crs.runlog import intervals, load, metrics, paper
-from a3crs.runlog.order import by_numbers
+from a3crs.published import paper
+from a3crs.published.games import benchmark_game
+from a3crs.runlog import intervals, load, metrics
+from a3crs.runlog.labels import by_numbers
 from a3crs.runlog.references import human_normalised
 
 if TYPE_CHECKING:
-    from a3crs.runlog.figures import Drawing
+    from a3crs.runlog.drawing import Drawing
 
 AXES = ("frames", "steps", "hours")
 
@@ -129,7 +131,7 @@ def paper_curves(of: pl.DataFrame, x: str) -> pl.DataFrame | None:
     if not numbers:
         return None
     every = pl.concat(paper.curves(number, actors=16) for number in numbers)
-    games = {paper.game(env) for env in of["env"]}
+    games = {benchmark_game(env) for env in of["env"]}
     return every.filter(pl.col("game").is_in(games) & pl.col("algo").is_in(of["algo"].unique().to_list()))
 
 

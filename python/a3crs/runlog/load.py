@@ -17,49 +17,46 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from a3crs.errors import ConfigError, RunError, did_you_mean
+from a3crs.files import last_line
+from a3crs.rundir import names
 from a3crs.runlog.schema import EPISODES, EVALS, INCIDENTS, PROGRESS, RESTARTS
 
 Runs: TypeAlias = Path | str | Iterable[Path | str]
 
 CHUNK_BYTES = 16 << 20  # so much of the logs is parsed at once
-TAIL_BYTES = 1 << 14  # more than two rows of progress
 
 
 def episodes(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
     """One row for each whole episode; columns as in `schema.EPISODES`."""
-    return _scan(runs, "episodes.jsonl", EPISODES, settings)
+    return _scan(runs, names.EPISODES, EPISODES, settings)
 
 
 def progress(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
     """One row about every 2 seconds; columns as in `schema.PROGRESS`."""
-    return _scan(runs, "progress.jsonl", PROGRESS, settings)
+    return _scan(runs, names.PROGRESS, PROGRESS, settings)
 
 
 def evals(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
     """One row for each evaluation; columns as in `schema.EVALS`."""
-    return _scan(runs, "evals.jsonl", EVALS, settings)
+    return _scan(runs, names.EVALS, EVALS, settings)
 
 
 def restarts(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
     """One row for each worker process that was restarted; columns as in `schema.RESTARTS`."""
-    return _scan(runs, "restarts.jsonl", RESTARTS, settings)
+    return _scan(runs, names.RESTARTS, RESTARTS, settings)
 
 
 def incidents(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
     """One row for each thing that should not have happened; columns as in `schema.INCIDENTS`."""
-    return _scan(runs, "incidents.jsonl", INCIDENTS, settings)
+    return _scan(runs, names.INCIDENTS, INCIDENTS, settings)
 
 
 def last_progress(run: Path | str) -> dict[str, Any] | None:
     """The newest whole row of one run's progress.jsonl, without the others being read; None where there is none yet."""
-    path = Path(run) / "progress.jsonl"
-    if not path.exists():
-        return None
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-        lines = file.read().split(b"\n")[:-1]
+    path = Path(run) / names.PROGRESS
+    line = last_line(path)
     try:
-        row = json.loads(lines[-1]) if lines else None
+        row = None if line is None else json.loads(line)
     except ValueError:
         row = ()
     if row is not None and not (isinstance(row, dict) and row.keys() >= set(PROGRESS)):
@@ -78,7 +75,7 @@ def find(runs: Runs) -> list[Path]:
     return sorted(found)
 
 
-def settings(runs: Runs, names: Sequence[str] | None = None) -> pl.DataFrame:
+def settings(runs: Runs, wanted: Sequence[str] | None = None) -> pl.DataFrame:
     """One row for each run: `run` and the named settings, or all of them.
 
     Null where an older run did not know a setting; ConfigError where no run knows it.
@@ -86,10 +83,12 @@ def settings(runs: Runs, names: Sequence[str] | None = None) -> pl.DataFrame:
     directories = find(runs)
     configs = [_config(directory) for directory in directories]
     known = list(dict.fromkeys(name for config in configs for name in config))
-    for name in names or ():
+    for name in wanted or ():
         if name not in known:
             raise ConfigError(f"The runs have no setting {name!r}{did_you_mean(name, known)}.")
-    columns = {name: _column([config.get(name) for config in configs]) for name in (known if names is None else names)}
+    columns = {
+        name: _column([config.get(name) for config in configs]) for name in (known if wanted is None else wanted)
+    }
     return pl.DataFrame({"run": _names(directories), **columns})
 
 
@@ -103,7 +102,7 @@ def _below(place: Path | str) -> Iterator[Path]:
                 inner.clear()
                 continue
             seen.add(real)
-            if "config.json" in files:
+            if names.CONFIG in files:
                 inner.clear()  # a run holds no runs
                 yield Path(directory)
 
@@ -112,19 +111,20 @@ def _names(directories: Sequence[Path]) -> list[str]:
     """The last parts of each path, as few as tell them all apart."""
     paths = [directory.resolve() for directory in directories]
     for parts in range(1, max(len(path.parts) for path in paths)):
-        names = ["/".join(path.parts[-parts:]) for path in paths]
-        if len(set(names)) == len(set(paths)):
+        shown = ["/".join(path.parts[-parts:]) for path in paths]
+        if len(set(shown)) == len(set(paths)):
             break
-    return names
+    return shown
 
 
 def _config(directory: Path) -> dict[str, Any]:
+    path = directory / names.CONFIG
     try:
-        config = json.loads((directory / "config.json").read_bytes())
+        config = json.loads(path.read_bytes())
     except (OSError, ValueError) as e:
-        raise RunError(f"{directory / 'config.json'} cannot be read ({e}): mend it, or leave this run out.") from e
+        raise RunError(f"{path} cannot be read ({e}): mend it, or leave this run out.") from e
     if not isinstance(config, dict):
-        raise RunError(f"{directory / 'config.json'} holds no settings: mend it, or leave this run out.")
+        raise RunError(f"{path} holds no settings: mend it, or leave this run out.")
     return config
 
 
@@ -138,10 +138,10 @@ def _column(values: list[Any]) -> pl.Series:
     return pl.Series([value if isinstance(value, str) or value is None else json.dumps(value) for value in values])
 
 
-def _scan(runs: Runs, log: str, schema: pl.Schema, names: Sequence[str]) -> pl.LazyFrame:
+def _scan(runs: Runs, log: str, schema: pl.Schema, asked: Sequence[str]) -> pl.LazyFrame:
     """A frame that reads the logs when it is collected, 16 MiB at a time."""
     paths = [directory / log for directory in find(runs)]
-    about = settings(runs, [name for name in names if name != "run"])
+    about = settings(runs, [name for name in asked if name != "run"])
     # lr, for one, is a column of the progress, and its initial value a setting
     about = about.rename({name: f"{name}_setting" for name in about.columns if name in schema})
 

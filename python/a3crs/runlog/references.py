@@ -4,18 +4,19 @@ from typing import Literal
 
 import polars as pl
 
-from a3crs.atari57 import references
-from a3crs.runlog import paper
+from a3crs.published import paper
+from a3crs.published.atari57 import references
+from a3crs.published.games import benchmark_game
 
 Starts = Literal["no-op", "human"]
 
 
 def of_games(starts: Starts = "no-op") -> pl.DataFrame:
-    """game (ALE name), random, human: raw scores of whole games of the paper's 57.
+    """Returns the random and human raw scores of the paper's 57 games: game (ALE name), random, human.
 
-    Ours start with no-ops, those of the paper's tables where a human had played to. In both, Video Pinball's random
-    player scores about as much as its human one or more, and the formula blows up; the paper's table 1 comes out with a
-    random score of 0 there, and so it is taken.
+    Games of our evaluations start with no-ops, those of the paper's tables where a human had played to. The random
+    score of Video Pinball counts as 0 under both: the published ones are close to the human scores, so the formula
+    would divide by almost nothing, and the paper's table 1 comes out with a 0 there.
     """
     if starts == "no-op":
         rows = [(game, reference.random, reference.human) for game, reference in references().items()]
@@ -27,8 +28,8 @@ def of_games(starts: Starts = "no-op") -> pl.DataFrame:
 def human_normalised(
     scores: pl.LazyFrame, score: str = "score", *, game: str = "env", starts: Starts = "no-op"
 ) -> pl.LazyFrame:
-    """Adds `human_normalised`, percent; null for what is none of the 57 games. `game` is a column of any spelling."""
-    names = pl.col(game).map_elements(paper.game, return_dtype=pl.String, skip_nulls=True)
+    """Adds `human_normalised`, percent; null where `game`, a column of names in any spelling, has none of the 57."""
+    names = pl.col(game).map_elements(benchmark_game, return_dtype=pl.String, skip_nulls=True)
     known = of_games(starts).lazy().rename({"game": "_game", "random": "_random", "human": "_human"})
     percent = 100 * (pl.col(score) - pl.col("_random")) / (pl.col("_human") - pl.col("_random"))
     joined = scores.with_columns(_game=names).join(known, on="_game", how="left", maintain_order="left")

@@ -17,7 +17,8 @@ from types import FrameType
 from typing import IO, Protocol
 
 from a3crs.errors import ConfigError
-from a3crs.sweep.trial import FAILURE, write_failure
+from a3crs.rundir.names import FAILURE
+from a3crs.sweep.trial import write_failure
 
 LOOK_SECS = 0.1
 

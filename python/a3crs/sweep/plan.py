@@ -9,6 +9,7 @@ from typing import Any
 
 from a3crs.config import TrainConfig
 from a3crs.errors import ConfigError, RunError
+from a3crs.files import temporary_of
 from a3crs.rundir import LOCK, RunDir
 from a3crs.sweep.space import cells, draw, is_distribution
 
@@ -112,7 +113,7 @@ def refuse_other(sweep: Path, plan: Plan) -> None:
     if (sweep / PLAN).exists():
         if read_plan(sweep).to_json() != plan.to_json():
             raise ConfigError(f"{sweep} holds a sweep with another plan: repeat its command, or name another --out.")
-    elif sweep.is_dir() and any(entry.name not in (LOCK, f"{PLAN}.tmp") for entry in sweep.iterdir()):
+    elif sweep.is_dir() and any(entry.name not in (LOCK, temporary_of(Path(PLAN)).name) for entry in sweep.iterdir()):
         raise ConfigError(f"{sweep} is not empty and no sweep: name another --out.")
     elif sweep.exists() and not sweep.is_dir():
         raise ConfigError(f"{sweep} is not a directory: name another --out.")

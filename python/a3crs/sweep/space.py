@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from a3crs.config import TrainConfig, no_setting
 from a3crs.errors import ConfigError
-from a3crs.parse import parse_assignment, parse_setting, read_settings
+from a3crs.parse import parse_setting, read_settings
 from a3crs.setting import number_and_words, public_name
 
 FORMS = "loguniform:low:high, uniform:low:high, choice:a,b,c or grid:a,b,c"
@@ -104,35 +104,11 @@ def parse_distribution(name: str, text: str) -> Distribution:
     return (Uniform if form == "uniform" else LogUniform)(low, high, kind is int)
 
 
-def read_options(file: Path | None, assignments: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
-    """The settings of a file, of `--set name=value` and of `--name value`; the later wins.
-
-    `--name` alone is true, `--no-name` false.
-    """
-    settings = {} if file is None else read_settings(file)
-    for name, value in settings.items():
-        if isinstance(value, str) and value.startswith(GRID):
-            settings[name] = parse_value(name, value)
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            parse_assignment(assignment)  # says how it is written
-        name = name.strip().replace("-", "_")
-        settings[name] = parse_value(name, text.strip())
-    words = list(options)
-    while words:
-        option, equals, text = words.pop(0).partition("=")
-        if not option.startswith("--"):
-            raise ConfigError(f"Got {option!r} where an option was expected, like --lr loguniform:1e-4:1e-2.")
-        name = option.removeprefix("--").replace("-", "_")
-        if not equals and words and not words[0].startswith("--"):
-            text = words.pop(0)
-        elif not equals:
-            name, text = (name.removeprefix("no_"), "false") if name.startswith("no_") else (name, "true")
-            if number_and_words(_setting(name))[0] is not bool:
-                raise ConfigError(f"Option {option!r} requires an argument.")
-        settings[name] = parse_value(name, text)
-    return settings
+def read_space(file: Path) -> dict[str, Any]:
+    """The settings of a file, in which text may be a distribution or a grid."""
+    settings = read_settings(file)
+    grids = {name: text for name, text in settings.items() if isinstance(text, str) and text.startswith(GRID)}
+    return settings | {name: parse_value(name, text) for name, text in grids.items()}
 
 
 def draw(settings: Mapping[str, Any], seed: int, number: int) -> dict[str, Any]:

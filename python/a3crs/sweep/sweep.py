@@ -81,5 +81,7 @@ def _check(plan: Plan) -> None:
         if where not in families:
             families[where] = resolve(config, Mode.TRAINING)
         family = families[where]
-        config = with_frames(config.in_environment(family.spec.name, family.spec.kinds), plan.frames, family)
+        config = with_frames(
+            config.in_environment(family.spec.name, family.spec.kinds, family.spec.defaults), plan.frames, family
+        )
         _core.check(config.core_json(), family.spec.to_json())

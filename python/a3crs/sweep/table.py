@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from a3crs.report import number
 from a3crs.sweep.plan import Plan
 from a3crs.sweep.trial import State, newest_row, state, total_steps
+from a3crs.wording import number
 
 if TYPE_CHECKING:  # rich is imported where a terminal is
     from rich.live import Live as RichLive

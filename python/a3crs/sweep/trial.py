@@ -11,11 +11,11 @@ from typing import Any
 
 from a3crs.config import TrainConfig
 from a3crs.errors import A3crsError, ConfigError
-from a3crs.rundir import LOCK, RunDir
+from a3crs.files import last_line
+from a3crs.rundir import RunDir
+from a3crs.rundir.names import CONFIG, FAILURE, LOCK, PROGRESS, checkpoint_steps
 from a3crs.sweep.plan import read_plan
 
-FAILURE = "failure.txt"
-TAIL_BYTES = 4096
 FREE_SECS = 30.0  # so long a killed process may take to be gone
 
 
@@ -40,7 +40,7 @@ def run_trial(directory: Path) -> None:
     if state(directory) is State.DONE:
         return
     try:
-        if _checkpoints(directory):
+        if checkpoint_steps(directory):
             _wait_until_free(directory)
             resume_run(directory, quiet=True)
         else:
@@ -54,7 +54,7 @@ def run_trial(directory: Path) -> None:
 def state(directory: Path) -> State:
     """Done is a trial whose newest checkpoint has all its steps; failed one with a failure.txt."""
     total = total_steps(directory)
-    if total is not None and _checkpoints(directory) and _checkpoints(directory)[-1] >= total:
+    if total is not None and checkpoint_steps(directory) and checkpoint_steps(directory)[-1] >= total:
         return State.DONE
     return State.FAILED if (directory / FAILURE).exists() else State.OPEN
 
@@ -62,16 +62,14 @@ def state(directory: Path) -> State:
 def total_steps(directory: Path) -> int | None:
     """The length of the run; None where it has not begun."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        return int(json.loads((directory / "config.json").read_bytes())["total_steps"])
+        return int(json.loads((directory / CONFIG).read_bytes())["total_steps"])
     return None
 
 
 def newest_row(directory: Path) -> dict[str, Any] | None:
     """The newest row of progress.jsonl; None where there is none yet."""
-    with suppress(OSError, ValueError), (directory / "progress.jsonl").open("rb") as file:
-        file.seek(-min(TAIL_BYTES, file.seek(0, 2)), 2)
-        whole = file.read().rpartition(b"\n")[0]
-        row = json.loads(whole.rpartition(b"\n")[2])
+    with suppress(OSError, ValueError):
+        row = json.loads(last_line(directory / PROGRESS) or b"null")
         return row if isinstance(row, dict) else None
     return None
 
@@ -92,12 +90,6 @@ def _told(e: Exception) -> list[str]:
     if isinstance(e, A3crsError):
         return [str(e), *getattr(e, "__notes__", [])]
     return [f"{type(e).__name__}: {e}".replace("\n", " "), *traceback.format_exception(e)]  # of the environment, mostly
-
-
-def _checkpoints(directory: Path) -> list[int]:
-    """The steps at which there are checkpoints, ascending."""
-    steps = (path.stem.removeprefix("step_") for path in directory.glob("checkpoints/step_*.safetensors"))
-    return sorted(int(number) for number in steps if number.isdecimal())
 
 
 def _wait_until_free(directory: Path) -> None:

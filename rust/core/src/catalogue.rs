@@ -1,14 +1,16 @@
-//! What there is to choose from, as a configuration spells it.
+//! Entries of the lists of methods, networks and optimizers, as a configuration spells them.
 
 use serde::Serialize;
 
 /// One choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// As in a configuration.
+    /// Name in a configuration.
     pub name: &'static str,
-    /// What it is, in a few words.
+    /// Description in a few words.
     pub what: &'static str,
-    /// Where the paper describes it.
+    /// Section of the paper that describes it.
     pub paper: &'static str,
+    /// Settings that this choice reads and the others of its list may not.
+    pub settings: &'static [&'static str],
 }

@@ -95,6 +95,24 @@ pub enum ActionSpec {
     },
 }
 
+impl ActionSpec {
+    /// Number of choices, or of components.
+    pub const fn size(self) -> usize {
+        match self {
+            ActionSpec::Discrete(n) => n,
+            ActionSpec::Continuous { dims } => dims,
+        }
+    }
+
+    /// Numbers that an action is written as.
+    pub const fn width(self) -> usize {
+        match self {
+            ActionSpec::Discrete(_) => 1,
+            ActionSpec::Continuous { dims } => dims,
+        }
+    }
+}
+
 impl std::fmt::Display for ActionSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,7 +1,7 @@
 //! Asynchronous actor-learners: "Asynchronous Methods for Deep Reinforcement Learning" (Mnih et al., 2016).
 //!
-//! One idea, four rows: many actor-learner threads, one shared theta, no locks; four methods plugged in at the network's
-//! output `y` (the table is in [`rl`]).
+//! One idea: many actor-learner threads, one shared theta, no locks; methods plugged in at the network's output `y`, a row each
+//! (the table is [`rl::method`]).
 //!
 //! ```text
 //!          obs, theta              y, a, G                   d_theta
@@ -10,8 +10,8 @@
 //!
 //! | paper | here |
 //! |---|---|
-//! | theta, theta^- | [`train::Shared`]`::theta`, `theta_target` |
-//! | theta' (the thread's copy) | `theta` of [`train::ActorLearner`] |
+//! | theta, theta^- | [`shared::Hogwild`], behind the seam [`shared::Parameters`] |
+//! | theta' (the thread's copy) | `theta` of [`shared::LocalCopy`] |
 //! | d_theta, g | `d_theta`, [`shared::optimizer`] |
 //! | T, T_max | [`shared::clock::Clock`], `total_steps` |
 //! | t_max, I_AsyncUpdate | `t_max` |
@@ -23,11 +23,11 @@
 //! |---|---|
 //! | the outer loop of Algorithms 1, S2, S3 | [`train::ActorLearner::segment`] |
 //! | `R <- r_i + gamma R` | [`rl::returns::lambda_returns`] |
-//! | accumulate gradients | [`rl::Algorithm::grad`], [`nn::Network::backward`] |
+//! | accumulate gradients | [`rl::Method::grad`], [`nn::Network::backward`] |
 //! | asynchronous update of theta using d_theta | [`shared::optimizer`] |
 //!
 //! Who may use whom: `kernel <- nn`, `kernel <- shared` (its vectors), and `nn`, `rl`, `shared`, `env` `<- train`; `nn` knows the
-//! shape of an observation from `env`. `catalogue` is the word for a choice that a person can make. `tests/layers.rs` holds this.
+//! shape of an observation from `env`. `catalogue` holds the entries of the lists of choices. `tests/layers.rs` checks this.
 
 pub mod catalogue;
 pub mod env;

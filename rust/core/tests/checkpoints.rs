@@ -1,7 +1,7 @@
 //! Checkpoints are data that anyone may have written: whatever is in one, it is refused with a sentence, or gone on with; nothing panics.
 
 use a3crs_core::env::{ActionSpec, Chain, Env, EnvError, EnvSpec, ObsSpec};
-use a3crs_core::train::checkpoint::{FORMAT_VERSION, read_meta};
+use a3crs_core::train::save::{FORMAT_VERSION, read_meta};
 use a3crs_core::train::{Algo, Checkpoint, Setup, TrainConfig, TrainError, train};
 use proptest::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -48,7 +48,7 @@ impl Parts {
         safetensors::serialize(views, Some(metadata)).unwrap()
     }
 
-    /// As format 2 was, without actors and without a checksum that is looked at.
+    /// Turns a checkpoint into one of format 2, without actors and without a checksum that is read.
     fn of_format_2(mut self) -> Self {
         self.meta["format_version"] = json!(2);
         self.meta.as_object_mut().unwrap().remove("actors");
@@ -206,7 +206,7 @@ fn what_no_run_can_have_written_is_refused_with_its_value() {
 fn a_header_cut_or_changed_anywhere_is_refused_or_makes_no_difference_to_shapes() {
     let (dir, parts) = checkpoint();
     for whole in [parts.clone().of_format_2().sealed(), parts.sealed()] {
-        let theta = load(dir.path(), &whole).unwrap().theta.len();
+        let theta = load(dir.path(), &whole).unwrap().parameters.theta.len();
         let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
         for len in 0..header + 4 {
             assert!(load(dir.path(), &whole[..len]).is_err(), "cut to {len}");
@@ -214,7 +214,10 @@ fn a_header_cut_or_changed_anywhere_is_refused_or_makes_no_difference_to_shapes(
         for (at, with) in (0..header).flat_map(|at| [b'"', b'9', b'{', 0, 255].map(|with| (at, with))) {
             let mut changed = whole.clone();
             changed[at] = with;
-            assert!(load(dir.path(), &changed).map_or(theta, |loaded| loaded.theta.len()) == theta, "byte {at}");
+            assert!(
+                load(dir.path(), &changed).map_or(theta, |loaded| loaded.parameters.theta.len()) == theta,
+                "byte {at}"
+            );
         }
         for claimed in [0, 1, header as u64, whole.len() as u64, 1 << 32, 1 << 62, u64::MAX] {
             let mut changed = whole.clone();
@@ -234,15 +237,15 @@ proptest! {
     ) {
         let (dir, parts) = checkpoint();
         for whole in [parts.clone().of_format_2().sealed(), parts.sealed()] {
-            let theta = load(dir.path(), &whole).unwrap().theta.len();
+            let theta = load(dir.path(), &whole).unwrap().parameters.theta.len();
             for (from, to, len, replaces) in &splices {
                 let (from, to) = (from.index(whole.len()), to.index(whole.len()));
                 let piece = &whole[from..(from + len).min(whole.len())];
                 let rest = if *replaces { (to + piece.len()).min(whole.len()) } else { to };
                 let spliced = [&whole[..to], piece, &whole[rest..]].concat();
                 if let Ok(loaded) = load(dir.path(), &spliced) {
-                    prop_assert_eq!(loaded.theta.len(), theta);
-                    prop_assert!(loaded.theta.iter().all(|x| x.is_finite()));
+                    prop_assert_eq!(loaded.parameters.theta.len(), theta);
+                    prop_assert!(loaded.parameters.theta.iter().all(|x| x.is_finite()));
                 }
                 let _ = read_meta(&dir.path().join("odd.safetensors"));
             }

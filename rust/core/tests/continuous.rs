@@ -4,7 +4,8 @@ use a3crs_core::env::{ActionSpec, Aim, End, Env, EnvError, EnvSpec, Episode, Obs
 use a3crs_core::nn::Net;
 use a3crs_core::rl::{ActionVector, Covariance};
 use a3crs_core::train::config::{RewardScale, Running, TMax, Whole};
-use a3crs_core::train::evaluate::{Evaluation, evaluate};
+use a3crs_core::train::play::evaluate::{Evaluation, evaluate};
+use a3crs_core::train::save::restored;
 use a3crs_core::train::{Agent, Algo, Checkpoint, Setup, TrainConfig, train};
 use support::{Quiet, config};
 
@@ -20,7 +21,7 @@ fn aim() -> Aim {
 /// One actor has one order of updates; what several do side by side is the subject of other tests.
 fn setup(env: &Aim, change: impl FnOnce(&mut TrainConfig)) -> Setup {
     let mut config = TrainConfig { actors: 1, rms_eps: 1e-3, reward_clip: 0.0, ..config(Algo::A3c, 60_000, 3e-3) };
-    (config.gamma, config.entropy_beta) = (0.0, 1e-4); // what is shown next does not depend on the action
+    (config.gamma, config.method.entropy_beta) = (0.0, 1e-4); // what is shown next does not depend on the action
     change(&mut config);
     Setup::new(config, env.spec()).unwrap()
 }
@@ -45,7 +46,7 @@ fn mean_return(setup: &Setup, agent: &Agent, env: &Aim) -> f64 {
 fn either_gaussian_with_either_network_learns_to_aim() {
     for gaussian in [Covariance::Spherical, Covariance::Diagonal] {
         for net in [Net::Ff, Net::Lstm] {
-            let setup = setup(&aim(), |config| (config.gaussian, config.net) = (gaussian, net));
+            let setup = setup(&aim(), |config| (config.method.gaussian, config.network.net) = (gaussian, net));
             let mean = learned_return(&setup, &aim());
             assert!(mean > -0.5, "{gaussian:?} {net:?}: {mean}");
         }
@@ -101,7 +102,7 @@ fn value_of_seven(reward: f32, change: impl FnOnce(&mut TrainConfig)) -> f32 {
     let dir = tempfile::tempdir().unwrap();
     let make = |_| Ok(Box::new(Seven { reward, steps: 0 }) as Box<dyn Env<ActionVector>>);
     let summary = train(&setup, make, dir.path(), None, &Quiet).unwrap();
-    let theta = Checkpoint::load(&summary.checkpoint, &setup).unwrap().theta;
+    let theta = Checkpoint::load(&summary.checkpoint, &setup).unwrap().parameters.theta;
     let (mut obs, mut tape) = (a3crs_core::nn::Observations::new(&ObsSpec::Vector { len: 1 }, 1), setup.net.tape(1));
     let ObsMut::Vector(x) = obs.get_mut(0) else { unreachable!() };
     x.fill(1.0);
@@ -123,7 +124,7 @@ fn means_stay_near_where_actions_are_not_clipped_if_they_are_held() {
     // What is aimed at lies at up to 3, so the means want to go there.
     let far = aim().times(3.0);
     let reach = |bound_coef| {
-        let setup = setup(&far, |config| (config.bound_coef, config.max_grad_norm) = (bound_coef, 2.0));
+        let setup = setup(&far, |config| (config.method.bound_coef, config.max_grad_norm) = (bound_coef, 2.0));
         learned_return(&setup, &far)
     };
     let (free, held) = (reach(0.0), reach(100.0));
@@ -163,11 +164,11 @@ fn statistics_are_saved_and_gone_on_with() {
     assert_eq!(seen.count, (summary.steps + summary.episodes) as f64);
     assert_eq!(paid.count, summary.steps as f64);
     assert!(seen.m2.iter().all(|m2| (m2 / seen.count - 1.0 / 3.0).abs() < 0.05), "the variance of U(-1, 1): {seen:?}");
-    let restored = short.restored(&saved);
-    assert_eq!(restored.observations.unwrap().get(), seen);
-    assert_eq!(restored.returns.unwrap().get(), paid);
+    let again = restored(&short, &saved);
+    assert_eq!(again.observations.unwrap().get(), seen);
+    assert_eq!(again.returns.unwrap().get(), paid);
     let older = Checkpoint { observations: None, ..saved.clone() };
-    assert!(short.restored(&older).observations.is_none(), "a run that did without normalisation goes on without");
+    assert!(restored(&short, &older).observations.is_none(), "a run that did without normalisation goes on without");
     // The same parameters without the statistics are another agent.
     let with = mean_return(&short, &saved.clone().into(), &env.clone().seen_as(3.0, 1.0));
     let without = Agent { observations: None, ..Agent::from(saved) };
@@ -198,7 +199,7 @@ fn what_cannot_be_is_refused() {
 #[test]
 fn a_checkpoint_of_another_gaussian_is_refused() {
     let (env, dir) = (aim(), tempfile::tempdir().unwrap());
-    let of = |gaussian| setup(&env, |config| (config.gaussian, config.total_steps) = (gaussian, 100));
+    let of = |gaussian| setup(&env, |config| (config.method.gaussian, config.total_steps) = (gaussian, 100));
     let make = |_| Ok(Box::new(aim()) as Box<dyn Env<ActionVector>>);
     let summary = train(&of(Covariance::Spherical), make, dir.path(), None, &Quiet).unwrap();
     let other = of(Covariance::Diagonal);

@@ -4,8 +4,8 @@
 use a3crs_core::env::{ActionSpec, EnvSpec, ObsMut, ObsSpec};
 use a3crs_core::kernel::Isa;
 use a3crs_core::nn::{Net, Network, Observations};
-use a3crs_core::rl::{A3c, ActionVector, Algorithm, Covariance, Exploration, GaussianA3c, Loss, ValueBased};
-use a3crs_core::train::{Algo, TrainConfig};
+use a3crs_core::rl::{A3c, ActionVector, Covariance, Exploration, GaussianA3c, Loss, Method, ValueBased};
+use a3crs_core::train::{Algo, Setup, TrainConfig};
 use serde::Deserialize;
 use std::collections::HashMap;
 use support::config;
@@ -52,13 +52,13 @@ impl Case {
             let name = format!("action{t}");
             let mut components = uniform(&name, 1.0);
             let action = ActionVector::from_fn(DIMS, |_| components.next().unwrap());
-            return GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef }.grad(y, action, g, dy);
+            return GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef }.grad(y, y, action, g, dy);
         }
-        let algo: Box<dyn Algorithm<usize>> = match self.method.as_str() {
+        let method: Box<dyn Method<usize>> = match self.method.as_str() {
             "q" => Box::new(ValueBased::one_step_q(Exploration { final_eps: 0.0, anneal_steps: 0 })),
             _ => Box::new(A3c { lambda, entropy_beta, value_coef }),
         };
-        algo.grad(y, action, g, dy)
+        method.grad(y, y, action, g, dy)
     }
 
     /// As a run would build it.
@@ -72,9 +72,9 @@ impl Case {
             _ => (Algo::A3c, self.gaussian()),
         };
         let actions = gaussian.map_or(ActionSpec::Discrete(ACTIONS), |_| ActionSpec::Continuous { dims: DIMS });
-        let mut config = TrainConfig { net: self.net, ..config(algo, 1, 1e-3) };
-        config.gaussian = gaussian.unwrap_or(config.gaussian);
-        config.network(&EnvSpec::new(obs, actions)).unwrap()
+        let mut config = TrainConfig { network: self.net.into(), ..config(algo, 1, 1e-3) };
+        config.method.gaussian = gaussian.unwrap_or(config.method.gaussian);
+        Setup::new(config, EnvSpec::new(obs, actions)).unwrap().net
     }
 }
 

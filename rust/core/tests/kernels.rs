@@ -3,7 +3,7 @@
 #[path = "support/still.rs"]
 mod still;
 
-use a3crs_core::kernel::activation::{Activation, activate, images_to_f32, relu_backward, sum_of_squares};
+use a3crs_core::kernel::activation::{Activation, activate, activation_backward, images_to_f32, sum_of_squares};
 use a3crs_core::kernel::changes::{changed_windows, update_image};
 use a3crs_core::kernel::conv2d::{Conv2dShape, Site, conv2d_backward_input, conv2d_backward_weight, conv2d_forward};
 use a3crs_core::kernel::linear::{
@@ -233,7 +233,7 @@ proptest! {
             let mut dx = vec![f64::NAN; batch * s.input_len()];
             naive::conv2d_backward_input(&s, batch, &f(&weight), &f(&dy), &mut dx);
             if gated {
-                naive::relu_backward(&exact(&gate), &mut dx);
+                naive::activation_backward(Activation::Relu, &exact(&gate), &mut dx);
             }
             at_starts(&pixels, &pixels.sums(&dx, f64::NAN))
         });
@@ -289,19 +289,26 @@ proptest! {
             prop_assert_eq!(&fast, &y);
             activate(isa, Activation::Relu, &mut fast);
             prop_assert_eq!(fast, y.iter().map(|y| y.max(0.0)).collect::<Vec<_>>());
+            let mut fast: Vec<f32> = y.iter().map(|y| 5.0 * y).collect();
+            activate(isa, Activation::Tanh, &mut fast);
+            for (fast, y) in fast.iter().zip(&y) {
+                prop_assert!((f64::from(*fast) - f64::from(5.0 * y).tanh()).abs() <= 3e-7, "{}: {y} {fast}", isa.name());
+            }
         }
     }
 
     #[test]
-    fn relu_backward_is_its_naive_twin(n in 0..200_usize, seed: u64) {
+    fn activation_backward_is_its_naive_twin(n in 0..200_usize, seed: u64) {
         let rng = &mut rng(seed);
         let (y, dy) = (values(rng, n), values(rng, n));
-        let mut expected = dy.clone();
-        naive::relu_backward(&y, &mut expected);
-        for isa in Isa::available() {
-            let mut fast = dy.clone();
-            relu_backward(isa, &y, &mut fast);
-            prop_assert_eq!(&fast, &expected);
+        for activation in [Activation::Identity, Activation::Relu, Activation::Tanh] {
+            let mut expected = dy.clone();
+            naive::activation_backward(activation, &y, &mut expected);
+            for isa in Isa::available() {
+                let mut fast = dy.clone();
+                activation_backward(isa, activation, &y, &mut fast);
+                prop_assert_eq!(&fast, &expected);
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! What other implementations got wrong, line by line: a test here, or the one elsewhere that holds it.
+//! Bugs of other implementations, and the test that holds each, here or elsewhere.
 //!
 //! | bug | held by |
 //! |---|---|
@@ -21,13 +21,13 @@
 
 use a3crs_core::env::{ActionSpec, Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Recall, Step};
 use a3crs_core::nn::{Net, Observations};
-use a3crs_core::rl::{ActorRng, Algorithm, Bootstrap, Loss};
+use a3crs_core::rl::{ActorRng, Loss, Method};
 use a3crs_core::shared::OptimizerKind;
-use a3crs_core::train::actor_learner::Actor;
+use a3crs_core::train::Actor;
 use a3crs_core::train::config::TMax;
-use a3crs_core::train::evaluate::{Evaluation, evaluate};
-use a3crs_core::train::stats::ActorStats;
-use a3crs_core::train::{ActorLearner, Agent, Algo, Setup, TrainConfig, train};
+use a3crs_core::train::log::ActorStats;
+use a3crs_core::train::play::evaluate::{Evaluation, evaluate};
+use a3crs_core::train::{ActorLearner, Agent, Algo, Setup, Shared, TrainConfig, train};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use support::{Quiet, config};
@@ -89,12 +89,9 @@ struct Notes {
 
 struct Noting(Arc<Mutex<Notes>>);
 
-impl Algorithm<usize> for Noting {
+impl Method<usize> for Noting {
     fn lambda(&self) -> f32 {
         0.0
-    }
-    fn bootstrap(&self) -> Bootstrap {
-        Bootstrap::Local
     }
     fn follows_policy(&self) -> bool {
         true
@@ -109,7 +106,7 @@ impl Algorithm<usize> for Noting {
     fn value(&self, y: &[f32], next: Option<usize>) -> f32 {
         y[next.expect("the action taken next")]
     }
-    fn grad(&self, _: &[f32], _: usize, _: f32, dy: &mut [f32]) -> Loss {
+    fn grad(&self, _: &[f32], _: &[f32], _: usize, _: f32, dy: &mut [f32]) -> Loss {
         dy.fill(0.0);
         Loss::default()
     }
@@ -118,11 +115,11 @@ impl Algorithm<usize> for Noting {
     }
 }
 
-/// What an actor that notes everything notes in `segments` segments of `env`.
+/// Notes of an actor about `segments` segments of `env`.
 fn notes_of(setup: &Setup, env: Monotonous, segments: usize) -> Notes {
-    let (shared, stats, notes) = (setup.shared(), ActorStats::default(), Arc::default());
-    let (rng, algo) = (setup.actor_rng(0, 0), Box::new(Noting(Arc::clone(&notes))));
-    let mut learner = ActorLearner::new(setup, &shared, Actor { actor: 0, env, algo, rng, stats: &stats });
+    let (shared, stats, notes) = (Shared::new(setup), ActorStats::default(), Arc::default());
+    let (rng, method) = (setup.actor_rng(0, 0), Box::new(Noting(Arc::clone(&notes))));
+    let mut learner = ActorLearner::new(setup, &shared, Actor { actor: 0, env, method, rng, stats: &stats });
     (0..segments).for_each(|_| assert!(learner.segment(&mut |_| ()).unwrap()));
     drop(learner);
     Arc::into_inner(notes).unwrap().into_inner().unwrap()
@@ -132,14 +129,14 @@ fn notes_of(setup: &Setup, env: Monotonous, segments: usize) -> Notes {
 fn the_state_is_carried_across_segments_and_reset_with_the_episode() {
     const EPISODE: usize = 7; // segments of 3, 3 and 1 steps
     for end in [End::Terminal, End::Truncated] {
-        let setup = setup(Algo::OneStepSarsa, |config| (config.net, config.t_max) = (Net::Lstm, TMax::Steps(3)));
+        let setup =
+            setup(Algo::OneStepSarsa, |config| (config.network.net, config.t_max) = (Net::Lstm, TMax::Steps(3)));
         let notes = notes_of(&setup, monotonous(EPISODE as u64, end), 9);
         // The network by itself, from a state of 0 over an episode and its final observation.
         let (net, mut obs) = (&setup.net, Observations::new(setup.net.input(), EPISODE + 1));
         (0..=EPISODE).for_each(|t| show_ones(obs.get_mut(t)).unwrap());
         let mut tape = net.tape(EPISODE + 1);
-        let mut theta = vec![0.0; net.layout().len()];
-        setup.shared().theta.read_into(setup.isa, &mut theta);
+        let theta = setup.initial_theta();
         let unrolled: Vec<Vec<f32>> = (0..=EPISODE)
             .map(|t| {
                 net.forward(setup.isa, &theta, (&obs, t), &mut tape, t);
@@ -173,10 +170,9 @@ fn evaluation_keeps_a_state_of_its_own() {
     let env = || Recall::new(4);
     let spec = EnvSpec::new(env().obs_spec(), ActionSpec::Discrete(2));
     let mut config = config(Algo::A3c, 100, 0.0);
-    config.net = Net::Lstm;
+    config.network.net = Net::Lstm;
     let setup = Setup::new(config, spec).unwrap();
-    let mut theta = vec![0.0; setup.net.layout().len()];
-    setup.shared().theta.read_into(setup.isa, &mut theta);
+    let mut theta = setup.initial_theta();
     theta.iter_mut().for_each(|w| *w *= 8.0); // answers that depend on what was seen
     let agent = Agent { theta, observations: None };
     let played = |episodes, seed| {
@@ -190,7 +186,7 @@ fn evaluation_keeps_a_state_of_its_own() {
 
 #[test]
 fn a_gradient_does_not_depend_on_the_one_before() {
-    let setup = setup(Algo::A3c, |config| config.net = Net::Lstm);
+    let setup = setup(Algo::A3c, |config| config.network.net = Net::Lstm);
     let (net, mut obs) = (&setup.net, Observations::new(setup.net.input(), 2));
     let theta = net.layout().init(&mut setup.actor_rng(0, 0));
     let (mut tape, mut workspace) = (net.tape(2), net.workspace(2));
@@ -210,25 +206,29 @@ fn a_gradient_does_not_depend_on_the_one_before() {
     assert_eq!(gradient([1.0, -1.0], 1.0), first);
 }
 
-/// How far theta moves in one segment of `t_max` steps that are all alike, by plain gradient descent.
+/// Change of theta in one segment of `t_max` steps that are all alike, by plain gradient descent.
 fn moved(t_max: usize) -> Vec<f32> {
     let setup = setup(Algo::OneStepQ, |config| {
         (config.t_max, config.lr, config.optimizer, config.momentum) =
             (TMax::Steps(t_max), 1e-3, OptimizerKind::MomentumSgd, 0.0);
-        config.explore_anneal_steps = 0;
+        config.method.explore_anneal_steps = 0;
     });
     // Without exploration the same action every time: the greedy one.
     let algo = Box::new(a3crs_core::rl::ValueBased::one_step_q(a3crs_core::rl::Exploration {
         final_eps: 0.0,
         anneal_steps: 0,
     }));
-    let (shared, stats) = (setup.shared(), ActorStats::default());
-    let (mut before, mut after) = (vec![0.0; shared.theta.len()], vec![0.0; shared.theta.len()]);
-    shared.theta.read_into(setup.isa, &mut before);
-    let actor =
-        Actor { actor: 0, env: monotonous(100, End::Terminal), algo, rng: setup.actor_rng(0, 0), stats: &stats };
+    let (shared, stats) = (Shared::new(&setup), ActorStats::default());
+    let before = shared.parameters.snapshot().theta;
+    let actor = Actor {
+        actor: 0,
+        env: monotonous(100, End::Terminal),
+        method: algo,
+        rng: setup.actor_rng(0, 0),
+        stats: &stats,
+    };
     ActorLearner::new(&setup, &shared, actor).segment(&mut |_| ()).unwrap();
-    shared.theta.read_into(setup.isa, &mut after);
+    let after = shared.parameters.snapshot().theta;
     after.iter().zip(&before).map(|(after, before)| after - before).collect()
 }
 
@@ -255,27 +255,26 @@ fn the_target_is_refreshed_once_for_each_multiple_of_its_interval() {
     (config.actors, config.target_interval_steps, config.t_max) = (8, 100, TMax::Steps(1));
     let env = EnvSpec { actions: ActionSpec::Discrete(2), ..SPEC };
     let setup = Setup::new(config, env).unwrap();
-    let shared = setup.shared();
+    let shared = Shared::new(&setup);
     let stats: Vec<ActorStats> = (0..8).map(|_| ActorStats::default()).collect();
     std::thread::scope(|scope| {
         for (actor, stats) in stats.iter().enumerate() {
             let (setup, shared) = (&setup, &shared);
             scope.spawn(move || {
                 let mut rng = setup.actor_rng(0, actor);
-                let algo = setup.config.algorithm(&mut rng);
-                let actor = Actor { actor, env: Chain::new(2, 10), algo, rng, stats };
+                let method = setup.config.method(&mut rng);
+                let actor = Actor { actor, env: Chain::new(2, 10), method, rng, stats };
                 ActorLearner::new(setup, shared, actor).run(|_| ()).unwrap();
             });
         }
     });
-    let refreshes = shared.target_refreshes.seen();
-    assert_eq!(refreshes, shared.clock.now() / 100);
+    assert_eq!(shared.parameters.target_refreshes(), shared.parameters.now() / 100);
 }
 
 #[test]
 fn every_actor_plays_and_is_in_the_log_with_its_own_exploration() {
     let setup = setup(Algo::NStepQ, |config| {
-        (config.actors, config.total_steps, config.explore_anneal_steps, config.lr) = (12, 20_000, 1_000, 1e-3);
+        (config.actors, config.total_steps, config.method.explore_anneal_steps, config.lr) = (12, 20_000, 1_000, 1e-3);
     });
     let dir = tempfile::tempdir().unwrap();
     let env = |_| Ok(Box::new(monotonous(10, End::Terminal)) as Box<dyn Env<usize>>);

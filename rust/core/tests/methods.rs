@@ -7,14 +7,14 @@ use a3crs_core::nn::{Net, Observations};
 use a3crs_core::rl::policy;
 use a3crs_core::shared::OptimizerKind;
 use a3crs_core::train::config::TMax;
-use a3crs_core::train::evaluate::{EvaluatedEpisode, Evaluation, evaluate};
+use a3crs_core::train::play::evaluate::{EvaluatedEpisode, Evaluation, evaluate};
 use a3crs_core::train::{Action, Agent, Algo, Checkpoint, Setup, TrainConfig, train};
 use support::chain::{self, CELLS, Q, chain};
 use support::{Quiet, config};
 
 mod support;
 
-/// What a run has come to.
+/// Result of a run.
 fn learn<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync) -> Agent {
     let dir = tempfile::tempdir().unwrap();
     let summary = train::<A, _>(setup, |_| Ok(Box::new(env())), dir.path(), None, &Quiet).unwrap();
@@ -23,7 +23,7 @@ fn learn<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sy
 
 const GAMES: usize = 100;
 
-/// Its greedy games.
+/// Plays greedy games.
 fn play<A: Action, E: Env<A> + 'static>(
     setup: &Setup,
     agent: &Agent,
@@ -43,14 +43,9 @@ fn learned_return<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() 
 /// depending on the order in which threads run: one actor has one order. What several do side by side is the subject of the endless
 /// rewards below, of `run.rs` and of `hogwild.rs`.
 fn quick(algo: Algo, net: Net, total_steps: u64) -> TrainConfig {
-    TrainConfig {
-        net,
-        rms_eps: 1e-3,
-        actors: 1,
-        explore_anneal_steps: total_steps / 4,
-        target_interval_steps: 100,
-        ..config(algo, total_steps, 0.002)
-    }
+    let mut config = config(algo, total_steps, 0.002);
+    config.method.explore_anneal_steps = total_steps / 4;
+    TrainConfig { network: net.into(), rms_eps: 1e-3, actors: 1, target_interval_steps: 100, ..config }
 }
 
 /// y in each cell of a chain, walked through from the left.
@@ -72,7 +67,7 @@ fn walk(setup: &Setup, theta: &[f32], cells: usize) -> Vec<Vec<f32>> {
 }
 
 const GAMMA: f64 = 0.9;
-/// What exploration ends with on the chain: far from greedy, so that the methods' values lie far apart.
+/// Final epsilon of exploration on the chain: far from greedy, so that the methods' values lie far apart.
 const EPS: f64 = 0.5;
 
 /// A chain whose actors all end with [`EPS`]: each draws its own, and theory has one answer only where they are equal.
@@ -84,14 +79,14 @@ fn chain_setup(algo: Algo, net: Net, optimizer: OptimizerKind) -> Setup {
         Setup::new(config, env.clone()).unwrap()
     };
     let final_eps = |setup: &Setup, actor| {
-        let algo = setup.config.algorithm::<usize>(&mut setup.actor_rng(0, actor));
+        let algo = setup.config.method::<usize>(&mut setup.actor_rng(0, actor));
         algo.explore_eps(u64::MAX).map_or(EPS, f64::from)
     };
     let alike = |setup: &Setup| (0..setup.config.actors).all(|actor| final_eps(setup, actor) == EPS);
     (0..).map(setup).find(alike).unwrap()
 }
 
-/// What a method has learned of the chain, against what it converges to in theory.
+/// Compares the values that a method has learned of the chain with those it converges to in theory.
 ///
 /// The three methods of values are 0.07 apart where they differ most; with a memory, what is seen in one cell generalises to other
 /// ways of getting there.
@@ -268,7 +263,7 @@ fn rewards_are_clipped_for_learning_and_only_if_asked() {
 
 #[test]
 fn lambda_0_of_a3c_still_finds_the_geometric_sum() {
-    let v = value_of_forever(Algo::A3c, 1.0, |config| config.lambda = 0.0);
+    let v = value_of_forever(Algo::A3c, 1.0, |config| config.method.lambda = 0.0);
     assert!((v - 10.0).abs() < 1.5, "{v}");
 }
 

@@ -5,8 +5,8 @@
 use a3crs_core::shared::clock::crossed;
 use a3crs_core::shared::{Clock, Refreshes};
 use a3crs_core::train::TrainError;
-use a3crs_core::train::pool::life;
-use a3crs_core::train::rounds::Rounds;
+use a3crs_core::train::run::pool::life;
+use a3crs_core::train::turns::Rounds;
 use a3crs_core::train::turns::Turns;
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -85,10 +85,10 @@ fn actors_take_turns_and_none_waits_for_ever() {
 fn play(rounds: &Rounds<()>, actor: usize, ends: usize, until: usize, log: &Mutex<Vec<usize>>) {
     for round in 1..=until {
         let Some(turn) = rounds.take(actor) else { break };
-        if turn.is_first() {
-            turn.begun();
+        if turn.seat().is_first() {
+            turn.seat().begun();
         }
-        if !turn.in_order() {
+        if !turn.seat().in_order() {
             break;
         }
         log.lock().unwrap().push(actor);

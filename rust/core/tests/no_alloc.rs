@@ -3,10 +3,10 @@
 use a3crs_core::env::{ActionSpec, Aim, Catch, Chain, Env, EnvSpec};
 use a3crs_core::nn::Net;
 use a3crs_core::rl::ActionVector;
-use a3crs_core::train::actor_learner::Actor;
+use a3crs_core::train::Actor;
 use a3crs_core::train::config::{RewardScale, Running};
-use a3crs_core::train::stats::ActorStats;
-use a3crs_core::train::{Action, ActorLearner, Algo, Setup};
+use a3crs_core::train::log::ActorStats;
+use a3crs_core::train::{Action, ActorLearner, Algo, Setup, Shared};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use support::config;
@@ -37,12 +37,13 @@ static ALLOCATOR: Counting = Counting;
 
 fn allocations_of_a_hundred_segments<A: Action>(algo: Algo, net: Net, spec: EnvSpec, env: Box<dyn Env<A>>) -> u64 {
     let mut config = config(algo, 1_000_000, 1e-3);
-    (config.net, config.normalize_obs, config.reward_scale) = (net, true, RewardScale::Running(Running::Running));
+    (config.network.net, config.normalize_obs, config.reward_scale) =
+        (net, true, RewardScale::Running(Running::Running));
     let setup = Setup::new(config, spec).unwrap();
-    let (shared, stats) = (setup.shared(), ActorStats::default());
+    let (shared, stats) = (Shared::new(&setup), ActorStats::default());
     let mut rng = setup.actor_rng(0, 0);
-    let algo = setup.config.algorithm::<A>(&mut rng);
-    let actor = Actor { actor: 0, env, algo, rng, stats: &stats };
+    let method = setup.config.method::<A>(&mut rng);
+    let actor = Actor { actor: 0, env, method, rng, stats: &stats };
     let mut learner = ActorLearner::new(&setup, &shared, actor);
     let mut episodes = 0;
     let mut hear = |_| episodes += 1;

@@ -44,7 +44,7 @@ fn every_method_and_optimizer_with_actors_as_they_come_and_in_a_fixed_order() {
                 || Recall::new(4),
                 |config| {
                     config.optimizer = optimizer;
-                    config.net = if (i + j) % 2 == 0 { Net::Lstm } else { Net::Ff };
+                    config.network.net = if (i + j) % 2 == 0 { Net::Lstm } else { Net::Ff };
                     config.deterministic = (i + j) % 3 == 0;
                     config.segments_at_once = 1 + j;
                 },

@@ -3,9 +3,9 @@
 use a3crs_core::env::{ActionSpec, Aim, Catch, Env, EnvError, EnvSpec, ObsMut, Recall, Step};
 use a3crs_core::nn::Net;
 use a3crs_core::shared::OptimizerKind;
-use a3crs_core::train::checkpoint::{CheckpointMeta, read_meta};
 use a3crs_core::train::config::{RewardScale, Running, TMax};
-use a3crs_core::train::record::ProgressRow;
+use a3crs_core::train::log::ProgressRow;
+use a3crs_core::train::save::{CheckpointMeta, read_meta};
 use a3crs_core::train::{Action, Algo, Checkpoint, Host, Setup, TrainConfig, train};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -62,10 +62,10 @@ fn remains(dir: &Path, setup: &Setup) -> (Vec<String>, String) {
     (last.meta.secs, last.meta.best_return_mean_100) = (0.0, None);
     for actor in &mut last.actors {
         let sums = actor.sums.as_slice();
-        actor.sums = a3crs_core::train::stats::Totals::from_slice(&sums[..sums.len() - 3]); // CPU seconds
+        actor.sums = a3crs_core::train::log::Totals::from_slice(&sums[..sums.len() - 3]); // CPU seconds
     }
     let logged = last.logged.as_slice();
-    last.logged = a3crs_core::train::stats::Totals::from_slice(&logged[..logged.len() - 3]);
+    last.logged = a3crs_core::train::log::Totals::from_slice(&logged[..logged.len() - 3]);
     for actor in &mut last.meta.actors {
         actor.place.forget();
     }
@@ -87,7 +87,7 @@ fn play<A: Action, E: Env<A> + 'static>(
 
 fn repeatable(algo: Algo, net: Net, spec: EnvSpec, change: impl Fn(&mut TrainConfig)) -> Setup {
     let mut config = config(algo, 21_000, 1e-3);
-    (config.net, config.actors, config.deterministic, config.target_interval_steps) = (net, 5, true, 100);
+    (config.network.net, config.actors, config.deterministic, config.target_interval_steps) = (net, 5, true, 100);
     change(&mut config);
     Setup::new(config, spec).unwrap()
 }
@@ -170,7 +170,7 @@ impl Host for Hasty {
     }
 }
 
-/// What remains of a run that was stopped a few times, and of one that was not.
+/// Remains of a run that was stopped a few times, and of one that was not.
 fn stopped_and_not<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync, micros: u64) {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     play(setup, &env, |_| 0, whole.path(), false, &Quiet).unwrap();
@@ -221,12 +221,14 @@ fn an_actor_alone_goes_on_exactly_where_it_was_also_without_a_fixed_order() {
             remains(dir, &setup).0.into_iter().filter(|row| row.contains("length_steps")).collect()
         };
         assert_eq!(episodes(parts.path()), episodes(whole.path()));
-        let theta = |dir: &Path| Checkpoint::load(&dir.join("checkpoints/latest.safetensors"), &setup).unwrap().theta;
+        let theta = |dir: &Path| {
+            Checkpoint::load(&dir.join("checkpoints/latest.safetensors"), &setup).unwrap().parameters.theta
+        };
         assert_eq!(theta(parts.path()), theta(whole.path()));
     }
 }
 
-/// Where and with which seed a run in a process of its own is, which others kill.
+/// Environment variable with the directory and the seed of a run in a process of its own, which others kill.
 const VICTIM: (&str, &str) = ("A3CRS_TEST_VICTIM", "A3CRS_TEST_SEED");
 const KILLS: u64 = 200;
 

@@ -2,11 +2,11 @@
 
 use a3crs_core::env::{ActionSpec, Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Step};
 use a3crs_core::shared::OptimizerKind;
-use a3crs_core::train::bench::bench;
-use a3crs_core::train::checkpoint::{CheckpointDir, read_meta};
 use a3crs_core::train::config::TMax;
-use a3crs_core::train::record::ProgressRow;
-use a3crs_core::train::{Algo, Checkpoint, Host, Setup, TrainConfig, TrainError, train};
+use a3crs_core::train::log::ProgressRow;
+use a3crs_core::train::play::bench::bench;
+use a3crs_core::train::save::{CheckpointDir, read_meta, restored};
+use a3crs_core::train::{Algo, Checkpoint, Host, Setup, Shared, TrainConfig, TrainError, train};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -53,11 +53,9 @@ fn resuming_goes_on_with_theta_g_and_t() {
     let first = train(&setup(|_| ()), chain, dir.path(), None, &Quiet).unwrap();
     let longer = setup(|config| config.total_steps = 4_000);
     let saved = Checkpoint::load(&first.checkpoint, &longer).unwrap();
-    let restored = longer.restored(&saved);
-    let mut theta = vec![0.0; saved.theta.len()];
-    restored.theta.read_into(longer.isa, &mut theta);
-    assert_eq!(theta, saved.theta);
-    assert_eq!(restored.clock.now(), first.steps);
+    let restored = restored(&longer, &saved);
+    assert_eq!(restored.parameters.snapshot(), saved.parameters);
+    assert_eq!(restored.parameters.now(), first.steps);
 
     let second = train(&longer, chain, dir.path(), Some(&first.checkpoint), &Quiet).unwrap();
     assert!(second.steps >= 4_000 && second.updates > first.updates && second.episodes > first.episodes);
@@ -77,13 +75,11 @@ fn every_optimizers_statistics_are_saved_and_restored() {
         let (dir, setup) = (tempfile::tempdir().unwrap(), setup(|config| config.optimizer = kind));
         let summary = train(&setup, chain, dir.path(), None, &Quiet).unwrap();
         let saved = Checkpoint::load(&summary.checkpoint, &setup).unwrap();
-        let restored = setup.restored(&saved);
+        let restored = restored(&setup, &saved).parameters.snapshot();
         let (mut found, mut learned) = (Vec::new(), false);
-        for (name, store) in restored.optimizer.statistics() {
-            let mut values = vec![0.0; store.len()];
-            store.read_into(setup.isa, &mut values);
+        for (name, values) in restored.statistics {
             learned |= values.iter().any(|x| *x != 0.0); // a run may be over before its second actor has begun
-            assert!(saved.statistics.contains(&(name.clone(), values)), "{name} is not what was saved");
+            assert!(saved.parameters.statistics.contains(&(name.clone(), values)), "{name} is not what was saved");
             found.push(name);
         }
         assert_eq!(found, names);
@@ -229,7 +225,7 @@ fn gradients_that_are_not_finite_are_refused_and_end_the_run_with_theta_unharmed
     let checkpoint = Checkpoint::load(&dir.path().join("checkpoints/latest.safetensors"), &setup).unwrap();
     assert_eq!(checkpoint.meta.updates, 0);
     assert!(checkpoint.meta.refused_updates >= 100);
-    assert!(checkpoint.theta.iter().all(|x| x.is_finite()));
+    assert!(checkpoint.parameters.theta.iter().all(|x| x.is_finite()));
     let last = rows(&dir.path().join("progress.jsonl")).pop().unwrap();
     assert!(last["entropy"].is_null() && last["return_mean_100"].is_null(), "what has no value is null: {last}");
 }
@@ -350,7 +346,7 @@ fn all_actors_are_in_flight_where_other_processes_compute() {
     let at_once = |own_process, segments_at_once| {
         let config = TrainConfig { actors: 100, segments_at_once, ..config(Algo::A3c, 100, 1e-3) };
         let setup = Setup::new(config, EnvSpec { own_process, ..SPEC }).unwrap();
-        setup.shared().order.at_once()
+        Shared::new(&setup).order.at_once()
     };
     let cores = std::thread::available_parallelism().unwrap().get();
     assert_eq!(at_once(false, 0), (2 * cores).min(100));

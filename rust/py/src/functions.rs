@@ -12,7 +12,7 @@ use a3crs_core::rl::ActionVector;
 use a3crs_core::shared::optimizer::OptimizerKind;
 use a3crs_core::shared::tear;
 use a3crs_core::train as core;
-use a3crs_core::train::evaluate::Evaluation;
+use a3crs_core::train::play::evaluate::Evaluation;
 use a3crs_core::train::{Algo, BoxEnv, Checkpoint, Setup, TrainConfig, TrainError};
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T,
 }
 
 pub(crate) fn setup(py: Python<'_>, config: &str, env_spec: &str) -> PyResult<Setup> {
-    let config: TrainConfig = serde_json::from_str(config).map_err(|e| config_error("configuration", e))?;
+    let config = TrainConfig::from_json(config).map_err(|e| config_error("configuration", e))?;
     let env: EnvSpec = serde_json::from_str(env_spec).map_err(|e| config_error("environment's description", e))?;
     Setup::new(config, env).map_err(|error| to_py(py, error))
 }
@@ -62,7 +62,7 @@ pub fn catalogue(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         optimizers: [Entry; OptimizerKind::ALL.len()],
     }
     let catalogue = Catalogue {
-        algos: Algo::ALL.map(Algo::entry),
+        algos: Algo::ALL.map(|algo| algo.row().entry),
         nets: Net::ALL.map(Net::entry),
         optimizers: OptimizerKind::ALL.map(OptimizerKind::entry),
     };
@@ -103,8 +103,8 @@ pub fn tear_test<'py>(py: Python<'py>, secs: f64) -> PyResult<Bound<'py, PyAny>>
 pub fn check(py: Python<'_>, config: &str, env_spec: &str, checkpoint: Option<PathBuf>) -> PyResult<()> {
     let setup = setup(py, config, env_spec)?;
     detached(py, || {
-        core::memory::check(&setup)?;
-        checkpoint.map_or(Ok(()), |path| core::checkpoint::check(&path, &setup))
+        core::run::memory::check(&setup)?;
+        checkpoint.map_or(Ok(()), |path| core::save::check(&path, &setup))
     })
 }
 
@@ -154,14 +154,14 @@ pub fn evaluate<'py>(
     let setup = setup(py, config, env_spec)?;
     let host = PyHost { on_progress: None, on_notice: None };
     let rows = detached(py, || {
-        core::checkpoint::check(&checkpoint, &setup)?;
+        core::save::check(&checkpoint, &setup)?;
         let agent = Checkpoint::load(&checkpoint, &setup)?.into();
         let how = Evaluation { episodes, actors, seed, greedy };
         let heard = |row: &_| {
             Python::attach(|py| on_episode.call1(py, (to_dict(py, row)?,)).map(|_| ())).map_err(|e: PyErr| e.into())
         };
         with_actions!(setup, A => {
-            core::evaluate::evaluate::<A, _>(&setup, &agent, env_maker(&make_env), how, &host, heard)
+            core::play::evaluate::evaluate::<A, _>(&setup, &agent, env_maker(&make_env), how, &host, heard)
         })
     })?;
     to_dict(py, &rows)
@@ -180,7 +180,7 @@ pub fn bench<'py>(
     let host = PyHost { on_progress: None, on_notice: None };
     let row = detached(
         py,
-        || with_actions!(setup, A => core::bench::bench::<A, _>(&setup, env_maker(&make_env), secs, &host)),
+        || with_actions!(setup, A => core::play::bench::bench::<A, _>(&setup, env_maker(&make_env), secs, &host)),
     )?;
     to_dict(py, &row)
 }
@@ -189,13 +189,13 @@ pub fn bench<'py>(
 #[pyfunction]
 pub fn bench_network<'py>(py: Python<'py>, config: &str, env_spec: &str) -> PyResult<Bound<'py, PyAny>> {
     let setup = setup(py, config, env_spec)?;
-    let cost = detached(py, || Ok(core::bench::bench_network(&setup)))?;
+    let cost = detached(py, || Ok(core::play::bench::bench_network(&setup)))?;
     to_dict(py, &cost)
 }
 
 /// What a checkpoint says of itself.
 #[pyfunction]
 pub fn read_checkpoint<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
-    let meta = detached(py, || core::checkpoint::read_meta(&path))?;
+    let meta = detached(py, || core::save::read_meta(&path))?;
     to_dict(py, &meta)
 }

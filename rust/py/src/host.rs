@@ -2,7 +2,7 @@
 
 use a3crs_core::env::EnvError;
 use a3crs_core::train::Host;
-use a3crs_core::train::record::ProgressRow;
+use a3crs_core::train::log::ProgressRow;
 use pyo3::prelude::*;
 use serde::Serialize;
 

@@ -8,8 +8,9 @@ use a3crs_core::env::{ActionSpec, ObsRef, ObsSpec};
 use a3crs_core::nn::LayerDescription;
 use a3crs_core::rl::gaussian::MIN_VARIANCE;
 use a3crs_core::rl::{ActionVector, ActorRng};
-use a3crs_core::train::normalise::Scale;
-use a3crs_core::train::{Agent, Checkpoint, Setup, checkpoint, predict};
+use a3crs_core::train::learn::normalise::Scale;
+use a3crs_core::train::play::predict;
+use a3crs_core::train::{Agent, Checkpoint, Setup, save};
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -34,7 +35,7 @@ impl Policy {
         let agent = detached(py, || match checkpoint {
             None => Ok(Agent::fresh(&setup)),
             Some(path) => {
-                checkpoint::check(&path, &setup)?;
+                save::check(&path, &setup)?;
                 Ok(Checkpoint::load(&path, &setup)?.into())
             }
         })?;
@@ -96,11 +97,11 @@ impl Policy {
 
 impl Policy {
     fn actions<'py, A: PyAction>(&self, py: Python<'py>, y: &[f32], greedy: bool) -> PyResult<Bound<'py, PyList>> {
-        let algo = self.setup.config.evaluated::<A>();
+        let method = self.setup.config.evaluated::<A>();
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let mut actions = Vec::new();
         for y in y.chunks_exact(self.setup.net.outputs()) {
-            let action = if greedy { algo.greedy(y) } else { algo.act(y, u64::MAX, &mut rng) };
+            let action = if greedy { method.greedy(y) } else { method.act(y, u64::MAX, &mut rng) };
             actions.push(action.to_py(py)?);
         }
         PyList::new(py, actions)

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from a3crs.envs.domains.labyrinth import LABYRINTH
 from a3crs.envs.labyrinth.doom import MAP, MapFile
 from a3crs.errors import ConfigError, EnvLostError
 
@@ -197,5 +198,5 @@ def installed_vizdoom() -> Any:
     try:
         import vizdoom
     except ImportError as e:
-        raise ConfigError("Labyrinth needs ViZDoom: install it with pip install 'a3crs[labyrinth]'.") from e
+        raise ConfigError(f"Labyrinth needs ViZDoom: install it with {LABYRINTH.install}.") from e
     return vizdoom

@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from a3crs.envs.domains.labyrinth import LABYRINTH
 from a3crs.envs.engines import RENDERED, Image, check_render_mode, closed_if_lost, with_inset
 from a3crs.envs.labyrinth import doom
 from a3crs.envs.labyrinth.engine import PORTAL_REWARD, Engine, Screen, installed_vizdoom
@@ -125,5 +126,5 @@ def _installed_opencv() -> Any:
     try:
         import cv2
     except ImportError as e:
-        raise ConfigError("Labyrinth needs OpenCV: install it with pip install 'a3crs[labyrinth]'.") from e
+        raise ConfigError(f"Labyrinth needs OpenCV: install it with {LABYRINTH.install}.") from e
     return cv2

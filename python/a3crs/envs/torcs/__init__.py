@@ -6,12 +6,11 @@ Importing this package registers it with Gymnasium.
 import gymnasium
 
 from a3crs.config import TrainConfig
+from a3crs.envs.domains.torcs import ENV_ID, TORCS
+from a3crs.envs.family import EnvFamily
 from a3crs.envs.restarted import restarted_family
-from a3crs.envs.spec import EnvFamily
-from a3crs.setting import Kind
+from a3crs.envs.spec import Mode
 
-NAME = "TORCS"
-ENV_ID = "a3crs/TORCS-v0"
 EPISODE_STEPS = 1000  # 80 seconds
 CALLS_PER_STEP = 4  # how often the game asks its drivers in a step
 
@@ -19,12 +18,7 @@ if ENV_ID not in gymnasium.registry:
     gymnasium.register(ENV_ID, entry_point="a3crs.envs.torcs.env:TorcsEnv", max_episode_steps=EPISODE_STEPS)
 
 
-def is_meant_by(name: str) -> bool:
-    """Whether `--env` names TORCS so."""
-    return name == ENV_ID or name.lower() == NAME.lower()
-
-
-def torcs_family(config: TrainConfig) -> EnvFamily:
-    """TORCS with the arguments in `config.env_kwargs`."""
+def torcs_family(config: TrainConfig, mode: Mode) -> EnvFamily:
+    """Returns TORCS with the arguments in `config.env_kwargs`; `mode` changes nothing."""
     given = {"game_timeout_secs": config.env_timeout_secs} | config.env_kwargs
-    return restarted_family(ENV_ID, NAME, Kind.TORCS, CALLS_PER_STEP, config.changed(env_kwargs=given))
+    return restarted_family(TORCS, ENV_ID, CALLS_PER_STEP, config.changed(env_kwargs=given))

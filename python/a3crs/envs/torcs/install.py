@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from a3crs.envs.domains.torcs import TORCS
 from a3crs.errors import ConfigError
 
 LIBRARIES = Path("/usr/lib/x86_64-linux-gnu/torcs")
@@ -14,8 +15,7 @@ DATA = Path("/usr/share/games/torcs")
 SOURCES = Path(__file__).with_name("robot")
 
 KNOWN_BUILD = "1.3.7+dfsg-5 amd64"  # Debian 12's and 13's: the robot has the offsets in its structures
-TO_INSTALL = "sudo apt-get install torcs torcs-data xvfb xdotool"
-NEEDED = f"TORCS needs Debian's game, a screen without a monitor, and a way to press its keys: {TO_INSTALL}."
+NEEDED = f"TORCS needs Debian's game, a screen without a monitor, and a way to press its keys: {TORCS.install}."
 
 
 def check_installed() -> None:

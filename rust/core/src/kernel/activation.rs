@@ -1,24 +1,64 @@
 //! Element-wise kernels: activations, the conversion of images, the norm of a gradient.
 
+use super::functions::{tanh, through_tanh};
 use super::simd::Simd;
-use super::{Isa, Kernel, dispatch};
+use super::{Isa, Kernel, LANE_PAD, dispatch};
+use serde::{Deserialize, Serialize};
 
-/// What a forward kernel applies to its sums before it writes them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Activation function of a layer. Its derivative is computed from its output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Activation {
     /// `y = x`
     Identity,
     /// `y = max(x, 0)`; NaN stays NaN.
     Relu,
+    /// `y = tanh x`; NaN stays NaN.
+    Tanh,
 }
 
 impl Activation {
+    /// `sums <- activation(sums)`
     #[inline(always)]
     pub(super) fn apply<S: Simd>(self, simd: S, sums: &mut [S::V]) {
-        if self == Activation::Relu {
-            let zero = simd.splat(0.0);
-            // `max` returns its second operand when one is NaN: in this order a NaN survives.
-            sums.iter_mut().for_each(|sum| *sum = simd.max(zero, *sum));
+        match self {
+            Activation::Identity => (),
+            Activation::Relu => {
+                let zero = simd.splat(0.0);
+                // `max` returns its second operand when one is NaN: in this order a NaN survives.
+                sums.iter_mut().for_each(|sum| *sum = simd.max(zero, *sum));
+            }
+            Activation::Tanh => sums.iter_mut().for_each(|sum| *sum = tanh(simd, *sum)),
+        }
+    }
+
+    /// `y <- activation(y)` of one vector of elements.
+    #[inline(always)]
+    fn apply_slice<S: Simd>(self, simd: S, y: &mut [f32]) {
+        assert_eq!(y.len(), S::LANES);
+        // SAFETY: `y` holds `LANES` f32.
+        unsafe {
+            let mut sum = [simd.load(y.as_ptr())];
+            self.apply(simd, &mut sum);
+            simd.store(y.as_mut_ptr(), sum[0]);
+        }
+    }
+
+    /// `dy <- dy activation'` of one vector of elements.
+    #[inline(always)]
+    fn derive_slice<S: Simd>(self, simd: S, y: &[f32], dy: &mut [f32]) {
+        assert!(y.len() == S::LANES && dy.len() == S::LANES);
+        // SAFETY: both slices hold `LANES` f32.
+        unsafe { simd.store(dy.as_mut_ptr(), self.derive(simd, simd.load(y.as_ptr()), simd.load(dy.as_ptr()))) };
+    }
+
+    /// The gradient before the activation, from its output `y` and the gradient `dy` behind it.
+    #[inline(always)]
+    fn derive<S: Simd>(self, simd: S, y: S::V, dy: S::V) -> S::V {
+        match self {
+            Activation::Identity => dy,
+            Activation::Relu => simd.keep_where_positive(y, dy),
+            Activation::Tanh => through_tanh(simd, dy, y),
         }
     }
 }
@@ -37,52 +77,51 @@ pub fn activate(
             let Activate(activation, y) = self;
             let mut vectors = y.chunks_exact_mut(S::LANES);
             for y in &mut vectors {
-                // SAFETY: `y` holds `LANES` f32.
-                unsafe {
-                    let mut sum = [simd.load(y.as_ptr())];
-                    activation.apply(simd, &mut sum);
-                    simd.store(y.as_mut_ptr(), sum[0]);
-                }
+                activation.apply_slice(simd, y);
             }
-            for y in vectors.into_remainder() {
-                *y = if activation == Activation::Relu && *y < 0.0 { 0.0 } else { *y };
-            }
+            let rest = vectors.into_remainder();
+            let mut vector = [0.0; LANE_PAD];
+            vector[..rest.len()].copy_from_slice(rest);
+            activation.apply_slice(simd, &mut vector[..S::LANES]);
+            rest.copy_from_slice(&vector[..rest.len()]);
         }
     }
     dispatch(isa, Activate(activation, y));
 }
 
-/// The gradient before a ReLU from the one behind it: `dy <- dy` where `y > 0`, else 0.
-pub fn relu_backward(
+/// `dy <- dy activation'`: the gradient before an activation, from its output `y` and the gradient behind it.
+pub fn activation_backward(
     isa: Isa,
-    y: &[f32],      // (n), the output of the ReLU
+    activation: Activation,
+    y: &[f32],      // (n), the output of the activation
     dy: &mut [f32], // (n)
 ) {
     assert_eq!(y.len(), dy.len(), "length of dy");
-    dispatch(isa, ReluBackward { y, dy });
+    dispatch(isa, Backward { activation, y, dy });
 }
 
-pub(super) struct ReluBackward<'a> {
+pub(super) struct Backward<'a> {
+    pub activation: Activation,
     pub y: &'a [f32],
     pub dy: &'a mut [f32],
 }
 
-impl Kernel for ReluBackward<'_> {
+impl Kernel for Backward<'_> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let (mut y, mut dy) = (self.y.chunks_exact(S::LANES), self.dy.chunks_exact_mut(S::LANES));
         for (y, dy) in (&mut y).zip(&mut dy) {
-            // SAFETY: both chunks hold `LANES` f32.
-            unsafe {
-                let kept = simd.keep_where_positive(simd.load(y.as_ptr()), simd.load(dy.as_ptr()));
-                simd.store(dy.as_mut_ptr(), kept);
-            }
+            self.activation.derive_slice(simd, y, dy);
         }
-        for (y, dy) in y.remainder().iter().zip(dy.into_remainder()) {
-            *dy = if *y > 0.0 { *dy } else { 0.0 };
-        }
+        let (y, dy) = (y.remainder(), dy.into_remainder());
+        let mut vectors = [[0.0; LANE_PAD]; 2];
+        let [y_vector, dy_vector] = &mut vectors;
+        y_vector[..y.len()].copy_from_slice(y);
+        dy_vector[..y.len()].copy_from_slice(dy);
+        self.activation.derive_slice(simd, &y_vector[..S::LANES], &mut dy_vector[..S::LANES]);
+        dy.copy_from_slice(&dy_vector[..y.len()]);
     }
 }
 

@@ -7,7 +7,7 @@
 //! outputs. A *run* is an output that changes and those of the steps after that only repeat it. The forward pass computes the
 //! first of a run, and the gradient by it stands for the sum over the run.
 
-use super::activation::{Activation, ReluBackward};
+use super::activation::{self, Activation};
 use super::simd::Simd;
 use super::tile::{Strided, Tiled, cover, load, multiply_add, multiply_add_rows, starts, store, store_tile};
 use super::{Isa, Kernel, LANE_PAD, dispatch};
@@ -349,7 +349,12 @@ impl Kernel for GateRuns<'_> {
         for (pixel, start) in self.start.iter().enumerate() {
             if *start as usize == pixel {
                 let channels = pixel * self.in_c..(pixel + 1) * self.in_c;
-                ReluBackward { y: &self.gate[channels.clone()], dy: &mut self.dx[channels] }.run(simd);
+                activation::Backward {
+                    activation: Activation::Relu,
+                    y: &self.gate[channels.clone()],
+                    dy: &mut self.dx[channels],
+                }
+                .run(simd);
             }
         }
     }

@@ -8,7 +8,7 @@ mod row;
 
 pub use row::linear_forward_from;
 
-use super::activation::{Activation, ReluBackward};
+use super::activation::{self, Activation};
 use super::simd::Simd;
 use super::tile::{Strided, Tiled, column_sums, cover, load, multiply_add, starts, store_tile};
 use super::{Isa, Kernel, LANE_PAD, dispatch};
@@ -260,7 +260,8 @@ impl BackwardInput<'_> {
         if let Some(gate) = self.gate {
             for step in runs {
                 let row = step * inputs + position * channels..step * inputs + (position + 1) * channels;
-                ReluBackward { y: &gate[row.clone()], dy: &mut self.dx[row] }.run(simd);
+                activation::Backward { activation: Activation::Relu, y: &gate[row.clone()], dy: &mut self.dx[row] }
+                    .run(simd);
             }
         }
     }

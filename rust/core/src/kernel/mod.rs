@@ -18,6 +18,7 @@ pub mod activation;
 pub mod buffer;
 pub mod changes;
 pub mod conv2d;
+mod functions;
 pub mod gradient;
 pub mod linear;
 pub mod lstm;

@@ -11,14 +11,20 @@ use num_traits::Float;
 fn activate<F: Float>(activation: Activation, sum: F) -> F {
     match activation {
         Activation::Relu if sum < F::zero() => F::zero(),
-        _ => sum,
+        Activation::Relu | Activation::Identity => sum,
+        Activation::Tanh => sum.tanh(),
     }
 }
 
-/// `dy <- dy` where `y > 0`, else 0.
-pub fn relu_backward<F: Float>(y: &[F], dy: &mut [F]) {
+/// `dy <- dy activation'`, from the activation's output `y`.
+pub fn activation_backward<F: Float>(activation: Activation, y: &[F], dy: &mut [F]) {
     for i in 0..y.len() {
-        dy[i] = if y[i] > F::zero() { dy[i] } else { F::zero() };
+        dy[i] = match activation {
+            Activation::Identity => dy[i],
+            Activation::Relu if y[i] > F::zero() => dy[i],
+            Activation::Relu => F::zero(),
+            Activation::Tanh => dy[i] * (F::one() - y[i] * y[i]),
+        };
     }
 }
 

@@ -1,7 +1,11 @@
 //! The networks of the paper, a row each: the one place where a network is added.
 
+use super::graph::{Graph, Source};
+use super::layout::Columns;
+use super::network::NetError;
 use crate::catalogue::Entry;
 use crate::env::ObsSpec;
+use crate::kernel::LANE_PAD;
 use crate::kernel::activation::Activation;
 use serde::{Deserialize, Serialize};
 
@@ -19,28 +23,62 @@ pub enum Net {
     NatureLstm,
 }
 
-/// One convolution: so many square filters, `kernel` pixels a side, `stride` pixels apart.
+/// Settings of a network; a part of the run's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetSpec {
+    /// The network.
+    pub net: Net,
+    /// Units of each fully connected layer before the LSTM or the heads; empty: the network's own, as in older files.
+    #[serde(default)]
+    pub hidden: Vec<usize>,
+    /// Activation of the convolutions (but those that section 9 has without one) and of the hidden layers.
+    #[serde(default = "relu")]
+    pub activation: Activation,
+    /// The LSTM's cells; 0: the network's own, as in older files.
+    #[serde(default)]
+    pub cells: usize,
+}
+
+/// The activation of files from before there was a choice.
+fn relu() -> Activation {
+    Activation::Relu
+}
+
+impl From<Net> for NetSpec {
+    /// The network as the paper has it.
+    fn from(net: Net) -> Self {
+        NetSpec { net, hidden: Vec::new(), activation: Activation::Relu, cells: 0 }
+    }
+}
+
+/// One convolution: `out_c` square filters, `kernel` pixels a side, `stride` pixels apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Filters {
+pub struct Filters {
+    /// Number of filters.
     pub out_c: usize,
+    /// Height and width of a filter.
     pub kernel: usize,
+    /// Distance between two windows, in both directions.
     pub stride: usize,
 }
 
-/// Whether all heads stand on one trunk, or policy and value have a network each, as section 9 has it for continuous control.
+/// Form of a network with several heads: one trunk for all, or one each for policy and value, as section 9 has it for continuous
+/// control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trunk {
     Shared,
     Separate,
 }
 
-/// Convolutions, fully connected units with ReLU and LSTM cells, each where there are some; the heads follow.
+/// Convolutions, hidden layers and LSTM cells, one after the other; the heads follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Architecture {
+pub(super) struct Architecture<'a> {
     pub convolutions: &'static [Filters],
     /// Behind each convolution.
+    pub behind_convolutions: Activation,
+    pub hidden: &'a [usize],
+    /// Behind each hidden layer.
     pub activation: Activation,
-    pub units: Option<usize>,
     pub cells: Option<usize>,
 }
 
@@ -77,37 +115,89 @@ impl Net {
             ),
             Net::NatureLstm => ("nature-lstm", "nature, then 256 LSTM cells", "section 5.1"),
         };
-        Entry { name, what, paper }
+        Entry { name, what, paper, settings: &[] }
     }
 
-    /// What it looks like for such observations; none where it has no form for them.
-    pub(super) fn architecture(self, input: &ObsSpec, trunk: Trunk) -> Option<Architecture> {
-        let relu = |convolutions, units, cells| {
-            Some(Architecture { convolutions, activation: Activation::Relu, units: Some(units), cells })
+    /// Its form for such observations, in the paper's sizes; none where it has no form for them.
+    fn architecture(self, input: &ObsSpec, trunk: Trunk, activation: Activation) -> Option<Architecture<'static>> {
+        let form = |convolutions, hidden, cells| {
+            Some(Architecture { convolutions, behind_convolutions: activation, hidden, activation, cells })
         };
         match (self, input, trunk) {
             // Section 9: "two layers of spatial convolutions without any non-linearity or pooling", then the LSTM.
             (Net::Lstm, ObsSpec::Image { .. }, Trunk::Separate) => Some(Architecture {
                 convolutions: MNIH_2013,
-                activation: Activation::Identity,
-                units: None,
+                behind_convolutions: Activation::Identity,
+                hidden: &[],
+                activation,
                 cells: Some(128),
             }),
-            (Net::Ff, ObsSpec::Image { .. }, _) => relu(MNIH_2013, 256, None),
-            (Net::Lstm, ObsSpec::Image { .. }, _) => relu(MNIH_2013, 256, Some(256)),
-            (Net::Nature, ObsSpec::Image { .. }, _) => relu(MNIH_2015, 512, None),
-            (Net::NatureLstm, ObsSpec::Image { .. }, _) => relu(MNIH_2015, 512, Some(256)),
-            (Net::Ff, ObsSpec::Vector { .. }, _) => relu(&[], 200, None),
-            (Net::Lstm, ObsSpec::Vector { .. }, _) => relu(&[], 200, Some(128)),
+            (Net::Ff, ObsSpec::Image { .. }, _) => form(MNIH_2013, &[256], None),
+            (Net::Lstm, ObsSpec::Image { .. }, Trunk::Shared) => form(MNIH_2013, &[256], Some(256)),
+            (Net::Nature, ObsSpec::Image { .. }, _) => form(MNIH_2015, &[512], None),
+            (Net::NatureLstm, ObsSpec::Image { .. }, _) => form(MNIH_2015, &[512], Some(256)),
+            (Net::Ff, ObsSpec::Vector { .. }, _) => form(&[], &[200], None),
+            (Net::Lstm, ObsSpec::Vector { .. }, _) => form(&[], &[200], Some(128)),
             (Net::Nature | Net::NatureLstm, ObsSpec::Vector { .. }, _) => None,
         }
     }
 }
 
-impl Architecture {
+impl NetSpec {
+    /// Returns the network's form for such observations, with the sizes that were chosen.
+    pub(super) fn architecture(&self, input: &ObsSpec, trunk: Trunk) -> Result<Architecture<'_>, NetError> {
+        let NetSpec { net, ref hidden, activation, cells } = *self;
+        let Some(mut architecture) = net.architecture(input, trunk, activation) else {
+            return Err(NetError::NeedsImages { input: input.clone(), net });
+        };
+        if hidden.contains(&0) {
+            return Err(NetError::NoUnits(hidden.clone()));
+        }
+        if !hidden.is_empty() {
+            architecture.hidden = hidden;
+        }
+        if cells > 0 {
+            let own = architecture.cells.as_mut().ok_or(NetError::NoLstm { cells, net })?;
+            *own = Some(cells).filter(|cells| cells.is_multiple_of(LANE_PAD)).ok_or(NetError::Cells(cells))?;
+        }
+        Ok(architecture)
+    }
+
+    /// The setting in which it differs from the network that `other` describes, both for a person; none where they are the same.
+    pub fn difference(&self, other: &NetSpec) -> Option<(&'static str, String, String)> {
+        let net = |spec: &NetSpec| spec.net.entry().name.to_owned();
+        let activation = |spec: &NetSpec| format!("{:?}", spec.activation).to_lowercase();
+        let numbers = |numbers: &[usize]| match numbers {
+            [] | [0] => "that of the net".to_owned(),
+            _ => numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(","),
+        };
+        let hidden = |spec: &NetSpec| numbers(&spec.hidden);
+        let cells = |spec: &NetSpec| numbers(&[spec.cells]);
+        let of = |spec| {
+            [("net", net(spec)), ("hidden", hidden(spec)), ("activation", activation(spec)), ("cells", cells(spec))]
+        };
+        let pairs = of(self).into_iter().zip(of(other));
+        pairs.map(|((name, own), (_, other))| (name, own, other)).find(|(_, own, other)| own != other)
+    }
+}
+
+impl Architecture<'_> {
     /// The shortest side of an image that its convolutions can look at.
     pub fn smallest_side(&self) -> usize {
         self.convolutions.iter().rev().fold(1, |side, filters| (side - 1) * filters.stride + filters.kernel)
+    }
+
+    /// Adds its layers to `graph`, the names of their tensors behind `prefix`; returns the last.
+    pub fn trunk(&self, graph: &mut Graph, prefix: &str) -> Source {
+        let mut top = graph.observation();
+        for (i, filters) in self.convolutions.iter().enumerate() {
+            top = graph.conv2d(&format!("{prefix}conv{}", i + 1), top, *filters, self.behind_convolutions);
+        }
+        for (i, &outputs) in self.hidden.iter().enumerate() {
+            let name = if self.hidden.len() == 1 { format!("{prefix}fc") } else { format!("{prefix}fc{}", i + 1) };
+            top = graph.linear(&[Columns { name: &name, outputs }], top, self.activation);
+        }
+        self.cells.map_or(top, |cells| graph.lstm(&format!("{prefix}lstm"), top, cells))
     }
 }
 
@@ -125,7 +215,7 @@ mod tests {
     #[test]
     fn the_smallest_image_leaves_one_pixel_at_the_top() {
         let image = ObsSpec::Image { channels: 4, height: 84, width: 84 };
-        let side = |net: Net| net.architecture(&image, Trunk::Shared).unwrap().smallest_side();
+        let side = |net: Net| NetSpec::from(net).architecture(&image, Trunk::Shared).unwrap().smallest_side();
         assert_eq!(Net::ALL.map(side), [20, 20, 36, 36]);
     }
 }

@@ -1,7 +1,7 @@
-//! What a network consists of, for programs that compute it elsewhere.
+//! Description of a network's layers, for programs that compute it elsewhere.
 
 use super::layer::Kind;
-use super::network::Network;
+use super::network::{Network, Node};
 use crate::kernel::activation::Activation;
 use serde::Serialize;
 
@@ -13,10 +13,10 @@ pub struct LayerDescription {
     pub kind: Kind,
     /// What its outputs are called, in their order.
     pub columns: Vec<Column>,
-    /// Whether negative outputs become 0.
-    pub relu: bool,
-    /// The number of the layer that it reads; none reads the observation.
-    pub below: Option<usize>,
+    /// Function of its outputs.
+    pub activation: Activation,
+    /// The numbers of the layers that it reads; none is the observation.
+    pub inputs: Vec<Option<usize>>,
     /// Whether its outputs are a part of y, which is the parts of all such layers in their order.
     pub is_top: bool,
 }
@@ -31,18 +31,16 @@ pub struct Column {
 }
 
 impl Network {
-    /// Its layers, each after the one below it.
+    /// Returns its layers, each after those it reads.
     pub fn describe(&self) -> Vec<LayerDescription> {
-        let describe = |i: usize| LayerDescription {
-            kind: self.layers[i].kind(),
-            columns: self.columns[i]
-                .iter()
-                .map(|(name, outputs)| Column { name: name.clone(), outputs: *outputs })
-                .collect(),
-            relu: self.layers[i].activation == Activation::Relu,
-            below: self.below[i],
+        let column = |(name, outputs): &(String, usize)| Column { name: name.clone(), outputs: *outputs };
+        let describe = |(i, node): (usize, &Node)| LayerDescription {
+            kind: node.layer.kind(),
+            columns: node.columns.iter().map(column).collect(),
+            activation: node.layer.activation,
+            inputs: node.inputs.iter().map(|edge| edge.from).collect(),
             is_top: self.tops.iter().any(|(top, _)| *top == i),
         };
-        (0..self.layers.len()).map(describe).collect()
+        self.nodes.iter().enumerate().map(describe).collect()
     }
 }

@@ -15,7 +15,7 @@ use std::ops::Range;
 /// From so many weights on, writing a gradient out costs more than the products it consists of.
 const LARGE_WEIGHT: usize = 1 << 16;
 
-/// One layer, `y = activation(W x + b)`, or LSTM cells behind such a `W x + b`, or `y = b`.
+/// One layer: `y = activation(W x + b)`, LSTM cells behind such a `W x + b`, `y = activation(x + x' + ...)`, or `y = b`.
 #[derive(Clone, Debug)]
 pub struct Layer {
     op: Op,
@@ -29,11 +29,26 @@ enum Op {
     Conv2d(Conv2dShape),
     Linear(LinearShape),
     Lstm(LstmShape),
+    /// Of several inputs.
+    Sum(SumShape),
     /// So many outputs that are the bias, whatever is observed.
     Constant(usize),
 }
 
-/// What a layer computes, to the outside.
+/// The shape of a sum's inputs and of its outputs, `(positions, channels)`, padding included.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SumShape {
+    pub positions: usize,
+    pub channels: usize,
+}
+
+impl SumShape {
+    fn len(&self) -> usize {
+        self.positions * self.channels
+    }
+}
+
+/// Kind of a layer, as programs that compute a network elsewhere need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Kind {
@@ -46,6 +61,8 @@ pub enum Kind {
     Linear,
     /// LSTM cells.
     Lstm,
+    /// The sum of its inputs.
+    Sum,
     /// `b`
     Constant,
 }
@@ -54,7 +71,7 @@ impl Op {
     /// The linear layer that it is, or that is in it.
     fn linear(&self) -> Option<LinearShape> {
         match self {
-            Op::Conv2d(_) | Op::Constant(_) => None,
+            Op::Conv2d(_) | Op::Sum(_) | Op::Constant(_) => None,
             Op::Linear(shape) => Some(*shape),
             Op::Lstm(shape) => Some(shape.gates()),
         }
@@ -86,6 +103,11 @@ impl Layer {
         Self::new(Op::Lstm(LstmShape { inputs, cells }), offsets, Activation::Identity)
     }
 
+    /// The sum of inputs of this shape, behind an activation.
+    pub(super) fn sum(shape: SumShape, activation: Activation) -> Self {
+        Self::new(Op::Sum(shape), (0, 0), activation)
+    }
+
     /// Outputs that are parameters themselves, at `offset` of theta; `outputs` is rounded up to vectors.
     pub fn constant(outputs: usize, offset: usize) -> Self {
         Self::new(Op::Constant(pad(outputs)), (offset, offset), Activation::Identity)
@@ -97,13 +119,17 @@ impl Layer {
             Op::Conv2d(shape) => Kind::Conv2d { stride: shape.stride },
             Op::Linear(_) => Kind::Linear,
             Op::Lstm(_) => Kind::Lstm,
+            Op::Sum(_) => Kind::Sum,
             Op::Constant(_) => Kind::Constant,
         }
     }
 
-    /// Whether it reads nothing.
-    pub fn is_constant(&self) -> bool {
-        matches!(self.op, Op::Constant(_))
+    /// Whether its backward pass takes the gradient by its input through that input's ReLU.
+    pub(super) fn gates_its_input(&self) -> bool {
+        match &self.op {
+            Op::Conv2d(_) | Op::Linear(_) | Op::Lstm(_) => true,
+            Op::Sum(_) | Op::Constant(_) => false,
+        }
     }
 
     /// f32 a slot of output, padding included.
@@ -112,6 +138,7 @@ impl Layer {
             Op::Conv2d(shape) => shape.output_len(),
             Op::Linear(shape) => shape.outputs,
             Op::Lstm(shape) => shape.cells,
+            Op::Sum(shape) => shape.len(),
             Op::Constant(outputs) => *outputs,
         }
     }
@@ -120,7 +147,7 @@ impl Layer {
     pub fn state_len(&self) -> usize {
         match &self.op {
             Op::Lstm(shape) => shape.state_len(),
-            Op::Conv2d(_) | Op::Linear(_) | Op::Constant(_) => 0,
+            Op::Conv2d(_) | Op::Linear(_) | Op::Sum(_) | Op::Constant(_) => 0,
         }
     }
 
@@ -149,6 +176,7 @@ impl Layer {
             Op::Conv2d(shape) => tape(Runs::of_convolution(shape, slots)),
             Op::Linear(shape) => LayerTape { z: Buffer::zeros(slots * shape.outputs), ..tape(Runs::new(1, slots)) },
             Op::Lstm(shape) => LayerTape { lstm: Some(LstmTape::new(*shape, slots)), ..tape(Runs::new(1, slots)) },
+            Op::Sum(shape) => tape(Runs::new(shape.positions, slots)),
             Op::Constant(_) => tape(Runs::new(1, slots)),
         }
     }
@@ -157,16 +185,25 @@ impl Layer {
     pub(super) fn workspace(&self, slots: usize) -> LayerWorkspace {
         let lstm = match &self.op {
             Op::Lstm(shape) => Some(LstmWorkspace::new(*shape, slots)),
-            Op::Conv2d(_) | Op::Linear(_) | Op::Constant(_) => None,
+            Op::Conv2d(_) | Op::Linear(_) | Op::Sum(_) | Op::Constant(_) => None,
         };
         LayerWorkspace::new(self.output_len(), slots, lstm)
     }
 
-    /// `y <- activation(W x + b)` for one slot, of which the slot before is under the same theta.
-    pub(super) fn forward(&self, isa: Isa, theta: &[f32], input: Input<'_>, tape: &mut LayerTape, slot: usize) {
+    /// Computes `y` of one slot, of which the slot before is under the same theta.
+    pub(super) fn forward<'a>(
+        &self,
+        isa: Isa,
+        theta: &[f32],
+        mut inputs: impl Iterator<Item = Input<'a>> + Clone,
+        tape: &mut LayerTape,
+        slot: usize,
+    ) {
         let (weight, bias) = (&theta[self.weight.clone()], &theta[self.bias.clone()]);
+        let mut input = || inputs.next().expect("a layer with a weight has an input");
         match &self.op {
             Op::Conv2d(shape) => {
+                let input = input();
                 tape.runs.of_windows(shape, slot, input.changed, input.nth);
                 if let (y, Some(before)) = tape.slot_mut(slot) {
                     y.copy_from_slice(before);
@@ -175,6 +212,7 @@ impl Layer {
                 conv2d::conv2d_forward(isa, shape, sites, input.all, weight, bias, self.activation, y);
             }
             Op::Linear(shape) => {
+                let input = input();
                 let (before, z) = tape.z.split_at_mut(slot * shape.outputs);
                 let (x, z) = (input.row(shape.inputs), &mut z[..shape.outputs]);
                 match slot.checked_sub(1) {
@@ -188,7 +226,16 @@ impl Layer {
                 y.copy_from_slice(z);
                 activate(isa, self.activation, y);
             }
-            Op::Lstm(shape) => tape.lstm_forward(isa, weight, bias, input.row(shape.inputs), slot),
+            Op::Lstm(shape) => tape.lstm_forward(isa, weight, bias, input().row(shape.inputs), slot),
+            Op::Sum(shape) => {
+                tape.runs.of_terms(slot, inputs.clone().map(|input| input.changed));
+                let (y, _) = tape.slot_mut(slot);
+                y.fill(0.0);
+                for input in inputs {
+                    y.iter_mut().zip(input.row(shape.len())).for_each(|(y, x)| *y += x);
+                }
+                activate(isa, self.activation, y);
+            }
             Op::Constant(outputs) => tape.y[slot * outputs..][..*outputs].copy_from_slice(bias),
         }
     }
@@ -225,6 +272,7 @@ impl Layer {
                 let [d_weight, d_bias] = self.params_mut(d_theta);
                 linear::linear_backward_weight(isa, &shape, n, x, dy, d_weight, d_bias);
             }
+            (Op::Sum(_), _) => (), // it has none
             (_, None) => self.backward_bias(dy, d_theta),
         }
     }
@@ -292,6 +340,7 @@ impl Layer {
                 let shape = LinearShape { inputs: *inputs, outputs: 4 * cells };
                 linear(shape, &weight[..shape.inputs * shape.outputs]); // of x alone
             }
+            Op::Sum(_) => below.runs.gather(n, &tape.runs, dy, dx),
             Op::Constant(_) => (), // there is nothing below
         }
     }

@@ -4,8 +4,9 @@
 //! rewards or threads.
 
 pub mod architecture;
-mod build;
+mod backward;
 mod describe;
+mod graph;
 pub mod layer;
 pub mod layout;
 mod lstm;
@@ -13,8 +14,9 @@ pub mod network;
 mod runs;
 pub mod tape;
 
-pub use architecture::Net;
+pub use architecture::{Filters, Net, NetSpec};
 pub use describe::{Column, LayerDescription};
+pub use graph::{Graph, Source};
 pub use layer::Kind;
 pub use layout::{Layout, Param};
 pub use network::{Head, NetError, Network, Part};

@@ -63,17 +63,56 @@ impl Runs {
             0 => self.changed.fill(1),
             _ => changed_windows(shape, changed, &mut self.changed),
         }
+        self.start_runs(slot);
+        self.sites.truncate(if slot == 0 { 0 } else { self.ends[slot - 1] });
+        self.sites.extend(ones(&self.changed).map(|output| shape.site(image, slot, output)));
+        self.ends[slot] = self.sites.len();
+    }
+
+    /// Notes which outputs of a sum are new in `slot`: those of which a term has `changed`.
+    pub fn of_terms<'a>(&mut self, slot: usize, terms: impl Iterator<Item = &'a [u8]>) {
+        self.changed.fill(u8::from(slot == 0));
+        for changed in terms {
+            self.changed.iter_mut().zip(changed).for_each(|(any, changed)| *any |= changed);
+        }
+        self.start_runs(slot);
+    }
+
+    /// Starts a run where `slot` has changed; elsewhere that of the slot before goes on.
+    fn start_runs(&mut self, slot: usize) {
         let first = slot * self.positions;
-        // Runs go on where nothing has changed.
         if slot > 0 {
             self.start.copy_within(first - self.positions..first, first);
         }
-        self.sites.truncate(if slot == 0 { 0 } else { self.ends[slot - 1] });
         for output in ones(&self.changed) {
             self.start[first + output] = (first + output) as u32;
-            self.sites.push(shape.site(image, slot, output));
         }
-        self.ends[slot] = self.sites.len();
+    }
+
+    /// Positions of the first `n` slots that start a run, counted through.
+    fn starts(&self, n: usize) -> impl Iterator<Item = usize> {
+        self.start(n).iter().enumerate().filter(|(position, start)| *position == **start as usize).map(|(p, _)| p)
+    }
+
+    /// Adds `from` to `to` where a run starts: gradients of outputs that several layers read.
+    pub fn add(&self, n: usize, from: &[f32], to: &mut [f32]) {
+        let channels = from.len() / (n * self.positions);
+        for position in self.starts(n) {
+            let own = position * channels..(position + 1) * channels;
+            to[own.clone()].iter_mut().zip(&from[own]).for_each(|(to, from)| *to += from);
+        }
+    }
+
+    /// Overwrites `dx` with the sum of `dy` over each run of these outputs, at its start. `dy` counts where a run of `sum` starts,
+    /// the outputs that these are a term of.
+    pub fn gather(&self, n: usize, sum: &Runs, dy: &[f32], dx: &mut [f32]) {
+        let channels = dx.len() / (n * self.positions);
+        let of = |position: usize| position * channels..(position + 1) * channels;
+        self.starts(n).for_each(|position| dx[of(position)].fill(0.0));
+        for position in sum.starts(n) {
+            let dx = &mut dx[of(self.start[position] as usize)];
+            dx.iter_mut().zip(&dy[of(position)]).for_each(|(dx, dy)| *dx += dy);
+        }
     }
 }
 

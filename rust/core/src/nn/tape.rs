@@ -226,6 +226,8 @@ pub struct Workspace {
     pub(super) outputs: usize,
     /// Working memory of the widest layer.
     pub(super) scratch: Buffer,
+    /// The gradient by outputs that several layers read, from one of those layers, before it is added to the others'.
+    pub(super) spare: Buffer,
     /// The image being looked at once more.
     pub(super) image: Image,
     /// The gradient by the parameters of the layers that look at images, for one image; as theta up to the last of them.
@@ -250,6 +252,11 @@ impl LayerWorkspace {
     /// Of the first `n` slots.
     pub(super) fn first(&self, n: usize) -> &[f32] {
         &self.dy[..n * self.len]
+    }
+
+    /// The gradient by `W x + b` of the first `n` slots, once that by y has been taken through activation and cells.
+    pub(super) fn before_weights(&self, n: usize) -> &[f32] {
+        self.lstm.as_ref().map_or(self.first(n), |lstm| lstm.d_gates(n))
     }
 
     pub(super) fn first_mut(&mut self, n: usize) -> &mut [f32] {

@@ -1,8 +1,29 @@
 //! Advantage actor-critic (Algorithm S3). `y` is `(logits of pi, V)`.
 
-use super::algorithm::{Algorithm, Bootstrap, Loss};
-use super::{ActorRng, policy};
+use super::method::{Form, Loss, Method, Output, Row};
+use super::{ActorRng, gaussian, policy};
+use crate::catalogue::Entry;
 use num_traits::Float;
+
+/// A3C's row: softmax policies here, Gaussian ones in [`gaussian`].
+pub const ROW: Row = Row {
+    entry: Entry {
+        name: "a3c",
+        what: "asynchronous advantage actor-critic",
+        paper: "section 4, Algorithm S3",
+        settings: &["lambda", "gaussian", "bound_coef", "entropy_beta", "value_coef"],
+    },
+    has_policy: true,
+    reads_target: false,
+    discrete: Form {
+        outputs: |_, actions| vec![Output::on("", "policy", actions), Output::on("", "value", 1)],
+        method: |settings, _| {
+            let (lambda, entropy_beta, value_coef) = (settings.lambda, settings.entropy_beta, settings.value_coef);
+            Box::new(A3c { lambda, entropy_beta, value_coef })
+        },
+    },
+    continuous: Some(gaussian::FORM),
+};
 
 /// A3C with a softmax policy.
 #[derive(Clone, Debug)]
@@ -37,12 +58,9 @@ pub fn loss_and_grad<T: Float>(y: &[T], a: usize, g: T, beta: T, value_coef: T, 
     Loss { policy: -advantage * (logits[a] - log_z) - beta * h, value: value_coef * advantage * advantage, entropy: h }
 }
 
-impl Algorithm<usize> for A3c {
+impl Method<usize> for A3c {
     fn lambda(&self) -> f32 {
         self.lambda
-    }
-    fn bootstrap(&self) -> Bootstrap {
-        Bootstrap::Local
     }
     fn act(&self, y: &[f32], _t: u64, rng: &mut ActorRng) -> usize {
         policy::sample(&y[..y.len() - 1], rng)
@@ -50,7 +68,7 @@ impl Algorithm<usize> for A3c {
     fn value(&self, y: &[f32], _next: Option<usize>) -> f32 {
         y[y.len() - 1]
     }
-    fn grad(&self, y: &[f32], a: usize, g: f32, dy: &mut [f32]) -> Loss {
+    fn grad(&self, y: &[f32], _acted: &[f32], a: usize, g: f32, dy: &mut [f32]) -> Loss {
         loss_and_grad(y, a, g, self.entropy_beta, self.value_coef, dy)
     }
     fn greedy(&self, y: &[f32]) -> usize {

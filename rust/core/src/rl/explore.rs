@@ -6,7 +6,7 @@ use rand::RngExt;
 /// Epsilon falls linearly from 1 to `final_eps` over the first `anneal_steps` global steps, then stays.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exploration {
-    /// Where this actor's epsilon ends.
+    /// Final epsilon of this actor.
     pub final_eps: f32,
     /// Global agent steps until it gets there (4M frames = 1M steps in section 8).
     pub anneal_steps: u64,

@@ -1,8 +1,8 @@
 //! Advantage actor-critic with continuous actions (section 9). `y` is `(mu, spread, V)`: d means; one number or d that say how far
 //! actions scatter around them; the value.
 
-use super::algorithm::{Algorithm, Bootstrap, Loss};
-use super::{ActionVector, ActorRng};
+use super::method::{Form, Loss, Method, Output};
+use super::{ActionVector, ActorRng, MethodSettings};
 use num_traits::Float;
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// No variance is below this: the density would grow without bound where a policy is sure of itself.
 pub const MIN_VARIANCE: f64 = 1e-4;
 
-/// How the variance follows from `spread`.
+/// Form of the covariance: the way in which the variance follows from `spread`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Covariance {
@@ -30,7 +30,7 @@ impl Covariance {
         }
     }
 
-    /// Of component `i`: where its spread lies, its variance, and the derivative of this by that.
+    /// Returns, of component `i`, the index of its spread, its variance, and the derivative of the variance by the spread.
     fn variance<T: Float>(self, spread: &[T], i: usize) -> (usize, T, T) {
         let floor = T::from(MIN_VARIANCE).expect("a small number");
         match self {
@@ -47,6 +47,21 @@ impl Covariance {
         }
     }
 }
+
+/// A3C's form for continuous actions: policy and value share no parameter (section 9).
+pub const FORM: Form<ActionVector> = Form {
+    outputs: |settings, dims| {
+        let spread = match settings.gaussian {
+            Covariance::Spherical => Output::on("policy", "variance", 1),
+            Covariance::Diagonal => Output::constant("policy.log_sigma", dims),
+        };
+        vec![Output::on("policy", "mu", dims), spread, Output::on("value", "v", 1)]
+    },
+    method: |settings, _| {
+        let &MethodSettings { gaussian: covariance, lambda, entropy_beta, value_coef, bound_coef, .. } = settings;
+        Box::new(GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef })
+    },
+};
 
 /// A3C with a Gaussian policy.
 #[derive(Clone, Debug)]
@@ -121,12 +136,9 @@ pub fn loss_and_grad<T: Float>(
     Loss { policy, value: weights.value * advantage * advantage, entropy: h }
 }
 
-impl Algorithm<ActionVector> for GaussianA3c {
+impl Method<ActionVector> for GaussianA3c {
     fn lambda(&self) -> f32 {
         self.lambda
-    }
-    fn bootstrap(&self) -> Bootstrap {
-        Bootstrap::Local
     }
     fn act(&self, y: &[f32], _t: u64, rng: &mut ActorRng) -> ActionVector {
         let (mu, spread) = y.split_at(self.covariance.dims(y.len()));
@@ -138,7 +150,7 @@ impl Algorithm<ActionVector> for GaussianA3c {
     fn value(&self, y: &[f32], _next: Option<ActionVector>) -> f32 {
         y[y.len() - 1]
     }
-    fn grad(&self, y: &[f32], a: ActionVector, g: f32, dy: &mut [f32]) -> Loss {
+    fn grad(&self, y: &[f32], _acted: &[f32], a: ActionVector, g: f32, dy: &mut [f32]) -> Loss {
         let weights = Weights { entropy: self.entropy_beta, value: self.value_coef, bound: self.bound_coef };
         loss_and_grad(self.covariance, y, &a, g, weights, dy)
     }

@@ -1,4 +1,4 @@
-//! The paper's methods, seen from the network's output `y`: no parameters, no threads, no I/O.
+//! Methods of the paper, seen from the network's output `y`: no parameters, no threads, no I/O.
 //!
 //! One return formula ([`returns::lambda_returns`]) makes every method a row of data:
 //!
@@ -13,19 +13,19 @@
 
 pub mod a3c;
 pub mod action;
-pub mod algorithm;
 pub mod explore;
 pub mod gaussian;
+pub mod method;
 pub mod policy;
 pub mod returns;
 pub mod value_based;
 
 pub use a3c::A3c;
-pub use action::{ActionVector, MAX_ACTION_DIMS};
-pub use algorithm::{Algorithm, Bootstrap, Loss};
+pub use action::{Action, ActionVector, MAX_ACTION_DIMS};
 pub use explore::Exploration;
 pub use gaussian::{Covariance, GaussianA3c};
+pub use method::{Algo, Loss, Method, MethodSettings, Output};
 pub use value_based::ValueBased;
 
-/// The random stream of one actor.
+/// Random stream of one actor.
 pub type ActorRng = rand_xoshiro::Xoshiro256PlusPlus;

@@ -1,11 +1,39 @@
 //! One-step Q (Algorithm 1), one-step Sarsa (section 4) and n-step Q (Algorithm S2). `y` is `Q(s, .)`.
 
-use super::algorithm::{Algorithm, Bootstrap, Loss};
+use super::method::{Build, Form, Loss, Method, Output, Row};
 use super::{ActorRng, Exploration, policy};
+use crate::catalogue::Entry;
 use num_traits::Float;
 use rand::RngExt;
 
-/// Which action-value stands for the next state.
+/// Row of one-step Q-learning.
+pub const ONE_STEP_Q: Row =
+    row("one-step-q", "asynchronous one-step Q-learning", "section 4, Algorithm 1", |_, explore| {
+        Box::new(ValueBased::one_step_q(explore()))
+    });
+
+/// Row of one-step Sarsa.
+pub const ONE_STEP_SARSA: Row =
+    row("one-step-sarsa", "asynchronous one-step Sarsa, on the action really taken next", "section 4", |_, explore| {
+        Box::new(ValueBased::one_step_sarsa(explore()))
+    });
+
+/// Row of n-step Q-learning.
+pub const N_STEP_Q: Row = row("n-step-q", "asynchronous n-step Q-learning", "section 4, Algorithm S2", |_, explore| {
+    Box::new(ValueBased::n_step_q(explore()))
+});
+
+const fn row(name: &'static str, what: &'static str, paper: &'static str, method: Build<usize>) -> Row {
+    Row {
+        entry: Entry { name, what, paper, settings: &["target_interval_steps", "explore_anneal_steps"] },
+        has_policy: false,
+        reads_target: true,
+        discrete: Form { outputs: |_, actions| vec![Output::on("", "q", actions)], method },
+        continuous: None,
+    }
+}
+
+/// Action value that stands for the next state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Backup {
     Max,
@@ -43,12 +71,9 @@ pub fn loss_and_grad<T: Float>(q: &[T], a: usize, g: T, dq: &mut [T]) -> Loss<T>
     Loss { policy: T::zero(), value: error * error, entropy: T::zero() }
 }
 
-impl Algorithm<usize> for ValueBased {
+impl Method<usize> for ValueBased {
     fn lambda(&self) -> f32 {
         self.lambda
-    }
-    fn bootstrap(&self) -> Bootstrap {
-        Bootstrap::Target
     }
     fn follows_policy(&self) -> bool {
         self.backup == Backup::Taken
@@ -70,7 +95,7 @@ impl Algorithm<usize> for ValueBased {
             (Backup::Max, _) => q[policy::argmax(q)],
         }
     }
-    fn grad(&self, q: &[f32], a: usize, g: f32, dq: &mut [f32]) -> Loss {
+    fn grad(&self, q: &[f32], _acted: &[f32], a: usize, g: f32, dq: &mut [f32]) -> Loss {
         loss_and_grad(q, a, g, dq)
     }
     fn greedy(&self, q: &[f32]) -> usize {

@@ -5,12 +5,14 @@
 
 pub mod clock;
 pub mod optimizer;
+pub mod parameters;
 pub mod refreshes;
 pub mod store;
 pub mod tear;
 
 pub use clock::Clock;
 pub use optimizer::{OptimizerConfig, OptimizerKind, SharedOptimizer, clip_scale};
+pub use parameters::{Hogwild, LocalCopy, Parameters, Snapshot};
 pub use refreshes::Refreshes;
 pub use store::Store;
 pub use tear::{TearReport, tear_test};

@@ -34,16 +34,19 @@ impl OptimizerKind {
                 name: "momentum-sgd",
                 what: "stochastic gradient descent, each actor with its own momentum",
                 paper: "section 7",
+                settings: &["momentum"],
             },
             Self::RmsProp => Entry {
                 name: "rmsprop",
                 what: "RMSProp, each actor with its own mean squares g",
                 paper: "section 7; equation 1",
+                settings: &["rms_decay", "rms_eps"],
             },
             Self::SharedRmsProp => Entry {
                 name: "shared-rmsprop",
                 what: "RMSProp, one row of mean squares g for all actors",
                 paper: "section 7; equation 1",
+                settings: &["rms_decay", "rms_eps"],
             },
         }
     }

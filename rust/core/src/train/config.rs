@@ -1,73 +1,20 @@
-//! A complete description of a run. There are no defaults here: they live in `python/a3crs/config.py` alone.
+//! Complete description of a run. There are no defaults here: they live in `python/a3crs/config.py` alone.
 
 use super::error::TrainError;
-use crate::catalogue::Entry;
 use crate::env::{ActionSpec, EnvSpec};
-use crate::nn::{Head, Net, Network, Part};
-use crate::rl::{
-    A3c, ActionVector, ActorRng, Algorithm, Covariance, Exploration, GaussianA3c, MAX_ACTION_DIMS, ValueBased,
-};
+use crate::nn::NetSpec;
+use crate::rl::{Action, ActorRng, Algo, Exploration, MAX_ACTION_DIMS, Method, MethodSettings};
 use crate::shared::optimizer::{OptimizerConfig, OptimizerKind};
-use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// All whole numbers up to this are f32, as which checkpoints have actions.
+/// Whole numbers up to this are exact as f32, as which checkpoints keep actions.
 const MOST_ACTIONS: usize = 1 << 24;
-
-/// The methods of the paper.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Algo {
-    /// Advantage actor-critic, Algorithm S3.
-    A3c,
-    /// Algorithm 1.
-    OneStepQ,
-    /// Section 4.
-    OneStepSarsa,
-    /// Algorithm S2.
-    NStepQ,
-}
-
-impl Algo {
-    /// All of them.
-    pub const ALL: [Algo; 4] = [Algo::A3c, Algo::OneStepQ, Algo::OneStepSarsa, Algo::NStepQ];
-
-    /// As a configuration and a person call it, and where the paper has it.
-    pub const fn entry(self) -> Entry {
-        match self {
-            Algo::A3c => {
-                Entry { name: "a3c", what: "asynchronous advantage actor-critic", paper: "section 4, Algorithm S3" }
-            }
-            Algo::OneStepQ => {
-                Entry { name: "one-step-q", what: "asynchronous one-step Q-learning", paper: "section 4, Algorithm 1" }
-            }
-            Algo::OneStepSarsa => Entry {
-                name: "one-step-sarsa",
-                what: "asynchronous one-step Sarsa, on the action really taken next",
-                paper: "section 4",
-            },
-            Algo::NStepQ => {
-                Entry { name: "n-step-q", what: "asynchronous n-step Q-learning", paper: "section 4, Algorithm S2" }
-            }
-        }
-    }
-
-    /// Whether y holds a policy, and not only values of actions.
-    pub const fn has_policy(self) -> bool {
-        matches!(self, Algo::A3c)
-    }
-
-    /// As the configuration spells it.
-    pub const fn name(self) -> &'static str {
-        self.entry().name
-    }
-}
 
 /// The longest segment between two updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum TMax {
-    /// So many steps, from whose last state returns bootstrap.
+    /// A number of steps, after which returns bootstrap from the last state.
     Steps(usize),
     /// Section 9: whole episodes, without bootstrapping.
     Whole(Whole),
@@ -81,7 +28,7 @@ pub enum Whole {
     Episode,
 }
 
-/// What multiplies rewards before they are clipped.
+/// Factor that multiplies rewards before they are clipped.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum RewardScale {
@@ -95,45 +42,32 @@ pub enum RewardScale {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Running {
-    /// As the run goes on.
+    /// Deviation measured while the run goes on.
     Running,
 }
 
-/// A kind of action, with its rows of the table in [`crate::rl`].
-pub trait Action: Copy + Send + 'static {
-    /// The method of `config`, exploring so.
-    fn algorithm(config: &TrainConfig, explore: impl FnOnce() -> Exploration) -> Box<dyn Algorithm<Self>>;
-    /// Any action.
-    ///
-    /// # Panics
-    /// If `actions` are of the other kind.
-    fn random(actions: ActionSpec, rng: &mut ActorRng) -> Self;
-    /// As numbers, into a row of as many as an action of this kind has.
-    fn write(&self, row: &mut [f32]);
-    /// From such a row.
-    fn read(row: &[f32]) -> Self;
-}
-
 /// Everything that defines a run, in the paper's symbols. `_steps` are agent decisions summed over the actors.
+///
+/// Settings of a part of the core are that part's own struct; in a file all stand side by side ([`TrainConfig::from_json`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TrainConfig {
     /// The environment's name; the caller makes it.
     pub env: String,
-    /// The environment's protocol; likewise.
+    /// The environment's protocol; the caller follows it.
     pub protocol: String,
     /// The method.
     pub algo: Algo,
-    /// The network.
-    pub net: Net,
+    /// Settings of the network.
+    #[serde(flatten)]
+    pub network: NetSpec,
     /// The optimizer.
     pub optimizer: OptimizerKind,
     /// Number of actor-learner threads.
     pub actors: usize,
-    /// How many segments are in flight at once; the other actors wait for their turn. 0 leaves it to the environment: one
+    /// Number of segments in flight at once; the other actors wait for their turn. 0 leaves it to the environment: one
     /// a core where it has a thread of its own, all where it has a process, else two a core.
     pub segments_at_once: usize,
-    /// Whether updates come in a fixed order, so that the run can be repeated bit for bit.
+    /// True if updates come in a fixed order, so that the run can be repeated bit for bit.
     pub deterministic: bool,
     /// T_max.
     pub total_steps: u64,
@@ -141,16 +75,9 @@ pub struct TrainConfig {
     pub t_max: TMax,
     /// Discount.
     pub gamma: f32,
-    /// Of A3C's lambda-return: 1 is the paper's n-step return.
-    pub lambda: f32,
-    /// The covariance of A3C's policy where actions are continuous.
-    pub gaussian: Covariance,
-    /// c_b, which holds a Gaussian's means where its actions are not clipped.
-    pub bound_coef: f32,
-    /// beta, the weight of A3C's entropy.
-    pub entropy_beta: f32,
-    /// c_v, which multiplies A3C's `(G - V)^2`.
-    pub value_coef: f32,
+    /// Settings that the method reads.
+    #[serde(flatten)]
+    pub method: MethodSettings,
     /// eta at T = 0; falls linearly to 0 at T_max.
     pub lr: f32,
     /// alpha of momentum SGD.
@@ -161,56 +88,58 @@ pub struct TrainConfig {
     pub rms_eps: f32,
     /// L2 norm to which a segment's gradient is clipped; 0 is no clipping.
     pub max_grad_norm: f32,
-    /// Whether observations that are vectors are brought to mean 0 and variance 1.
+    /// True if observations that are vectors are brought to mean 0 and variance 1.
     pub normalize_obs: bool,
-    /// What multiplies rewards before they are clipped.
+    /// Factor that multiplies rewards before they are clipped.
     pub reward_scale: RewardScale,
     /// Rewards are clipped to `[-reward_clip, reward_clip]` for learning; 0 is no clipping.
     pub reward_clip: f32,
     /// I_target of the value-based methods.
     pub target_interval_steps: u64,
-    /// Steps over which the value-based methods anneal their exploration.
-    pub explore_anneal_steps: u64,
     /// Everything random follows from it, but for the order in which threads run.
     pub seed: u64,
     /// Seconds between two checkpoints.
     pub checkpoint_secs: f64,
-    /// How many numbered checkpoints are kept.
+    /// Number of numbered checkpoints that are kept.
     pub keep_checkpoints: usize,
 }
 
 impl TrainConfig {
-    /// The one place that turns a configuration into a network ...
-    pub fn network(&self, env: &EnvSpec) -> Result<Network, TrainError> {
-        let head = |name, outputs| Head { name, outputs };
-        Ok(match (self.algo, env.actions) {
-            (Algo::A3c, ActionSpec::Discrete(n)) => {
-                Network::new(self.net, &env.obs, &[head("policy", n), head("value", 1)])?
-            }
-            (_, ActionSpec::Discrete(n)) => Network::new(self.net, &env.obs, &[head("q", n)])?,
-            (_, ActionSpec::Continuous { dims }) => {
-                let mu = [head("mu", dims), head("variance", 1)];
-                let value = Part::Trunk { name: "value", heads: &[head("v", 1)] };
-                let policy = |heads| Part::Trunk { name: "policy", heads };
-                match self.gaussian {
-                    Covariance::Spherical => Network::of_parts(self.net, &env.obs, &[policy(&mu), value])?,
-                    Covariance::Diagonal => {
-                        let log_sigma = Part::Constant(head("policy.log_sigma", dims));
-                        Network::of_parts(self.net, &env.obs, &[policy(&mu[..1]), log_sigma, value])?
-                    }
-                }
-            }
-        })
+    /// Reads a configuration that has every setting and no other.
+    pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
+        let config: TrainConfig = serde_json::from_str(json)?;
+        let given: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json)?;
+        let known = serde_json::to_value(&config)?;
+        let known = known.as_object().expect("a configuration is an object");
+        if let Some(name) = given.keys().find(|name| !known.contains_key(*name)) {
+            return Err(serde::de::Error::custom(format!("there is no setting `{name}`")));
+        }
+        match known.keys().find(|name| !given.contains_key(*name)) {
+            Some(name) => Err(serde::de::Error::custom(format!("the setting `{name}` is missing"))),
+            None => Ok(config),
+        }
     }
 
-    /// ... and an actor's algorithm, which draws its own exploration ...
-    pub fn algorithm<A: Action>(&self, rng: &mut ActorRng) -> Box<dyn Algorithm<A>> {
-        A::algorithm(self, || Exploration::draw(self.explore_anneal_steps, rng))
+    /// An actor's method, which draws its own exploration.
+    ///
+    /// # Panics
+    /// If the method has no form for such actions, which [`TrainConfig::check`] refuses.
+    pub fn method<A: Action>(&self, rng: &mut ActorRng) -> Box<dyn Method<A>> {
+        self.method_exploring(&mut || Exploration::draw(self.method.explore_anneal_steps, rng))
     }
 
-    /// ... or the algorithm as it is evaluated.
-    pub fn evaluated<A: Action>(&self) -> Box<dyn Algorithm<A>> {
-        A::algorithm(self, || Exploration::EVALUATION)
+    /// The method as it is evaluated.
+    ///
+    /// # Panics
+    /// As [`TrainConfig::method`].
+    pub fn evaluated<A: Action>(&self) -> Box<dyn Method<A>> {
+        self.method_exploring(&mut || Exploration::EVALUATION)
+    }
+
+    fn method_exploring<A: Action>(&self, explore: &mut dyn FnMut() -> Exploration) -> Box<dyn Method<A>> {
+        let form =
+            A::form(self.algo.row()).expect("`check` refuses a method without a form for the environment's actions");
+        (form.method)(&self.method, explore)
     }
 
     /// Memory for the longest segment in `env`: so many steps.
@@ -221,7 +150,7 @@ impl TrainConfig {
         }
     }
 
-    /// The optimizer's part.
+    /// Settings of the optimizer.
     pub fn optimizer_config(&self) -> OptimizerConfig {
         let decay = match self.optimizer {
             OptimizerKind::MomentumSgd => self.momentum,
@@ -262,56 +191,15 @@ impl TrainConfig {
             ActionSpec::Continuous { dims } if dims > MAX_ACTION_DIMS => Err(TrainError::Config(format!(
                 "the environment's actions have {dims} components, but there can be {MAX_ACTION_DIMS} at most"
             ))),
-            ActionSpec::Continuous { .. } if !self.algo.has_policy() => Err(TrainError::Config(format!(
-                "{} chooses among actions, but the environment's are continuous: use algo a3c",
-                self.algo.name()
-            ))),
-            _ => Ok(()),
+            ActionSpec::Continuous { .. } if self.algo.row().continuous.is_none() => {
+                let others = Algo::ALL.into_iter().filter(|algo| algo.row().continuous.is_some()).map(Algo::name);
+                Err(TrainError::Config(format!(
+                    "{} chooses among actions, but the environment's are continuous: use algo {}",
+                    self.algo.name(),
+                    others.collect::<Vec<_>>().join(" or ")
+                )))
+            }
+            ActionSpec::Discrete(_) | ActionSpec::Continuous { .. } => Ok(()),
         }
-    }
-}
-
-impl Action for usize {
-    fn algorithm(config: &TrainConfig, explore: impl FnOnce() -> Exploration) -> Box<dyn Algorithm<usize>> {
-        let TrainConfig { lambda, entropy_beta, value_coef, .. } = *config;
-        match config.algo {
-            Algo::A3c => Box::new(A3c { lambda, entropy_beta, value_coef }),
-            Algo::OneStepQ => Box::new(ValueBased::one_step_q(explore())),
-            Algo::OneStepSarsa => Box::new(ValueBased::one_step_sarsa(explore())),
-            Algo::NStepQ => Box::new(ValueBased::n_step_q(explore())),
-        }
-    }
-
-    fn random(actions: ActionSpec, rng: &mut ActorRng) -> usize {
-        let ActionSpec::Discrete(n) = actions else { panic!("the environment has {actions}") };
-        rng.random_range(0..n)
-    }
-
-    fn write(&self, row: &mut [f32]) {
-        row[0] = *self as f32; // exact up to MOST_ACTIONS
-    }
-
-    fn read(row: &[f32]) -> usize {
-        row[0] as usize
-    }
-}
-
-impl Action for ActionVector {
-    fn algorithm(config: &TrainConfig, _: impl FnOnce() -> Exploration) -> Box<dyn Algorithm<ActionVector>> {
-        let TrainConfig { gaussian: covariance, lambda, entropy_beta, value_coef, bound_coef, .. } = *config;
-        Box::new(GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef })
-    }
-
-    fn random(actions: ActionSpec, rng: &mut ActorRng) -> ActionVector {
-        let ActionSpec::Continuous { dims } = actions else { panic!("the environment has {actions}") };
-        ActionVector::from_fn(dims, |_| rng.random_range(-1.0..1.0))
-    }
-
-    fn write(&self, row: &mut [f32]) {
-        row.copy_from_slice(self);
-    }
-
-    fn read(row: &[f32]) -> ActionVector {
-        ActionVector::from_fn(row.len(), |i| row[i])
     }
 }

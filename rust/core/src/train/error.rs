@@ -1,10 +1,10 @@
-//! What a run can fail with.
+//! Errors of a run.
 
 use crate::env::EnvError;
 use crate::nn::NetError;
 use std::path::{Path, PathBuf};
 
-/// Every way a run ends badly, each a sentence for its user.
+/// Error that ends a run; its display is a sentence for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// A setting that cannot work.
@@ -16,11 +16,11 @@ pub enum TrainError {
     /// An environment failed; the source is the environment's own error.
     #[error("the environment of actor {actor} failed at its step {step}: {source}")]
     Env {
-        /// Which actor.
+        /// Number of the actor.
         actor: usize,
-        /// How many steps that actor had taken.
+        /// Number of steps that the actor had taken.
         step: u64,
-        /// What the environment said.
+        /// Error of the environment.
         source: EnvError,
     },
     /// The host asked to stop (Ctrl-C, an exception in a callback); the source is its reason.
@@ -29,7 +29,7 @@ pub enum TrainError {
     /// An actor panicked: a bug of ours or of an environment's extension.
     #[error("actor {actor} died: {message}; this is a bug, please report it")]
     Panic {
-        /// Which actor.
+        /// Number of the actor.
         actor: usize,
         /// The panic's message.
         message: String,
@@ -40,9 +40,9 @@ pub enum TrainError {
          most likely because lr = {lr:e} is too high; the checkpoints written before are good"
     )]
     Diverged {
-        /// Which actor gave up.
+        /// Actor that gave up.
         actor: usize,
-        /// How many it had refused.
+        /// Number of updates it had refused.
         refused: u64,
         /// The initial learning rate of the run.
         lr: f32,
@@ -62,7 +62,7 @@ pub enum TrainError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Reason for a person.
         reason: String,
     },
     /// A checkpoint that is not one, or not of this network.
@@ -70,7 +70,7 @@ pub enum TrainError {
     Checkpoint {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Reason for a person.
         reason: String,
     },
 }

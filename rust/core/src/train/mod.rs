@@ -1,38 +1,30 @@
 //! The asynchronous framework: actor-learners on threads, the run around them, its logs and checkpoints.
+//!
+//! The rooms, from the ground up, each using only those before it: `config` and `error`, [`turns`], [`log`], [`setup`], [`learn`],
+//! [`save`], [`run`], [`play`].
 
-pub mod actor_learner;
-pub mod actor_state;
-pub mod bench;
-pub mod checkpoint;
 pub mod config;
-pub mod cores;
 pub mod error;
-pub mod evaluate;
-pub mod memory;
-pub mod normalise;
-pub mod order;
-pub mod pool;
-pub mod predict;
-pub mod record;
-pub mod rounds;
+pub mod learn;
+pub mod log;
+pub mod play;
 pub mod run;
-pub mod schedule;
+pub mod save;
 pub mod setup;
-pub mod stats;
-mod supervisor;
-pub mod tensors;
 pub mod turns;
 
-pub use actor_learner::{ActorLearner, Shared};
-pub use checkpoint::{Checkpoint, CheckpointMeta};
-pub use config::{Action, Algo, TrainConfig};
+pub use crate::rl::{Action, Algo};
+pub use config::TrainConfig;
 pub use error::TrainError;
-pub use predict::Agent;
-pub use run::{Summary, train};
+pub use learn::{Actor, ActorLearner, Shared};
+pub use log::Summary;
+pub use play::Agent;
+pub use run::train;
+pub use save::{Checkpoint, CheckpointMeta};
 pub use setup::Setup;
 
 use crate::env::{Env, EnvError};
-use record::ProgressRow;
+use log::ProgressRow;
 
 /// An environment as the actors hold it.
 pub type BoxEnv<A> = Box<dyn Env<A>>;

@@ -1,4 +1,4 @@
-//! Where theory puts the action values of [`Chain`], in f64.
+//! Theoretical action values of [`Chain`], in f64.
 
 use a3crs_core::env::Chain;
 
@@ -67,7 +67,7 @@ pub fn q_eps_greedy(gamma: f64, eps: f64) -> Q {
     q_of(gamma, [eps_greedy(eps); CELLS])
 }
 
-/// Where n-step Q comes out when every actor follows the same eps-greedy policy: `(least, greatest)` of each value.
+/// Values to which n-step Q converges when every actor follows the same eps-greedy policy: `(least, greatest)` of each value.
 ///
 /// It is neither Q* nor the policy's Q. To the end of the segment the return holds what the behaviour, exploration included,
 /// was paid; from there on the maximum is believed. A step in slot `k` of a segment of t_max thus looks `t_max - k` steps ahead,
@@ -112,7 +112,7 @@ fn targets_by_slot(gamma: f64, eps: f64, t_max: usize, q: &Q) -> Vec<Q> {
     targets
 }
 
-/// How often the eps-greedy policy is met in `[cell][slot]`.
+/// Frequency of the eps-greedy policy in `[cell][slot]`.
 fn slots_met(eps: f64, t_max: usize) -> Vec<Vec<f64>> {
     let start = || vec![vec![0.0; t_max]; CELLS];
     let mut met = start();

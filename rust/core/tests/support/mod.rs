@@ -1,4 +1,4 @@
-//! What several test binaries need.
+//! Helpers of several test binaries.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
@@ -6,10 +6,10 @@ pub mod chain;
 
 use a3crs_core::env::EnvError;
 use a3crs_core::nn::Net;
-use a3crs_core::rl::Covariance;
+use a3crs_core::rl::{Covariance, MethodSettings};
 use a3crs_core::shared::optimizer::OptimizerKind;
 use a3crs_core::train::config::{RewardScale, TMax};
-use a3crs_core::train::record::ProgressRow;
+use a3crs_core::train::log::ProgressRow;
 use a3crs_core::train::{Algo, Host, TrainConfig};
 
 /// A host with nothing to say.
@@ -31,7 +31,7 @@ pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
         env: "tiny".into(),
         protocol: "none".into(),
         algo,
-        net: Net::Ff,
+        network: Net::Ff.into(),
         optimizer: OptimizerKind::SharedRmsProp,
         actors: 2,
         segments_at_once: 0,
@@ -39,11 +39,14 @@ pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
         total_steps,
         t_max: TMax::Steps(5),
         gamma: 0.9,
-        lambda: 1.0,
-        gaussian: Covariance::Spherical,
-        bound_coef: 0.0,
-        entropy_beta: 0.01,
-        value_coef: 0.5,
+        method: MethodSettings {
+            lambda: 1.0,
+            gaussian: Covariance::Spherical,
+            bound_coef: 0.0,
+            entropy_beta: 0.01,
+            value_coef: 0.5,
+            explore_anneal_steps: total_steps / 2,
+        },
         lr,
         momentum: 0.9,
         rms_decay: 0.99,
@@ -53,7 +56,6 @@ pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
         reward_scale: RewardScale::By(1.0),
         reward_clip: 1.0,
         target_interval_steps: 500,
-        explore_anneal_steps: total_steps / 2,
         seed: 1,
         checkpoint_secs: 300.0,
         keep_checkpoints: 1,
