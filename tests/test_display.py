@@ -1,6 +1,6 @@
 import io
 
-from a3crs import display
+from a3crs import display, live
 from a3crs.config import TrainConfig
 from a3crs.runlog.schema import PROGRESS
 
@@ -30,7 +30,7 @@ LATER = EARLY | {
 
 def test_a_plain_line_has_every_figure():
     out = io.StringIO()
-    display.Plain(CONFIG, out).show(LATER)
+    live.Plain(display.RunView(CONFIG), out).show(LATER)
     line = out.getvalue()
     for text in ("50.0%", "2,000 frames", "frames/s 12,000", "-20.2", "best -17.0", "entropy 1.790", "lr 7.00e-04"):
         assert text in line
@@ -45,9 +45,9 @@ def test_figures_without_a_value_yet_are_dashes():
 
 def test_plain_lines_are_10_seconds_apart_but_the_last_is_always_there(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(display.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
     out = io.StringIO()
-    plain = display.Plain(CONFIG, out)
+    plain = live.Plain(display.RunView(CONFIG), out)
     for clock[0] in (0.0, 0.25, 9.75, 10.0, 10.25):
         plain.show(LATER)
     assert out.getvalue().count("\n") == 2
@@ -63,21 +63,16 @@ def test_the_live_display_draws_bar_and_figures():
 
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100)
-    bar = display.progress_bar()
-    with RichLive(bar, console=console, auto_refresh=False) as live:
-        shown = display.Live(CONFIG, live, bar)
+    view = display.RunView(CONFIG)
+    with RichLive(console=console, auto_refresh=False) as drawing:
+        shown = live.Drawn(view, drawing)
         shown.show(EARLY)
         shown.show(LATER)
-    assert bar.tasks[0].completed == 500
+    assert view.bar(LATER).tasks[0].completed == 500
     assert "a3c Pong" in out.getvalue()
     assert "-20.2" in out.getvalue()
 
 
 def test_the_bar_of_a_resumed_run_starts_where_the_run_was():
-    class Nowhere:
-        def update(self, renderable):
-            pass
-
-    bar = display.progress_bar()
-    display.Live(CONFIG, Nowhere(), bar).show(LATER)
+    bar = display.RunView(CONFIG).bar(LATER)
     assert (bar.tasks[0].completed, bar.tasks[0].speed) == (500, None)

@@ -1,78 +1,53 @@
-"""Progress display of a training run: a live panel on a terminal, plain lines elsewhere, or nothing."""
+"""Appearance of a training run that goes on."""
 
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any
 
 from a3crs.config import TrainConfig
 from a3crs.wording import number
 
 if TYPE_CHECKING:  # rich is imported where a terminal is
-    from rich.live import Live as RichLive
+    from rich.console import Group
     from rich.progress import Progress
-
-PLAIN_INTERVAL_SECS = 10.0
 
 Row = dict[str, Any]  # a row of progress.jsonl
 
 
-class Display(Protocol):
-    """Takes a row about 4 times a second."""
+class RunView:
+    """Progress of a run: the share done, the remaining time and the figures of the last row."""
 
-    def show(self, row: Row) -> None: ...
-
-
-class Quiet:
-    """Shows nothing."""
-
-    def show(self, row: Row) -> None:
-        return
-
-
-class Plain:
-    """One line every 10 seconds, for log files and pipes."""
-
-    def __init__(self, config: TrainConfig, out: TextIO) -> None:
+    def __init__(self, config: TrainConfig) -> None:
         self._config = config
-        self._out = out
-        self._next_secs = 0.0
-        self._done = False
+        self._bar: Progress | None = None
 
-    def show(self, row: Row) -> None:
-        """Writes a line when it is time for one, and one when the run is done."""
-        now, done = time.monotonic(), row["steps"] >= self._config.total_steps
-        if self._done or (now < self._next_secs and not done):
-            return
-        self._next_secs, self._done = now + PLAIN_INTERVAL_SECS, done
+    def is_last(self, row: Row) -> bool:
+        """Returns true for the row after the last step."""
+        return bool(row["steps"] >= self._config.total_steps)
+
+    def line(self, row: Row) -> str:
+        """Returns the share done and the figures."""
         share = min(row["steps"] / self._config.total_steps, 1.0)  # the segments in flight still end
         parts = [f"{share:6.1%}", f"{row['frames']:,} frames"]
-        print("  ".join(parts + [f"{name} {value}" for name, value in figures(row)]), file=self._out, flush=True)
+        return "  ".join(parts + [f"{name} {value}" for name, value in figures(row)])
 
-
-class Live:
-    """A progress bar with the remaining time, and the figures below it, redrawn in place."""
-
-    def __init__(self, config: TrainConfig, live: "RichLive", bar: "Progress") -> None:
-        self._config = config
-        self._live = live
-        self._bar = bar
-
-    def show(self, row: Row) -> None:
-        """Redraws."""
+    def picture(self, row: Row) -> "Group":
+        """Returns a progress bar with the figures below it."""
         from rich.console import Group
         from rich.table import Table
 
-        total = self._config.total_steps
-        if not self._bar.tasks:  # a resumed run starts where it was: its past says nothing about our speed
-            self._bar.add_task(f"{self._config.algo} {self._config.env}", total=total, completed=row["steps"])
-        self._bar.update(self._bar.tasks[0].id, completed=min(row["steps"], total))
         table = Table.grid(padding=(0, 2))
         cells = [cell for name, value in figures(row) for cell in (f"[dim]{name}[/]", value)]
         for start in range(0, len(cells), 4):
             table.add_row(*cells[start : start + 4])
-        self._live.update(Group(self._bar, table))
+        return Group(self.bar(row), table)
+
+    def bar(self, row: Row) -> "Progress":
+        """Returns the bar, brought up to the row."""
+        total = self._config.total_steps
+        if self._bar is None:  # a resumed run starts where it was: its past says nothing about our speed
+            self._bar = progress_bar()
+            self._bar.add_task(f"{self._config.algo} {self._config.env}", total=total, completed=row["steps"])
+        self._bar.update(self._bar.tasks[0].id, completed=min(row["steps"], total))
+        return self._bar
 
 
 def figures(row: Row) -> list[tuple[str, str]]:
@@ -89,22 +64,6 @@ def figures(row: Row) -> list[tuple[str, str]]:
         ("refused updates", f"{row['refused_updates']:,}"),
     ]
     return [figure for figure in shown if row["entropy"] is not None or figure[0] != "entropy"]  # a Q method has none
-
-
-@contextmanager
-def open_display(config: TrainConfig, *, quiet: bool) -> Iterator[Display]:
-    """Opens the display that fits standard error: a terminal, or a file or pipe."""
-    if quiet:
-        yield Quiet()
-    elif not sys.stderr.isatty():
-        yield Plain(config, sys.stderr)
-    else:
-        from rich.console import Console
-        from rich.live import Live as RichLive
-
-        bar = progress_bar()
-        with RichLive(bar, console=Console(stderr=True), refresh_per_second=4) as live:
-            yield Live(config, live, bar)
 
 
 def progress_bar() -> "Progress":

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from a3crs import _core, rundir
 from a3crs.config import TrainConfig
-from a3crs.display import open_display
+from a3crs.display import RunView
 from a3crs.envs import EnvFamily, Mode, resolve
 from a3crs.envs.resolve import OWN
 from a3crs.errors import ConfigError, DivergedError
+from a3crs.live import open_display
 from a3crs.rundir import RunDir
 from a3crs.wording import counted
 
@@ -150,7 +151,7 @@ def _train(
         if callback is not None and callback(row) is False:
             raise StoppedError("A callback has stopped the run.")
 
-    with _stoppable(), open_display(config, quiet=quiet) as display:
+    with _stoppable(), open_display(RunView(config), quiet=quiet) as display:
         if not quiet:
             print(f"{family.spec.name}: {counted(config.actors, 'actor')}, {_core.isa()}, {run.path}", file=sys.stderr)
         try:

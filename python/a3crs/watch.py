@@ -3,7 +3,8 @@
 import time
 from pathlib import Path
 
-from a3crs.display import open_display
+from a3crs.display import RunView
+from a3crs.live import open_display
 from a3crs.rundir import RunDir
 from a3crs.runlog import load
 
@@ -19,7 +20,7 @@ def watch(path: Path) -> str:
     total = run.read_config().total_steps
     row = None
     try:
-        with open_display(run.read_config(), quiet=False) as display:
+        with open_display(RunView(run.read_config()), quiet=False) as display:
             going_on = True
             while going_on:
                 going_on = run.going_on  # before the log is read: what was written last is shown

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from a3crs import live
 from a3crs.sweep import table
 from a3crs.sweep.plan import Plan
 
@@ -33,24 +34,22 @@ def test_a_line_counts_the_trials_and_names_the_best_draw(half_done, monkeypatch
     now = [0.0]
     monkeypatch.setattr(table.time, "monotonic", lambda: now[0])
     out = io.StringIO()
-    plain = table.Plain(table.Progress(PLAN, half_done), out)
+    plain = live.Plain(table.SweepView(table.Progress(PLAN, half_done)), out)
     running = [half_done / "draw000__s1"]
-    plain.look(running)
+    plain.show(running)
     now[0] = 5.0
-    plain.look(running)  # too soon for another line
+    plain.show(running)  # too soon for another line
     assert out.getvalue() == "3 done, 1 running, 1 failed, 1 waiting, ETA -, best draw001 31.0\n"
     run(half_done, "draw000__s1", 80, 99.0)  # 0.3 of a trial in 10 s: 1.2 are left, 40 s
     now[0] = 10.0
-    plain.look(running)
+    plain.show(running)
     assert out.getvalue().splitlines()[1].startswith("3 done, 1 running, 1 failed, 1 waiting, ETA 0:00:40")
 
 
 def test_the_live_table_has_the_best_draws_first(half_done):
     from rich.console import Console
 
-    shown = []
-    live = type("Live", (), {"update": staticmethod(shown.append)})
-    table.Live(table.Progress(PLAN, half_done), live).look([])
+    shown = [table.SweepView(table.Progress(PLAN, half_done)).picture([])]
     console = Console(file=io.StringIO(), width=80)
     console.print(shown[0])
     text = console.file.getvalue()

@@ -7,11 +7,12 @@ from pathlib import Path
 from a3crs import _core
 from a3crs.config import TrainConfig
 from a3crs.errors import ConfigError, RunError
+from a3crs.live import open_display
 from a3crs.rundir import RunDir
 from a3crs.sweep.engine import Engine, LocalEngine, cores
 from a3crs.sweep.plan import Plan, refuse_other, save
 from a3crs.sweep.space import cells
-from a3crs.sweep.table import open_table
+from a3crs.sweep.table import REDRAWN_SECS, Progress, SweepView
 from a3crs.sweep.trial import State, read_failure, state
 
 
@@ -35,8 +36,9 @@ def run_sweep(
         refuse_other(out, plan)  # another a3crs may have been a moment faster
         save(out, plan)
         try:
-            with open_table(plan, out, quiet=quiet) as table:
-                engine.run([path for path in directories if state(path) is State.OPEN], table.look)
+            view = SweepView(Progress(plan, out))
+            with open_display(view, quiet=quiet, interval_secs=REDRAWN_SECS, transient=True) as display:
+                engine.run([path for path in directories if state(path) is State.OPEN], display.show)
         except KeyboardInterrupt as e:
             e.add_note("The sweep is saved; the same command goes on with it.")
             raise

@@ -1,22 +1,19 @@
-"""What a person sees while a sweep goes on: one table on a terminal, plain lines elsewhere, or nothing."""
+"""Appearance of a sweep that goes on, and its table at the end."""
 
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any
 
 from a3crs.sweep.plan import Plan
 from a3crs.sweep.trial import State, newest_row, state, total_steps
 from a3crs.wording import number
 
 if TYPE_CHECKING:  # rich is imported where a terminal is
-    from rich.live import Live as RichLive
+    from rich.console import Group
 
-PLAIN_INTERVAL_SECS = 10.0
-LIVE_INTERVAL_SECS = 1.0
+REDRAWN_SECS = 1.0
 BEST_DRAWS = 5
 
 
@@ -71,60 +68,32 @@ class Progress:
         return min(1.0, row["steps"] / total) if row and total else 0.0
 
 
-class Table(Protocol):
-    """Takes the trials that are running, several times a second."""
+class SweepView:
+    """Progress of a sweep as the trials run: the counts, and the best draws so far."""
 
-    def look(self, running: Sequence[Path]) -> None: ...
-
-
-class Quiet:
-    """Shows nothing."""
-
-    def look(self, running: Sequence[Path]) -> None:
-        return
-
-
-class Plain:
-    """One line every 10 seconds, for log files and pipes, and one when nothing runs any more."""
-
-    def __init__(self, progress: Progress, out: TextIO) -> None:
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._out = out
-        self._next_secs = 0.0
 
-    def look(self, running: Sequence[Path]) -> None:
-        """Writes a line when it is time for one."""
-        now = time.monotonic()
-        if now < self._next_secs and running:
-            return
-        self._next_secs = now + PLAIN_INTERVAL_SECS
+    def is_last(self, running: Sequence[Path]) -> bool:
+        """Returns true where no trial is running."""
+        return not running
+
+    def line(self, running: Sequence[Path]) -> str:
+        """Returns the counts and the best draw."""
         headline = self._progress.headline(running)  # first: it reads what the best is chosen from
         best = [f", best {group} {score:.1f}" for group, _, score, _ in self._progress.best_draws()[:1]]
-        print("".join([headline, *best]), file=self._out, flush=True)
+        return "".join([headline, *best])
 
-
-class Live:
-    """The table of the best draws so far, redrawn in place every second."""
-
-    def __init__(self, progress: Progress, live: "RichLive") -> None:
-        self._progress = progress
-        self._live = live
-        self._next_secs = 0.0
-
-    def look(self, running: Sequence[Path]) -> None:
-        """Redraws."""
+    def picture(self, running: Sequence[Path]) -> "Group":
+        """Returns the counts above a table of the best draws."""
         from rich.console import Group
-        from rich.table import Table as RichTable
+        from rich.table import Table
 
-        now = time.monotonic()
-        if now < self._next_secs and running:
-            return
-        self._next_secs = now + LIVE_INTERVAL_SECS
         headline = self._progress.headline(running)  # first: it reads what the best are chosen from
-        table = RichTable("draw", "drawn", "seeds", "score")
+        table = Table("draw", "drawn", "seeds", "score")
         for group, drawn, score, seeds in self._progress.best_draws():
             table.add_row(group.rpartition("draw")[2], spelled(drawn), str(seeds), number(score, ".1f"))
-        self._live.update(Group(headline, table))
+        return Group(headline, table)
 
 
 def spelled(drawn: dict[str, Any]) -> str:
@@ -132,22 +101,6 @@ def spelled(drawn: dict[str, Any]) -> str:
     return ", ".join(
         f"{name} {value:.4g}" if type(value) is float else f"{name} {value}" for name, value in drawn.items()
     )
-
-
-@contextmanager
-def open_table(plan: Plan, sweep: Path, *, quiet: bool) -> Iterator[Table]:
-    """The table that fits where standard error goes."""
-    progress = Progress(plan, sweep)
-    if quiet:
-        yield Quiet()
-    elif not sys.stderr.isatty():
-        yield Plain(progress, sys.stderr)
-    else:
-        from rich.console import Console
-        from rich.live import Live as RichLive
-
-        with RichLive(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
-            yield Live(progress, live)
 
 
 def draw_lines(sweep: Path) -> list[str]:
