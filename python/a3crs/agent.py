@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from a3crs import _core, checkpoint, rundir
 from a3crs.config import TrainConfig
-from a3crs.envs import EnvFamily, EnvSpec, ImageObs, Mode, resolve
+from a3crs.envs import EnvSpec, ImageObs, Mode, resolve
 from a3crs.errors import ConfigError
 from a3crs.evaluation import Evaluation, play
 from a3crs.files import append_row
 from a3crs.parse import parse_count
+from a3crs.preparation import prepare
 from a3crs.rundir import RunDir
 from a3crs.rundir.names import is_run, run_of
 from a3crs.training import Callback, StoppedError, chosen, resume_run, start_run
@@ -44,8 +45,8 @@ class Agent:
 
     def _set_up(self, config: TrainConfig, make: "MakeEnv | None") -> None:
         self._make = make
-        self._family: EnvFamily = resolve(config, Mode.TRAINING, make)
-        self.config = config.in_environment(self._family.spec.name, self._family.spec.kinds, self._family.spec.defaults)
+        prepared = prepare(config, env=make)
+        self.config, self._family = prepared.config, prepared.family
         self._run: RunDir | None = None
         self._use(None)
 

@@ -10,6 +10,7 @@ from a3crs import _core
 from a3crs.config import TrainConfig
 from a3crs.envs import Mode, resolve
 from a3crs.errors import RunError
+from a3crs.preparation import prepare
 
 
 def bench_actors(
@@ -24,9 +25,8 @@ def bench_actors(
     `emulator_steps_per_sec` (same environments, random actions, no network), `train_steps_per_sec`, their `ratio`, and
     the shares of time of environment, forward, backward, update and waiting. `on_row` hears of each row.
     """
-    chosen = [config.changed(actors=count) for count in actors]
     family = resolve(config, Mode.TRAINING)
-    configs = [config.in_environment(family.spec.name, family.spec.kinds, family.spec.defaults) for config in chosen]
+    configs = [prepare(config.changed(actors=count), family=family).config for count in actors]
     network = _core.bench_network(configs[0].core_json(), family.spec.to_json())
     rows = []
     for config in configs:

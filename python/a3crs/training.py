@@ -1,6 +1,5 @@
 """Starting and resuming runs."""
 
-import dataclasses
 import signal
 import sys
 import threading
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from a3crs import _core, rundir
 from a3crs.config import TrainConfig
 from a3crs.display import RunView
-from a3crs.envs import EnvFamily, Mode, resolve
 from a3crs.envs.resolve import OWN
 from a3crs.errors import ConfigError, DivergedError
 from a3crs.live import open_display
+from a3crs.preparation import Prepared, prepare
 from a3crs.rundir import RunDir
 from a3crs.wording import counted
 
@@ -85,14 +84,9 @@ def start_run(
     `frames` replaces `config.total_steps` by as many agent steps as give that many frames. `env` makes an environment
     of your own; otherwise `config.env` is looked up by name. `callback` hears of each row of progress.
     """
-    family = resolve(config, Mode.TRAINING, env)
-    config = with_frames(
-        config.in_environment(family.spec.name, family.spec.kinds, family.spec.defaults), frames, family
-    )
-    checkpoint = None if begin_with is None else str(begin_with)
-    _core.check(config.core_json(), family.spec.to_json(), checkpoint)  # before there is a directory
-    with rundir.created(config, out or rundir.new_path(config, family.spec.name)) as run:
-        return _train(run, config, family, resume_from=begin_with, quiet=quiet, callback=callback)
+    prepared = prepare(config, frames=frames, env=env).checked(begin_with)  # before there is a directory
+    with rundir.created(prepared.config, out or rundir.new_path(prepared.config, prepared.family.spec.name)) as run:
+        return _train(run, prepared, resume_from=begin_with, quiet=quiet, callback=callback)
 
 
 def resume_run(
@@ -113,37 +107,25 @@ def resume_run(
         config = run.read_config()
         checkpoint, saved = run.newest_checkpoint()
         done = saved["steps"]
-        family = resolve(config, Mode.TRAINING, env)
-        config = with_frames(config, frames, family)
-        _core.check(config.core_json(), family.spec.to_json(), str(checkpoint))  # before anything of the run is touched
-        if done >= config.total_steps:
-            done_frames = done * family.spec.frames_per_step
+        prepared = prepare(config, frames=frames, env=env).checked(checkpoint)  # before anything of the run is touched
+        if done >= prepared.config.total_steps:
+            done_frames = done * prepared.family.spec.frames_per_step
             raise ConfigError(f"{path} has finished its {done_frames:,} frames: give it more with --frames.")
-        run.write_config(config)
+        run.write_config(prepared.config)
         run.add_session()
         run.forget_after(saved)
-        return _train(run, config, family, resume_from=checkpoint, quiet=quiet, callback=callback)
-
-
-def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> TrainConfig:
-    """The config with `total_steps` set from a number of frames, if there is one."""
-    if frames is None:
-        return config
-    if frames < family.spec.frames_per_step:
-        least = family.spec.frames_per_step
-        raise ConfigError(f"--frames is {frames}, but it must be at least {least}: that is one agent step.")
-    return dataclasses.replace(config, total_steps=frames // family.spec.frames_per_step)
+        return _train(run, prepared, resume_from=checkpoint, quiet=quiet, callback=callback)
 
 
 def _train(
     run: RunDir,
-    config: TrainConfig,
-    family: EnvFamily,
+    prepared: Prepared,
     *,
     resume_from: Path | None,
     quiet: bool,
     callback: Callback | None,
 ) -> Result:
+    config, family = prepared.config, prepared.family
     family.restarts.log = run.restarts
 
     def hear(row: dict[str, Any]) -> None:

@@ -25,8 +25,7 @@ def estimate(plan: Plan, out: Path, engine: LocalEngine, on_rate: Callable[[str,
     Times a second of each kind of run, on as many cores as a run will have; `on_rate` hears of each, and of its
     frames a second. Games differ in their speed: the first one stands for all.
     """
-    from a3crs.envs import Mode, resolve
-    from a3crs.training import with_frames
+    from a3crs.preparation import prepare
 
     rates: dict[str, float] = {}
     secs = 0.0
@@ -37,12 +36,8 @@ def estimate(plan: Plan, out: Path, engine: LocalEngine, on_rate: Callable[[str,
             kind = _kind(trial)
             config = TrainConfig.from_mapping(trial.settings)
             if kind not in rates:
-                family = resolve(config, Mode.TRAINING)
-                config = with_frames(
-                    config.in_environment(family.spec.name, family.spec.kinds, family.spec.defaults),
-                    plan.frames,
-                    family,
-                )
+                prepared = prepare(config, frames=plan.frames)
+                config, family = prepared.config, prepared.family
                 row = _core.bench(config.core_json(), family.spec.to_json(), family.make, TIMING_SECS)
                 rates[kind] = max(row["train_steps_per_sec"] * family.spec.frames_per_step, 1e-9)
                 on_rate(kind, rates[kind])

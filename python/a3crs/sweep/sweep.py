@@ -4,7 +4,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-from a3crs import _core
 from a3crs.config import TrainConfig
 from a3crs.errors import ConfigError, RunError
 from a3crs.live import open_display
@@ -71,8 +70,8 @@ def default_out(plan: Plan) -> Path:
 
 def _check(plan: Plan) -> None:
     """What is wrong with the environment of the first trial of each cell is said before anything has been started."""
-    from a3crs.envs import EnvFamily, Mode, resolve
-    from a3crs.training import with_frames
+    from a3crs.envs import EnvFamily
+    from a3crs.preparation import prepare
 
     # Other settings choose what learns: many cells have the same environment, which takes a moment to be made.
     of_env = {f.name for f in dataclasses.fields(TrainConfig) if not f.metadata["core"]} | {"env", "protocol"}
@@ -80,10 +79,4 @@ def _check(plan: Plan) -> None:
     for trial in plan.trials[: len(cells(plan.settings)) * plan.seeds : plan.seeds]:
         config = TrainConfig.from_mapping(trial.settings)
         where = json.dumps([getattr(config, name) for name in sorted(of_env)])
-        if where not in families:
-            families[where] = resolve(config, Mode.TRAINING)
-        family = families[where]
-        config = with_frames(
-            config.in_environment(family.spec.name, family.spec.kinds, family.spec.defaults), plan.frames, family
-        )
-        _core.check(config.core_json(), family.spec.to_json())
+        families[where] = prepare(config, frames=plan.frames, family=families.get(where)).checked().family

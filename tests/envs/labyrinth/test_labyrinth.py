@@ -49,7 +49,7 @@ def test_labyrinth_is_known_by_its_names(name):
 def test_its_settings_leave_rewards_as_they_are():
     spec = resolve(TrainConfig(env="Labyrinth"), Mode.TRAINING).spec
     usual = TrainConfig(env="Labyrinth")
-    own = usual.in_environment(spec.name, spec.kinds).to_mapping()
+    own = usual.in_environment(spec.name, spec.kinds, spec.defaults).to_mapping()
     assert {name: value for name, value in own.items() if value != usual.to_mapping()[name]} == {
         "protocol": "none",
         "t_max": 20,
