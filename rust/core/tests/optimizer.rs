@@ -1,8 +1,9 @@
-//! The three optimizers against their formulas, one thread at a time.
+//! Optimizers against their formulas, one thread at a time.
 
 use a3crs_core::kernel::Isa;
 use a3crs_core::kernel::gradient::{Gradient, Outer};
-use a3crs_core::shared::store::Native;
+use a3crs_core::kernel::simd::Simd;
+use a3crs_core::shared::store::{Native, Update};
 use a3crs_core::shared::{OptimizerConfig, OptimizerKind, SharedOptimizer, Store, clip_scale};
 use support::store::{LEN, config, noise, statistic_of, ten_updates, values};
 
@@ -181,4 +182,53 @@ fn without_a_gradient_mean_squares_decay_and_a_momentum_carries_theta_on() {
             assert_eq!(statistic_of(&optimizer, 0)[0], 1.0, "0.5 (0.5 * 2^2)");
         }
     }
+}
+
+/// Keeps the sum of the gradients and the sum of their squares, and moves theta without a gradient too, as Adam does.
+#[derive(Clone, Copy)]
+struct Sums {
+    rests: bool,
+}
+
+impl Update<2> for Sums {
+    #[inline(always)]
+    fn step<S: Simd>(self, s: S, d_theta: S::V, [sum, squares]: [S::V; 2], theta: S::V) -> ([S::V; 2], S::V) {
+        let sum = s.add(sum, d_theta);
+        ([sum, s.add(squares, s.mul(d_theta, d_theta))], s.sub(theta, sum))
+    }
+
+    #[inline(always)]
+    fn rest<S: Simd>(self, _: S, statistics: [S::V; 2]) -> Option<[S::V; 2]> {
+        self.rests.then_some(statistics)
+    }
+}
+
+#[test]
+fn a_rule_may_have_two_statistics_and_move_theta_without_a_gradient() {
+    const LEN: usize = 16 + 6 * 32 + 16;
+    let x = [1.0, 0.0, -0.5, 2.0, 0.0, 0.25, 0.0, 0.0, 3.0, 0.0, 0.0, -1.0]; // rows 1 and 4 have no term
+    let (delta, dense) = ([0.5; 64], [0.25; LEN]);
+    let gradient = with_outer(&dense, &x, &delta);
+    let d_theta = gradient.to_dense();
+    for isa in Isa::available() {
+        for rests in [false, true] {
+            let (theta, sum, squares) = (Store::zeros(LEN), Store::from_slice(&[1.0; LEN]), Store::zeros(LEN));
+            let mut copy = vec![f32::NAN; LEN];
+            theta.update(isa, [&sum, &squares], gradient, Sums { rests }, Some(&mut copy));
+            let (theta, sum, squares) = (values(&theta), values(&sum), values(&squares));
+            assert_eq!(copy, theta, "theta' is theta after the update");
+            for (i, d) in d_theta.iter().enumerate() {
+                let has_term = !(16 + 32..16 + 64).contains(&i) && !(16 + 128..16 + 160).contains(&i);
+                let moved = if has_term || !rests { -(1.0 + d) } else { 0.0 };
+                assert_eq!((theta[i], sum[i], squares[i]), (moved, 1.0 + d, d * d), "{} {rests} {i}", isa.name());
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "the optimizer's state has 32 values, but the parameters are 16")]
+fn a_second_statistic_of_another_length_is_refused() {
+    let (isa, statistics) = (Isa::available()[0], [&Store::zeros(16), &Store::zeros(32)]);
+    Store::zeros(16).update(isa, statistics, Gradient::from(&[0.0; 16][..]), Sums { rests: true }, None);
 }

@@ -11,7 +11,7 @@ use crate::kernel::simd::Simd;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// Which of the paper's three optimizers.
+/// Names of the optimizers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum OptimizerKind {
@@ -24,34 +24,54 @@ pub enum OptimizerKind {
 }
 
 impl OptimizerKind {
-    /// All three.
+    /// All optimizers, in the order in which they are listed.
     pub const ALL: [OptimizerKind; 3] = [Self::MomentumSgd, Self::RmsProp, Self::SharedRmsProp];
 
-    /// As a configuration and a person call it, and where the paper has it.
-    pub const fn entry(self) -> Entry {
+    /// The table of optimizers: a new one is a struct with its [`Rule`] and a row here.
+    const fn row<L: Lanes>(self) -> Row<L> {
         match self {
-            Self::MomentumSgd => Entry {
-                name: "momentum-sgd",
-                what: "stochastic gradient descent, each actor with its own momentum",
-                paper: "section 7",
-                settings: &["momentum"],
-            },
-            Self::RmsProp => Entry {
-                name: "rmsprop",
-                what: "RMSProp, each actor with its own mean squares g",
-                paper: "section 7; equation 1",
-                settings: &["rms_decay", "rms_eps"],
-            },
-            Self::SharedRmsProp => Entry {
-                name: "shared-rmsprop",
-                what: "RMSProp, one row of mean squares g for all actors",
-                paper: "section 7; equation 1",
-                settings: &["rms_decay", "rms_eps"],
-            },
+            Self::MomentumSgd => Row::of::<MomentumSgd, 1>(
+                Owner::Actor,
+                Entry {
+                    name: "momentum-sgd",
+                    what: "stochastic gradient descent, each actor with its own momentum",
+                    paper: "section 7",
+                    settings: &["momentum"],
+                },
+            ),
+            Self::RmsProp => Row::of::<RmsProp, 1>(
+                Owner::Actor,
+                Entry {
+                    name: "rmsprop",
+                    what: "RMSProp, each actor with its own mean squares g",
+                    paper: "section 7; equation 1",
+                    settings: &["rms_decay", "rms_eps"],
+                },
+            ),
+            Self::SharedRmsProp => Row::of::<RmsProp, 1>(
+                Owner::All,
+                Entry {
+                    name: "shared-rmsprop",
+                    what: "RMSProp, one row of mean squares g for all actors",
+                    paper: "section 7; equation 1",
+                    settings: &["rms_decay", "rms_eps"],
+                },
+            ),
         }
     }
 
-    /// `momentum-sgd`, `rmsprop` or `shared-rmsprop`.
+    /// Name, description and source.
+    pub const fn entry(self) -> Entry {
+        self.row::<Native>().entry
+    }
+
+    /// Number of statistics, each as long as theta, that `actors` actor-learners keep together.
+    pub const fn num_statistics(self, actors: usize) -> usize {
+        let row = self.row::<Native>();
+        row.statistics.len() * row.owner.count(actors)
+    }
+
+    /// The name in a configuration.
     pub const fn name(self) -> &'static str {
         self.entry().name
     }
@@ -79,13 +99,13 @@ impl From<OptimizerKind> for &'static str {
     }
 }
 
-/// An optimizer and its coefficients; the learning rate comes with each update, since it is annealed.
+/// An optimizer and its coefficients, except for the learning rate, which is annealed and so given with each update.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
-    /// Which one.
+    /// The optimizer.
     pub kind: OptimizerKind,
-    /// `alpha`: how much of the momentum or of the mean square survives an update.
+    /// `alpha`: the fraction of the momentum or of the mean square that survives an update.
     pub decay: f32,
     /// `epsilon`, inside the square root; momentum SGD has none and ignores it.
     pub eps: f32,
@@ -99,7 +119,7 @@ impl OptimizerConfig {
             return Err(format!("the optimizer's decay is {}; it must be at least 0 and less than 1", self.decay));
         }
         // With eps = 0 a parameter whose gradient has always been zero would become 0 / 0.
-        if self.kind != OptimizerKind::MomentumSgd && !(self.eps.is_finite() && self.eps > 0.0) {
+        if self.kind.row::<Native>().has_eps && !(self.eps.is_finite() && self.eps > 0.0) {
             return Err(format!("the optimizer's eps is {}; it must be a positive number", self.eps));
         }
         Ok(())
@@ -109,37 +129,117 @@ impl OptimizerConfig {
 /// The optimizer that a run's actor-learners share, touching shared memory as this build prefers.
 pub type SharedOptimizer = AsyncOptimizer<Native>;
 
-/// The optimizer of a run: its coefficients, and its statistics (momentum `m` or mean squares `g`), `(parameters)` each.
+/// Threads that update the same statistics.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// One actor-learner: each has statistics of its own.
+    Actor,
+    /// All actor-learners, without locks.
+    All,
+}
+
+impl Owner {
+    /// Number of owners among `actors` actor-learners.
+    const fn count(self, actors: usize) -> usize {
+        match self {
+            Owner::Actor => actors,
+            Owner::All => 1,
+        }
+    }
+
+    /// Index of the owner whose statistics `actor` updates.
+    const fn of(self, actor: usize) -> usize {
+        match self {
+            Owner::Actor => actor,
+            Owner::All => 0,
+        }
+    }
+
+    /// Name of the tensor with `statistic` of the owner with that index: `g`, or `g.actor<i>`.
+    fn tensor(self, statistic: &str, index: usize) -> String {
+        match self {
+            Owner::Actor => format!("{statistic}.actor{index}"),
+            Owner::All => statistic.into(),
+        }
+    }
+}
+
+/// One row of the table of optimizers.
+struct Row<L: Lanes> {
+    entry: Entry,
+    owner: Owner,
+    statistics: &'static [&'static str],
+    has_eps: bool,
+    pass: fn(&OptimizerConfig, &[Slab<L>], Pass<'_, L>),
+}
+
+impl<L: Lanes> Row<L> {
+    const fn of<R: Rule<N>, const N: usize>(owner: Owner, entry: Entry) -> Self {
+        const { assert!(R::STATISTICS.len() == N, "a rule names each of its statistics") };
+        Row { entry, owner, statistics: R::STATISTICS, has_eps: R::HAS_EPS, pass: pass::<L, R, N> }
+    }
+}
+
+/// Rule of an optimizer with `N` statistics.
+trait Rule<const N: usize>: Update<N> {
+    /// Names of the statistics in a checkpoint.
+    const STATISTICS: &'static [&'static str];
+    /// True where the rule reads epsilon, which then must be positive.
+    const HAS_EPS: bool;
+    /// The rule for one update.
+    fn new(config: &OptimizerConfig, step: StepSize) -> Self;
+}
+
+/// Factors of one update.
+#[derive(Clone, Copy)]
+struct StepSize {
+    /// Factor of the gradient (see [`clip_scale`]).
+    scale: f32,
+    /// Learning rate.
+    eta: f32,
+}
+
+/// Operands of one update, except for the statistics.
+struct Pass<'a, L: Lanes> {
+    isa: Isa,
+    theta: &'a Slab<L>,
+    d_theta: Gradient<'a>,
+    step: StepSize,
+    copy: Option<&'a mut [f32]>,
+}
+
+fn pass<L: Lanes, R: Rule<N>, const N: usize>(config: &OptimizerConfig, statistics: &[Slab<L>], pass: Pass<'_, L>) {
+    let Pass { isa, theta, d_theta, step, copy } = pass;
+    theta.update(isa, std::array::from_fn::<_, N, _>(|i| &statistics[i]), d_theta, R::new(config, step), copy);
+}
+
+/// Optimizer of a run: its coefficients and its statistics, each `(parameters)`.
 ///
-/// Every statistic lies in a store, also those that only one actor-learner touches: a checkpoint reads them while it goes on.
+/// All statistics lie in stores, those of a single actor-learner too, because a checkpoint reads them during training.
 #[derive(Debug)]
 pub struct AsyncOptimizer<L: Lanes> {
     config: OptimizerConfig,
-    /// One for each actor-learner, or one for all of them.
-    statistics: Vec<Slab<L>>,
+    /// The statistics of each owner, in the order of [`Rule::STATISTICS`].
+    statistics: Vec<Vec<Slab<L>>>,
 }
 
 impl<L: Lanes> AsyncOptimizer<L> {
-    /// An optimizer of `len` parameters for `actors` actor-learners whose statistics are zero.
+    /// Creates an optimizer of `len` parameters for `actors` actor-learners, with statistics of zero.
     ///
     /// # Panics
     /// If the config does not pass [`OptimizerConfig::validate`], or as [`Slab::zeros`].
     pub fn new(config: OptimizerConfig, len: usize, actors: usize) -> Self {
         config.validate().unwrap_or_else(|problem| panic!("{problem}"));
-        let rows = if config.kind == OptimizerKind::SharedRmsProp { 1 } else { actors };
-        AsyncOptimizer { config, statistics: (0..rows).map(|_| Slab::zeros(len)).collect() }
+        let row = config.kind.row::<L>();
+        let of_one = || row.statistics.iter().map(|_| Slab::zeros(len)).collect();
+        AsyncOptimizer { config, statistics: (0..row.owner.count(actors)).map(|_| of_one()).collect() }
     }
 
-    /// The statistics and their names: `g` for shared RMSProp, `g.actor<i>` for RMSProp, `m.actor<i>` for momentum SGD.
+    /// The statistics with their names in a checkpoint, such as `g` where all actors share it and `g.actor<i>` where not.
     pub fn statistics(&self) -> impl Iterator<Item = (String, &Slab<L>)> {
-        let kind = self.config.kind;
-        self.statistics.iter().enumerate().map(move |(actor, statistic)| {
-            let name = match kind {
-                OptimizerKind::SharedRmsProp => "g".into(),
-                OptimizerKind::RmsProp => format!("g.actor{actor}"),
-                OptimizerKind::MomentumSgd => format!("m.actor{actor}"),
-            };
-            (name, statistic)
+        let Row { owner, statistics: names, .. } = self.config.kind.row::<L>();
+        self.statistics.iter().enumerate().flat_map(move |(index, of_one)| {
+            names.iter().zip(of_one).map(move |(name, statistic)| (owner.tensor(name, index), statistic))
         })
     }
 
@@ -191,19 +291,9 @@ impl<L: Lanes> AsyncOptimizer<L> {
         lr: f32,
         copy: Option<&mut [f32]>,
     ) {
-        let OptimizerConfig { kind, decay: alpha, eps } = self.config;
-        let statistic = match kind {
-            OptimizerKind::SharedRmsProp => &self.statistics[0],
-            OptimizerKind::RmsProp | OptimizerKind::MomentumSgd => &self.statistics[actor],
-        };
-        match kind {
-            OptimizerKind::MomentumSgd => {
-                theta.update(isa, statistic, d_theta, MomentumSgd { alpha, eta: lr, scale }, copy)
-            }
-            OptimizerKind::RmsProp | OptimizerKind::SharedRmsProp => {
-                theta.update(isa, statistic, d_theta, RmsProp { alpha, eps, eta: lr, scale }, copy)
-            }
-        }
+        let row = self.config.kind.row::<L>();
+        let step = StepSize { scale, eta: lr };
+        (row.pass)(&self.config, &self.statistics[row.owner.of(actor)], Pass { isa, theta, d_theta, step, copy });
     }
 }
 
@@ -217,19 +307,26 @@ pub fn clip_scale(norm: f64, max_norm: f32) -> f32 {
 #[derive(Clone, Copy)]
 struct MomentumSgd {
     alpha: f32,
-    eta: f32,
-    scale: f32,
+    step: StepSize,
 }
 
-impl Update for MomentumSgd {
+impl Rule<1> for MomentumSgd {
+    const STATISTICS: &'static [&'static str] = &["m"];
+    const HAS_EPS: bool = false;
+    fn new(config: &OptimizerConfig, step: StepSize) -> Self {
+        MomentumSgd { alpha: config.decay, step }
+    }
+}
+
+impl Update<1> for MomentumSgd {
     #[inline(always)]
-    fn step<S: Simd>(self, s: S, d_theta: S::V, m: S::V, theta: S::V) -> (S::V, S::V) {
-        let (alpha, rest, eta) = (s.splat(self.alpha), s.splat(1.0 - self.alpha), s.splat(self.eta));
-        let d_theta = s.mul(s.splat(self.scale), d_theta);
+    fn step<S: Simd>(self, s: S, d_theta: S::V, [m]: [S::V; 1], theta: S::V) -> ([S::V; 1], S::V) {
+        let (alpha, rest, eta) = (s.splat(self.alpha), s.splat(1.0 - self.alpha), s.splat(self.step.eta));
+        let d_theta = s.mul(s.splat(self.step.scale), d_theta);
         // m = alpha m + (1 - alpha) d_theta
         let m = s.add(s.mul(alpha, m), s.mul(rest, d_theta));
         // theta <- theta - eta m
-        (m, s.sub(theta, s.mul(eta, m)))
+        ([m], s.sub(theta, s.mul(eta, m)))
     }
 }
 
@@ -237,24 +334,31 @@ impl Update for MomentumSgd {
 struct RmsProp {
     alpha: f32,
     eps: f32,
-    eta: f32,
-    scale: f32,
+    step: StepSize,
 }
 
-impl Update for RmsProp {
+impl Rule<1> for RmsProp {
+    const STATISTICS: &'static [&'static str] = &["g"];
+    const HAS_EPS: bool = true;
+    fn new(config: &OptimizerConfig, step: StepSize) -> Self {
+        RmsProp { alpha: config.decay, eps: config.eps, step }
+    }
+}
+
+impl Update<1> for RmsProp {
     #[inline(always)]
-    fn step<S: Simd>(self, s: S, d_theta: S::V, g: S::V, theta: S::V) -> (S::V, S::V) {
+    fn step<S: Simd>(self, s: S, d_theta: S::V, [g]: [S::V; 1], theta: S::V) -> ([S::V; 1], S::V) {
         let (alpha, rest) = (s.splat(self.alpha), s.splat(1.0 - self.alpha));
-        let (eta, eps) = (s.splat(self.eta), s.splat(self.eps));
-        let d_theta = s.mul(s.splat(self.scale), d_theta);
+        let (eta, eps) = (s.splat(self.step.eta), s.splat(self.eps));
+        let d_theta = s.mul(s.splat(self.step.scale), d_theta);
         // g = alpha g + (1 - alpha) d_theta^2
         let g = s.add(s.mul(alpha, g), s.mul(rest, s.mul(d_theta, d_theta)));
         // theta <- theta - eta d_theta / sqrt(g + eps)
-        (g, s.sub(theta, s.div(s.mul(eta, d_theta), s.sqrt(s.add(g, eps)))))
+        ([g], s.sub(theta, s.div(s.mul(eta, d_theta), s.sqrt(s.add(g, eps)))))
     }
 
     #[inline(always)]
-    fn rest<S: Simd>(self, s: S, g: S::V) -> Option<S::V> {
-        Some(s.mul(s.splat(self.alpha), g)) // eta 0 / sqrt(g + eps) moves nothing
+    fn rest<S: Simd>(self, s: S, [g]: [S::V; 1]) -> Option<[S::V; 1]> {
+        Some([s.mul(s.splat(self.alpha), g)]) // eta 0 / sqrt(g + eps) moves nothing
     }
 }

@@ -28,15 +28,15 @@ pub struct Slab<L: Lanes> {
     lanes: PhantomData<L>,
 }
 
-/// An elementwise rule that the optimizer writes in the paper's symbols: one thread's gradient, the optimizer's statistic
-/// (momentum or mean square) and theta, `S::LANES` of each.
-pub trait Update: Copy {
-    /// The statistic and theta after the step; implementations are `#[inline(always)]`.
-    fn step<S: Simd>(self, simd: S, d_theta: S::V, statistic: S::V, theta: S::V) -> (S::V, S::V);
+/// Elementwise rule of an optimizer in the paper's symbols: one thread's gradient, `N` statistics (momentum, mean square)
+/// and theta, `S::LANES` of each.
+pub trait Update<const N: usize>: Copy {
+    /// Returns the statistics and theta after the step; implementations are `#[inline(always)]`.
+    fn step<S: Simd>(self, simd: S, d_theta: S::V, statistics: [S::V; N], theta: S::V) -> ([S::V; N], S::V);
 
-    /// The statistic after a step without a gradient, for a rule that then leaves theta where it is: theta is not
-    /// written. The same bits as [`Update::step`] with 0.
-    fn rest<S: Simd>(self, _simd: S, _statistic: S::V) -> Option<S::V> {
+    /// Returns the statistics after a step without a gradient, for a rule that then leaves theta as it is: theta is not
+    /// written. The bits are those of [`Update::step`] with 0. A rule that moves theta without a gradient returns `None`.
+    fn rest<S: Simd>(self, _simd: S, _statistics: [S::V; N]) -> Option<[S::V; N]> {
         None
     }
 }
@@ -95,20 +95,23 @@ impl<L: Lanes> Slab<L> {
         dispatch(isa, Copying { from: other.view(), to: self.view() });
     }
 
-    /// One pass of `rule` over theta (`self`) and `statistic`, without locks; theta as it leaves it goes to `copy` as well.
+    /// One pass of `rule` over theta (`self`) and `statistics`, without locks; the updated theta is written to `copy` as well.
     /// `d_theta` and `copy`: `(len)`
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn update<U: Update>(
+    pub fn update<U: Update<N>, const N: usize>(
         &self,
         isa: Isa,
-        statistic: &Self,
+        statistics: [&Self; N],
         d_theta: Gradient<'_>,
         rule: U,
         copy: Option<&mut [f32]>,
     ) {
-        dispatch(isa, update::Updating { theta: self.view(), statistic: statistic.view(), d_theta, rule, copy });
+        dispatch(
+            isa,
+            update::Updating { theta: self.view(), statistics: statistics.map(Slab::view), d_theta, rule, copy },
+        );
     }
 
     fn view(&self) -> View<'_, L> {

@@ -1,46 +1,46 @@
-//! The pass of an update over theta and a statistic, and over theta' where the next segment begins with it.
+//! One pass of an update over theta and the optimizer's statistics, and over theta' where the next segment begins with it.
 
 use super::{Lanes, Sink, Source, Update, View, check_lengths};
 use crate::kernel::Kernel;
 use crate::kernel::gradient::{Gradient, MAX_RANK, Outer};
 use crate::kernel::simd::Simd;
 
-pub(super) struct Updating<'a, L: Lanes, U> {
+pub(super) struct Updating<'a, L: Lanes, U, const N: usize> {
     pub theta: View<'a, L>,
-    pub statistic: View<'a, L>,
+    pub statistics: [View<'a, L>; N],
     pub d_theta: Gradient<'a>,
     pub rule: U,
     pub copy: Option<&'a mut [f32]>,
 }
 
-impl<L: Lanes, U: Update> Kernel for Updating<'_, L, U> {
+impl<L: Lanes, U: Update<N>, const N: usize> Kernel for Updating<'_, L, U, N> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let len = self.theta.len();
-        let lens = [
-            ("the gradient", self.d_theta.len()),
-            ("the optimizer's state", self.statistic.len()),
-            ("the copy", self.copy.as_ref().map_or(len, |copy| copy.len())),
-        ];
+        let lens =
+            [("the gradient", self.d_theta.len()), ("the copy", self.copy.as_ref().map_or(len, |copy| copy.len()))];
         check_lengths::<S>(len, &lens);
-        let Updating { theta, statistic, d_theta, rule, copy } = self;
+        for statistic in &self.statistics {
+            check_lengths::<S>(len, &[("the optimizer's state", statistic.len())]);
+        }
+        let Updating { theta, statistics, d_theta, rule, copy } = self;
         match copy {
-            Some(copy) => Pass { theta, statistic, rule, copy }.over(simd, d_theta),
-            None => Pass { theta, statistic, rule, copy: Nowhere }.over(simd, d_theta),
+            Some(copy) => Pass { theta, statistics, rule, copy }.over(simd, d_theta),
+            None => Pass { theta, statistics, rule, copy: Nowhere }.over(simd, d_theta),
         }
     }
 }
 
-/// What an update touches; of its own, so that the loops keep it in registers across the `asm!`.
-struct Pass<'a, L: Lanes, U, C> {
+/// Rows that an update touches, apart from the gradient, so that the loops keep their pointers in registers across the `asm!`.
+struct Pass<'a, L: Lanes, U, C, const N: usize> {
     theta: View<'a, L>,
-    statistic: View<'a, L>,
+    statistics: [View<'a, L>; N],
     rule: U,
     copy: C,
 }
 
-/// Where theta is not copied to.
+/// Sink of an update that copies theta nowhere.
 struct Nowhere;
 
 impl Sink for Nowhere {
@@ -48,7 +48,7 @@ impl Sink for Nowhere {
     unsafe fn store<S: Simd>(&mut self, _simd: S, _i: usize, _v: S::V) {}
 }
 
-impl<L: Lanes, U: Update, C: Sink> Pass<'_, L, U, C> {
+impl<L: Lanes, U: Update<N>, C: Sink, const N: usize> Pass<'_, L, U, C, N> {
     #[inline(always)]
     fn over<S: Simd>(mut self, simd: S, d_theta: Gradient<'_>) {
         let (dense, ranges) = d_theta.dense();
@@ -70,10 +70,11 @@ impl<L: Lanes, U: Update, C: Sink> Pass<'_, L, U, C> {
     unsafe fn step<S: Simd>(&mut self, simd: S, i: usize, d_theta: S::V) {
         // SAFETY: as the caller promises.
         unsafe {
-            let (s, t) = self.rule.step(simd, d_theta, self.statistic.load(simd, i), self.theta.load(simd, i));
-            self.statistic.store(simd, i, s);
-            self.theta.store(simd, i, t);
-            self.copy.store(simd, i, t);
+            let (statistics, theta) = (self.load_statistics(simd, i), self.theta.load(simd, i));
+            let (statistics, theta) = self.rule.step(simd, d_theta, statistics, theta);
+            self.store_statistics(simd, i, statistics);
+            self.theta.store(simd, i, theta);
+            self.copy.store(simd, i, theta);
         }
     }
 
@@ -83,13 +84,35 @@ impl<L: Lanes, U: Update, C: Sink> Pass<'_, L, U, C> {
     unsafe fn rest<S: Simd>(&mut self, simd: S, i: usize) {
         // SAFETY: as the caller promises.
         unsafe {
-            match self.rule.rest(simd, self.statistic.load(simd, i)) {
-                Some(s) => {
-                    self.statistic.store(simd, i, s);
+            match self.rule.rest(simd, self.load_statistics(simd, i)) {
+                Some(statistics) => {
+                    self.store_statistics(simd, i, statistics);
                     self.copy.store(simd, i, self.theta.load(simd, i));
                 }
                 None => self.step(simd, i, simd.splat(0.0)),
             }
+        }
+    }
+
+    /// # Safety
+    /// The vector that starts at `i` lies in all rows.
+    #[inline(always)]
+    unsafe fn load_statistics<S: Simd>(&self, simd: S, i: usize) -> [S::V; N] {
+        let mut loaded = [simd.splat(0.0); N];
+        for (v, row) in loaded.iter_mut().zip(&self.statistics) {
+            // SAFETY: as the caller promises.
+            *v = unsafe { row.load(simd, i) };
+        }
+        loaded
+    }
+
+    /// # Safety
+    /// The vector that starts at `i` lies in all rows.
+    #[inline(always)]
+    unsafe fn store_statistics<S: Simd>(&mut self, simd: S, i: usize, statistics: [S::V; N]) {
+        for (v, row) in statistics.into_iter().zip(&mut self.statistics) {
+            // SAFETY: as the caller promises.
+            unsafe { row.store(simd, i, v) };
         }
     }
 
@@ -127,20 +150,20 @@ impl<L: Lanes, U: Update, C: Sink> Pass<'_, L, U, C> {
         }
     }
 
-    /// A row of `N` terms, as many as a segment of the paper's has steps: their factors stay in registers.
+    /// A row of `TERMS` terms, as many as a segment of the paper's has steps: their factors stay in registers.
     ///
     /// # Safety
     /// The row lies within all rows and is whole vectors; each term's `delta` has `cols` values.
     #[inline(always)]
-    unsafe fn row<S: Simd, const N: usize>(
+    unsafe fn row<S: Simd, const TERMS: usize>(
         &mut self,
         simd: S,
         outer: &Outer<'_>,
         row: usize,
         terms: &[(f32, usize); MAX_RANK],
     ) {
-        let mut x = [simd.splat(0.0); N];
-        let mut deltas = [outer.delta.as_ptr(); N];
+        let mut x = [simd.splat(0.0); TERMS];
+        let mut deltas = [outer.delta.as_ptr(); TERMS];
         for ((x, delta), term) in x.iter_mut().zip(&mut deltas).zip(terms) {
             (*x, *delta) = (simd.splat(term.0), delta.wrapping_add(term.1));
         }

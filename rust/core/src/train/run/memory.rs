@@ -1,6 +1,5 @@
 //! Check of a run's memory against the machine's, before the system ends the process without a word.
 
-use crate::shared::OptimizerKind;
 use crate::train::error::TrainError;
 use crate::train::setup::Setup;
 
@@ -26,10 +25,7 @@ pub fn check(setup: &Setup) -> Result<(), TrainError> {
 /// theta, what there is of its size besides, and the activations of the segments in flight; not all, but nothing that is not needed.
 fn least_bytes(setup: &Setup) -> u128 {
     let config = &setup.config;
-    let statistics = match config.optimizer {
-        OptimizerKind::SharedRmsProp => 1,
-        OptimizerKind::RmsProp | OptimizerKind::MomentumSgd => config.actors,
-    };
+    let statistics = config.optimizer.num_statistics(config.actors);
     let targets = usize::from(config.algo.row().reads_target);
     let at_once = config.segments_at_once.clamp(1, config.actors.max(1));
     let thetas = 1 + targets + statistics + at_once * (2 + targets); // a segment has theta' and its gradient
