@@ -89,7 +89,7 @@ impl Twin<'_> {
         y
     }
 
-    fn step(&self, activation: Activation, x: &[f64], h: &mut Vec<f64>, c: &mut [f64]) -> Vec<f64> {
+    fn step(&self, activation: Activation, x: &[f64], h: &mut [f64], c: &mut [f64]) -> Vec<f64> {
         let stem = apply(activation, self.conv("stem", x, 6, 3));
         let first = apply(Relu, self.conv("first", &apply(Relu, stem.clone()), 4, 1));
         let block = apply(activation, add(&stem, &self.conv("second", &first, 4, 1)));
