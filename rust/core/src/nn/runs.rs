@@ -16,9 +16,9 @@ pub(super) struct Runs {
     pub changed: Vec<u8>,
     /// For each slot and position the first of its run, counted through, `(slots, positions)`.
     start: Vec<u32>,
-    /// Of a convolution: the positions that start a run, slot by slot, ...
+    /// Positions of a convolution that start a run, slot by slot.
     sites: Vec<Site>,
-    /// ... and how many of them there are up to each slot.
+    /// Number of such positions up to each slot.
     ends: Vec<usize>,
 }
 
