@@ -27,6 +27,9 @@ def test_the_defaults_are_the_papers():
         "env_restarts": 10,
         "algo": "a3c",
         "net": "ff",
+        "hidden": [],  # as the network has it
+        "activation": "relu",
+        "cells": 0,  # as the network has it
         "optimizer": "shared-rmsprop",
         "gaussian": "diagonal",  # counts for no discrete actions
         "actors": 16,
@@ -133,8 +136,10 @@ COUNTS_FOR = {
     "rms_eps": ("optimizer", {"rmsprop", "shared-rmsprop"}),
     "env_timeout_secs": ("env_workers", {"auto", "process"}),
     "env_restarts": ("env_workers", {"auto", "process"}),
+    "cells": ("net", {"lstm", "nature-lstm"}),
 }
 NAMES = {"algo": choices("algos"), "optimizer": choices("optimizers"), "env_workers": ["auto", "thread", "process"]}
+NAMES |= {"net": choices("nets")}
 
 
 @pytest.mark.parametrize("f", [f for f in fields(TrainConfig) if f.name != "env"], ids=public_name)
@@ -293,3 +298,28 @@ def test_two_configs_do_not_share_their_environments_arguments():
 
 def test_public_names_differ_from_pythons_in_lambda_alone():
     assert [f.name for f in fields(TrainConfig) if f.name != public_name(f)] == ["lambda_"]
+
+
+@pytest.mark.parametrize(
+    ("given", "hidden"), [("64,64", [64, 64]), (32, [32]), ([16, 8], [16, 8]), ("128", [128]), ([], [])]
+)
+def test_hidden_is_a_list_of_widths(given, hidden):
+    assert TrainConfig(env="CartPole-v1", hidden=given).hidden == hidden
+
+
+@pytest.mark.parametrize("wrong", ["64,,64", "wide", [0], "64,0", 1.5, [True]])
+def test_widths_that_no_layer_has_are_refused(wrong):
+    with pytest.raises(ConfigError, match="hidden is "):
+        TrainConfig(env="CartPole-v1", hidden=wrong)
+
+
+def test_each_setting_of_the_network_changes_it():
+    def params(**settings):
+        config = in_environment(CART_POLE, **settings)
+        layers = _core.Policy(config.core_json(), CART_POLE.to_json()).describe()["layers"]
+        return [(layer["kind"], layer["activation"], [c["outputs"] for c in layer["columns"]]) for layer in layers]
+
+    heads = ("linear", "identity", [2, 1])
+    assert params() == [("linear", "relu", [200]), heads]
+    assert params(hidden=[64, 64], activation="tanh") == [("linear", "tanh", [64]), ("linear", "tanh", [64]), heads]
+    assert params(net="lstm", cells=32)[1] == ("lstm", "identity", [32])

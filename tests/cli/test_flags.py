@@ -1,5 +1,8 @@
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -104,3 +107,11 @@ def test_the_list_of_settings_has_every_default_and_source(capsys):
         assert f"  {name} = {described_default(f)}\n" in text or f"  {name}\n" in text
         assert f.metadata["what"] in text
         assert f.metadata["source"] in text
+
+
+def test_help_whose_reader_has_gone_says_nothing_more():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-m", "a3crs", "train", "--help"], stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")

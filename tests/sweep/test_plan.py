@@ -26,10 +26,12 @@ def test_a_draw_is_the_same_however_many_there_are():
 
 
 def test_a_plan_is_read_back_as_it_was_written(tmp_path):
-    plan = Plan.drawn(SETTINGS | {"t_max": "choice:5,episode"}, frames=4000, draws=4)
+    settings = SETTINGS | {"t_max": "choice:5,episode"}
+    plan = Plan.drawn(settings, frames=4000, draws=4)
     save(tmp_path, plan)
     assert read_plan(tmp_path) == plan
     refuse_other(tmp_path, plan)
+    refuse_other(tmp_path, Plan.drawn(dict(reversed(settings.items())), frames=4000, draws=4))
     with pytest.raises(ConfigError, match="holds a sweep with another plan"):
         refuse_other(tmp_path, Plan.drawn(SETTINGS, draws=4))
 

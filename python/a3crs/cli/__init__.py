@@ -45,6 +45,8 @@ def run(arguments: list[str]) -> int:
         print("\na3crs: stopped.", *_notes(e), sep="\n", file=sys.stderr)  # below the terminal's ^C
         return 130
     except SystemExit as e:  # no command of ours leaves like this, and its code may be that of a success
+        if isinstance(e.__context__, BrokenPipeError):  # rich's way out where whoever read the help has gone
+            return 1
         return _fail(f"The environment called sys.exit({e.code!r}) while it was made.", exit_code=1)
     except Exception as e:  # of the environment, most likely: its author needs the traceback
         traceback.print_exception(e)

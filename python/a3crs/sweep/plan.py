@@ -111,7 +111,8 @@ def read_plan(sweep: Path) -> Plan:
 def refuse_other(sweep: Path, plan: Plan) -> None:
     """ConfigError where the directory holds something else than this plan's sweep."""
     if (sweep / PLAN).exists():
-        if read_plan(sweep).to_json() != plan.to_json():
+        there, wanted = (json.loads(each.to_json()) for each in (read_plan(sweep), plan))
+        if there != wanted:  # whatever the order in which the settings were given
             raise ConfigError(f"{sweep} holds a sweep with another plan: repeat its command, or name another --out.")
     elif sweep.is_dir() and any(entry.name not in (LOCK, temporary_of(Path(PLAN)).name) for entry in sweep.iterdir()):
         raise ConfigError(f"{sweep} is not empty and no sweep: name another --out.")
