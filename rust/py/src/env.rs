@@ -1,46 +1,37 @@
 //! The core's `Env` over any Gymnasium environment: the only place where an actor attaches to the interpreter.
 
-use crate::ale::NativeGame;
 use crate::error::protocol_error;
 use a3crs_core::env::{End, Env, EnvError, Episode, ObsMut, Step};
 use a3crs_core::rl::ActionVector;
-use a3crs_core::train::{Action, BoxEnv};
+use a3crs_core::train::Action;
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-/// A Python environment, owned by one actor.
+/// Python environment, owned by one actor.
 pub struct PyEnv {
     env: Py<PyAny>,
     step: Py<PyAny>,
 }
 
 impl PyEnv {
-    /// Over an environment that speaks `a3crs.envs.spec.Env`.
+    /// Wraps an environment that speaks `a3crs.envs.spec.Env`.
     pub fn over(env: Bound<'_, PyAny>) -> PyResult<Self> {
         let step = env.getattr(intern!(env.py(), "step"))?;
         Ok(PyEnv { step: step.unbind(), env: env.unbind() })
     }
 }
 
-/// An action that an environment in Python can be given.
+/// Action that an environment in Python can be given.
 pub trait PyAction: Action {
-    /// What `step` is called with.
+    /// The argument of the environment's `step`.
     fn to_py(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
-    /// The environment of an actor: stepped without the interpreter where that can be.
-    fn env(env: Bound<'_, PyAny>) -> PyResult<BoxEnv<Self>>;
 }
 
 impl PyAction for usize {
     fn to_py(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         Ok(self.into_pyobject(py)?.into_any())
-    }
-    fn env(env: Bound<'_, PyAny>) -> PyResult<BoxEnv<usize>> {
-        Ok(match NativeGame::of(&env)? {
-            Some(game) => Box::new(game),
-            None => Box::new(PyEnv::over(env)?),
-        })
     }
 }
 
@@ -48,14 +39,6 @@ impl PyAction for ActionVector {
     fn to_py(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         Ok(PyTuple::new(py, self.iter())?.into_any())
     }
-    fn env(env: Bound<'_, PyAny>) -> PyResult<BoxEnv<ActionVector>> {
-        Ok(Box::new(PyEnv::over(env)?))
-    }
-}
-
-/// `make_env(actor)`
-pub fn make<A: PyAction>(make_env: &Py<PyAny>, actor: usize) -> Result<BoxEnv<A>, EnvError> {
-    Python::attach(|py| A::env(make_env.call1(py, (actor,))?.into_bound(py))).map_err(|error: PyErr| error.into())
 }
 
 impl<A: PyAction> Env<A> for PyEnv {
@@ -97,7 +80,7 @@ impl Drop for PyEnv {
         Python::attach(|py| {
             let Ok(close) = self.env.getattr(py, intern!(py, "close")) else { return };
             if let Err(error) = close.call0(py) {
-                // The run's outcome is decided: a failing close() has nobody left to stop.
+                // The run is over, so a failing close() is reported and stops nothing.
                 error.write_unraisable(py, Some(self.env.bind(py)));
             }
         });

@@ -1,9 +1,8 @@
 //! The functions of the module. Each parses, detaches from the interpreter, calls the core and converts the result.
 
-use crate::ale;
-use crate::env::{PyAction, make};
 use crate::error::{config_error, to_py};
 use crate::host::{PyHost, to_dict};
+use crate::make::{MakeEnv, differs, make};
 use a3crs_core::catalogue::Entry;
 use a3crs_core::env::{ActionSpec, EnvError, EnvSpec};
 use a3crs_core::kernel::Isa;
@@ -30,7 +29,7 @@ pub(crate) fn setup(py: Python<'_>, config: &str, env_spec: &str) -> PyResult<Se
     Setup::new(config, env).map_err(|error| to_py(py, error))
 }
 
-fn env_maker<A: PyAction>(make_env: &Py<PyAny>) -> impl Fn(usize) -> Result<BoxEnv<A>, EnvError> + Sync {
+fn env_maker<A: MakeEnv>(make_env: &Py<PyAny>) -> impl Fn(usize) -> Result<BoxEnv<A>, EnvError> + Sync {
     move |actor| make(make_env, actor)
 }
 
@@ -52,7 +51,7 @@ macro_rules! with_actions {
 
 pub(crate) use with_actions;
 
-/// What there is to choose from; see `_core.pyi`.
+/// Returns the choices of a configuration; see `_core.pyi`.
 #[pyfunction]
 pub fn catalogue(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     #[derive(Serialize)]
@@ -111,7 +110,7 @@ pub fn check(py: Python<'_>, config: &str, env_spec: &str, checkpoint: Option<Pa
 /// Compares a game's two ways of being stepped; see `_core.pyi`.
 #[pyfunction]
 pub fn native_differs(py: Python<'_>, make_game: Py<PyAny>, steps: usize) -> PyResult<Option<String>> {
-    detached(py, || ale::differs(&make_game, steps).map_err(TrainError::Host))
+    detached(py, || differs(&make_game, steps).map_err(TrainError::Host))
 }
 
 /// Trains; see `_core.pyi`.
@@ -193,7 +192,7 @@ pub fn bench_network<'py>(py: Python<'py>, config: &str, env_spec: &str) -> PyRe
     to_dict(py, &cost)
 }
 
-/// What a checkpoint says of itself.
+/// Returns the metadata of a checkpoint.
 #[pyfunction]
 pub fn read_checkpoint<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
     let meta = detached(py, || core::save::read_meta(&path))?;

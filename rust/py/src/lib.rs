@@ -5,6 +5,7 @@ mod env;
 mod error;
 mod functions;
 mod host;
+mod make;
 mod policy;
 
 /// The Rust core of a3crs.

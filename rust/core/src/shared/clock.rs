@@ -1,8 +1,8 @@
-//! `T`, the number of steps all actor-learners have taken together.
+//! Global step counter `T`, over all actor-learners.
 
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The global counter `T` of Algorithms 1, S2 and S3.
+/// Global counter `T` of Algorithms 1, S2 and S3.
 ///
 /// Alone in its cache line (128 bytes: lines are fetched in pairs, and Apple's are that long), because every step of every
 /// thread writes it. Relaxed throughout: `T` orders nothing but itself.
@@ -11,7 +11,7 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Clock(AtomicU64);
 
 impl Clock {
-    /// A clock that stands at `t` steps.
+    /// Creates a clock at `t` steps.
     pub fn at(t: u64) -> Clock {
         Clock(AtomicU64::new(t))
     }
@@ -21,7 +21,7 @@ impl Clock {
         self.0.fetch_add(1, Relaxed) + 1
     }
 
-    /// `T` at this moment.
+    /// Current `T`.
     pub fn now(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -32,8 +32,8 @@ impl Clock {
     }
 }
 
-/// `T mod interval = 0` for the `T` that [`Clock::tick`] returned. Tickets are unique, so for each multiple of `interval`
-/// exactly one thread sees `true`: the one that then copies theta to theta_target. An `interval` of 0 never comes round.
+/// Returns `T mod interval = 0` for the `T` that [`Clock::tick`] returned. Tickets are unique, so exactly one thread gets `true`
+/// for each multiple of `interval`, and copies theta to theta_target. With an `interval` of 0 no thread does.
 pub fn crossed(ticket: u64, interval: u64) -> bool {
     interval != 0 && ticket.is_multiple_of(interval)
 }

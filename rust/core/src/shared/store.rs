@@ -1,4 +1,4 @@
-//! The Hogwild store: the only memory that threads race on.
+//! Hogwild store: the only memory with data races between threads.
 //!
 //! While a [`Slab`] is shared it is touched through [`Lanes`] alone, and no `&[f32]` into it ever exists. So a thread may read
 //! a mixture of older and newer parameters, and updates of the same parameter may be lost, both of which the method allows
@@ -17,11 +17,11 @@ use crate::kernel::simd::Simd;
 use crate::kernel::{Isa, Kernel, LANE_PAD, dispatch};
 use std::marker::PhantomData;
 
-/// Shared parameters, touched in the way this build prefers.
+/// Shared parameters with the memory accesses of this build.
 pub type Store = Slab<Native>;
 
-/// A 64-byte aligned row of `len` f32, `len` a multiple of [`LANE_PAD`], that any number of threads read and write without
-/// locks. `L` is how they touch it.
+/// 64-byte aligned row of `len` f32, `len` a multiple of [`LANE_PAD`], that any number of threads read and write without
+/// locks, through the accesses of `L`.
 #[derive(Debug)]
 pub struct Slab<L: Lanes> {
     memory: Zeroed,
@@ -42,7 +42,7 @@ pub trait Update<const N: usize>: Copy {
 }
 
 impl<L: Lanes> Slab<L> {
-    /// `len` zeros.
+    /// Creates a slab of `len` zeros.
     ///
     /// # Panics
     /// If `len` is 0 or not a multiple of [`LANE_PAD`].
@@ -54,13 +54,13 @@ impl<L: Lanes> Slab<L> {
         Slab { memory: Zeroed::new(len), lanes: PhantomData }
     }
 
-    /// A copy of `values`.
+    /// Creates a copy of `values`.
     ///
     /// # Panics
     /// As [`Slab::zeros`].
     pub fn from_slice(values: &[f32]) -> Self {
         let slab = Self::zeros(values.len());
-        // SAFETY: both are valid for `values.len()` f32, and nobody else knows the new slab yet.
+        // SAFETY: both are valid for `values.len()` f32, and no other thread has the new slab yet.
         unsafe { slab.memory.start().as_ptr().copy_from_nonoverlapping(values.as_ptr(), values.len()) };
         slab
     }
@@ -119,14 +119,14 @@ impl<L: Lanes> Slab<L> {
     }
 }
 
-/// A borrowed slab by value, so that a loop keeps the pointer in a register across the `asm!`.
+/// Borrowed slab by value, so that a loop keeps the pointer in a register across the `asm!`.
 struct View<'a, L: Lanes> {
     start: *mut f32,
     len: usize,
     slab: PhantomData<&'a Slab<L>>,
 }
 
-/// A row of f32, shared or private, that a pass reads a vector at a time.
+/// Row of f32, shared or private, that a pass reads one vector at a time.
 trait Source {
     fn len(&self) -> usize;
     /// # Safety
@@ -134,7 +134,7 @@ trait Source {
     unsafe fn load<S: Simd>(&self, simd: S, i: usize) -> S::V;
 }
 
-/// A row that a pass writes.
+/// Row of f32 that a pass writes one vector at a time.
 trait Sink {
     /// # Safety
     /// As for [`Source::load`].

@@ -1,4 +1,4 @@
-//! Does this CPU keep the lanes of a vector move whole?
+//! Test that this CPU does not tear the lanes of a vector move.
 
 use super::store::Store;
 use crate::kernel::Isa;
@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What [`tear_test`] saw.
+/// Result of [`tear_test`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TearReport {
-    /// How many f32 were read while another thread wrote them.
+    /// Number of f32 read while another thread wrote them.
     pub reads: u64,
-    /// How many of them nobody had ever written. Anything but 0 means that the store must not be used with this `isa`.
+    /// Number of values read that no thread had written. If it is not 0, the store must not be used with this `isa`.
     pub torn: u64,
 }
 
 /// Two values that differ in every byte.
 const WRITTEN: [u32; 2] = [0x1122_3344, 0xaabb_ccdd];
 
-/// One thread writes two values in turn to a few cache lines, another reads them for `duration`: each f32 read must be one
-/// of the two.
+/// Writes two values in turn to a few cache lines from one thread and reads them from another for `duration`. Each f32 read
+/// must be one of the two.
 pub fn tear_test(isa: Isa, duration: Duration) -> TearReport {
     const LEN: usize = 64;
     let rows = WRITTEN.map(|bits| [f32::from_bits(bits); LEN]);

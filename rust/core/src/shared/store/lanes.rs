@@ -1,4 +1,4 @@
-//! How one vector of shared `f32` is read and written.
+//! Reads and writes of one vector of shared `f32`.
 //!
 //! A plain racing access is undefined behaviour; relaxed `AtomicU32` accesses are defined, but LLVM does not merge them into
 //! vector moves. Inline assembly may do whatever some valid Rust code could do in its place (its "story"). Ours, for every
@@ -7,19 +7,19 @@
 //! * load: `for i in (0..LANES, in any order) { lane[i] = AtomicU32::from_ptr(p.add(i)).load(Relaxed) }`
 //! * store: `for i in (0..LANES, in any order) { AtomicU32::from_ptr(p.add(i)).store(lane[i], Relaxed) }`
 //!
-//! What the compiler may take for granted is no more than in the story: a store's `asm!` has no `nomem`, so it may write any
+//! The compiler may assume no more than the story says: a store's `asm!` has no `nomem`, so it may write any
 //! memory that a pointer has escaped to, and no plain access moves across it; a load's is `readonly`. `p` comes from the slab's
 //! own allocation and covers the whole vector, which an exclusive reference never does while the slab is shared.
 //!
-//! [`Relaxed`] is that story as real code. What the hardware promises of the moves: on aarch64 `ld1`/`st1` are single-copy
+//! [`Relaxed`] is that story as code. Guarantees of the hardware: on aarch64 `ld1`/`st1` are single-copy
 //! atomic for each element; on x86-64 an aligned 16-byte move is atomic on every CPU with AVX, while for 32 and 64 bytes
-//! neither vendor writes a promise for the lanes down: no CPU is known to break it, and [`crate::shared::tear_test`] asks yours.
+//! neither vendor documents one for the lanes. No CPU is known to tear them; [`crate::shared::tear_test`] tests the one in use.
 
 use crate::kernel::LANE_PAD;
 use crate::kernel::simd::Simd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A way of touching shared memory, a vector at a time.
+/// Access to shared memory, one vector at a time.
 ///
 /// # Safety
 /// `load` and `store` behave as one relaxed atomic u32 access for each lane, and touch no other memory.
@@ -155,10 +155,10 @@ mod aarch64 {
     }
 }
 
-/// The way this build touches shared memory.
+/// Access to shared memory in this build.
 #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri), not(a3crs_portable_store)))]
 pub type Native = Asm;
 
-/// The way this build touches shared memory.
+/// Access to shared memory in this build.
 #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri), not(a3crs_portable_store))))]
 pub type Native = Relaxed;
