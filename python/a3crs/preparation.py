@@ -46,6 +46,12 @@ def prepare(
     return Prepared(with_frames(config, frames, family), family)
 
 
+def prepare_again(config: TrainConfig, *, frames: int | None = None, env: "MakeEnv | None" = None) -> Prepared:
+    """Finds the environments of a run's own configuration, which is complete, with a new length if there is one."""
+    family = resolve(config, Mode.TRAINING, env)
+    return Prepared(with_frames(config, frames, family), family)
+
+
 def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> TrainConfig:
     """Returns the configuration with `total_steps` set from a number of frames, if there is one."""
     if frames is None:

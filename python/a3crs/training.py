@@ -16,7 +16,7 @@ from a3crs.display import RunView
 from a3crs.envs.resolve import OWN
 from a3crs.errors import ConfigError, DivergedError
 from a3crs.live import open_display
-from a3crs.preparation import Prepared, prepare
+from a3crs.preparation import Prepared, prepare, prepare_again
 from a3crs.rundir import RunDir
 from a3crs.wording import counted
 
@@ -107,7 +107,8 @@ def resume_run(
         config = run.read_config()
         checkpoint, saved = run.newest_checkpoint()
         done = saved["steps"]
-        prepared = prepare(config, frames=frames, env=env).checked(checkpoint)  # before anything of the run is touched
+        prepared = prepare_again(config, frames=frames, env=env)
+        prepared.checked(checkpoint)  # before anything of the run is touched
         if done >= prepared.config.total_steps:
             done_frames = done * prepared.family.spec.frames_per_step
             raise ConfigError(f"{path} has finished its {done_frames:,} frames: give it more with --frames.")
