@@ -184,7 +184,7 @@ def test_an_environments_exception_shows_its_traceback_then_one_sentence(a3crs, 
 
 
 def test_an_environment_that_exits_while_it_is_made_has_failed(a3crs, monkeypatch):
-    monkeypatch.setattr("a3crs.training.resolve", lambda *_: sys.exit(0))
+    monkeypatch.setattr("a3crs.preparation.resolve", lambda *_: sys.exit(0))
     code, _, err = a3crs("train", "--env", "CartPole-v1", "--quiet")
     assert (code, err) == (1, "a3crs: error: The environment called sys.exit(0) while it was made.\n")
 
