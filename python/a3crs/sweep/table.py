@@ -40,6 +40,12 @@ class Progress:
         eta = str(timedelta(seconds=round((1 - share) / rate))) if rate > 0 else "-"
         return ", ".join([f"{count} {word}" for word, count in counts.items()]) + f", ETA {eta}"
 
+    def is_over(self) -> bool:
+        """Returns true where every trial has ended, none of which may be running."""
+        for path in self._directories:
+            self._share(path, is_running=False)
+        return len(self._ended) == len(self._directories)
+
     def best_draws(self) -> list[tuple[str, dict[str, Any], float, int]]:
         """The best so far: group, what was drawn, mean score of the seeds that are done, and how many those are."""
         by_group: dict[str, list[float]] = {}
@@ -75,8 +81,8 @@ class SweepView:
         self._progress = progress
 
     def is_last(self, running: Sequence[Path]) -> bool:
-        """Returns true where no trial is running."""
-        return not running
+        """Returns true where no trial is running or waiting."""
+        return not running and self._progress.is_over()
 
     def line(self, running: Sequence[Path]) -> str:
         """Returns the counts and the best draw."""
