@@ -17,6 +17,13 @@ pub enum Activation {
     Tanh,
 }
 
+/// `tanh x`, out of line: inlined, its length would keep the loop over a tile's sums from being unrolled, and the sums of every
+/// activation out of registers.
+#[inline(never)]
+fn tanh_apart<S: Simd>(simd: S, x: S::V) -> S::V {
+    tanh(simd, x)
+}
+
 impl Activation {
     /// `sums <- activation(sums)`
     #[inline(always)]
@@ -28,7 +35,7 @@ impl Activation {
                 // `max` returns its second operand when one is NaN: in this order a NaN survives.
                 sums.iter_mut().for_each(|sum| *sum = simd.max(zero, *sum));
             }
-            Activation::Tanh => sums.iter_mut().for_each(|sum| *sum = tanh(simd, *sum)),
+            Activation::Tanh => sums.iter_mut().for_each(|sum| *sum = tanh_apart(simd, *sum)),
         }
     }
 
