@@ -11,7 +11,7 @@ RACING = Domain(
     entry_point="a3crs.envs.racing:racing_family",
     install="pip install 'a3crs[racing]'",
     defaults={
-        "reward_scale": Default(0.1, "brings the rewards of a step near 1", discrete_only=True),
+        "reward_scale": Default(0.1, "chosen for CarRacing", discrete_only=True),
         "reward_clip": Default(0.0, "rewards stay raw", discrete_only=True),
     },
 )

@@ -12,7 +12,7 @@ TORCS = Domain(
     install="sudo apt-get install torcs torcs-data xvfb xdotool",
     defaults={
         "actors": Default(4, "each game takes 160 to 245 MB of memory"),
-        "reward_scale": Default(0.02, "rewards are speeds of up to 80 m/s", discrete_only=True),
+        "reward_scale": Default(0.02, "chosen for TORCS, see its README", discrete_only=True),
         "reward_clip": Default(
             0.0, "rewards stay raw: clipped, all speeds would be worth the same", discrete_only=True
         ),
