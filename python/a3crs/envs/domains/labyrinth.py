@@ -11,7 +11,7 @@ LABYRINTH = Domain(
     entry_point="a3crs.envs.labyrinth:labyrinth_family",
     install="pip install 'a3crs[labyrinth]'",
     defaults={
-        "t_max": Default(20, "chosen for Labyrinth; the paper names no other than 5"),
+        "t_max": Default(20, "chosen for Labyrinth, not in the paper"),
         "reward_clip": Default(0.0, "rewards stay raw, because a portal is worth ten apples"),
     },
     threaded=("a3crs.envs.labyrinth.",),
