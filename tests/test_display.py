@@ -30,7 +30,7 @@ LATER = EARLY | {
 
 def test_a_plain_line_has_every_figure():
     out = io.StringIO()
-    live.Plain(display.RunView(CONFIG), out).show(LATER)
+    live.plain(display.RunView(CONFIG), out).show(LATER)
     line = out.getvalue()
     for text in ("50.0%", "2,000 frames", "frames/s 12,000", "-20.2", "best -17.0", "entropy 1.790", "lr 7.00e-04"):
         assert text in line
@@ -47,7 +47,7 @@ def test_plain_lines_are_10_seconds_apart_but_the_last_is_always_there(monkeypat
     clock = [0.0]
     monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
     out = io.StringIO()
-    plain = live.Plain(display.RunView(CONFIG), out)
+    plain = live.plain(display.RunView(CONFIG), out)
     for clock[0] in (0.0, 0.25, 9.75, 10.0, 10.25):
         plain.show(LATER)
     assert out.getvalue().count("\n") == 2
@@ -65,7 +65,7 @@ def test_the_live_display_draws_bar_and_figures():
     console = Console(file=out, force_terminal=True, width=100)
     view = display.RunView(CONFIG)
     with RichLive(console=console, auto_refresh=False) as drawing:
-        shown = live.Drawn(view, drawing)
+        shown = live.redrawn(view, drawing)
         shown.show(EARLY)
         shown.show(LATER)
     assert view.bar(LATER).tasks[0].completed == 500

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
@@ -44,10 +44,11 @@ class Quiet:
 
 
 class Paced:
-    """Display that shows a state at intervals, and the last one in any case."""
+    """Display that draws a state at intervals, and the last one in any case."""
 
-    def __init__(self, view: View[Any], interval_secs: float) -> None:
+    def __init__(self, view: View[Any], draw: Callable[[Any], object], interval_secs: float) -> None:
         self._view = view
+        self._draw = draw
         self._interval_secs = interval_secs
         self._next_secs = 0.0
         self._done = False
@@ -60,30 +61,15 @@ class Paced:
         self._next_secs, self._done = now + self._interval_secs, is_last
         self._draw(state)
 
-    def _draw(self, state: Any) -> None:
-        raise NotImplementedError
+
+def plain(view: View[Any], out: TextIO) -> Paced:
+    """Returns a display of one line every 10 seconds, for log files and pipes."""
+    return Paced(view, lambda state: print(view.line(state), file=out, flush=True), PLAIN_INTERVAL_SECS)
 
 
-class Plain(Paced):
-    """Display of one line every 10 seconds, for log files and pipes."""
-
-    def __init__(self, view: View[Any], out: TextIO) -> None:
-        super().__init__(view, PLAIN_INTERVAL_SECS)
-        self._out = out
-
-    def _draw(self, state: Any) -> None:
-        print(self._view.line(state), file=self._out, flush=True)
-
-
-class Drawn(Paced):
-    """Display that redraws its picture in place."""
-
-    def __init__(self, view: View[Any], live: Any, interval_secs: float = 0.0) -> None:
-        super().__init__(view, interval_secs)
-        self._live = live
-
-    def _draw(self, state: Any) -> None:
-        self._live.update(self._view.picture(state))
+def redrawn(view: View[Any], live: Any, interval_secs: float = 0.0) -> Paced:
+    """Returns a display that redraws its picture in place, in a `rich.live.Live`."""
+    return Paced(view, lambda state: live.update(view.picture(state)), interval_secs)
 
 
 @contextmanager
@@ -97,10 +83,10 @@ def open_display(
     if quiet:
         yield Quiet()
     elif not sys.stderr.isatty():
-        yield Plain(view, sys.stderr)
+        yield plain(view, sys.stderr)
     else:
         from rich.console import Console
         from rich.live import Live
 
         with Live(console=Console(stderr=True), refresh_per_second=4, transient=transient) as live:
-            yield Drawn(view, live, interval_secs)
+            yield redrawn(view, live, interval_secs)

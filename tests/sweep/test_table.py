@@ -34,7 +34,7 @@ def test_a_line_counts_the_trials_and_names_the_best_draw(half_done, monkeypatch
     now = [0.0]
     monkeypatch.setattr(table.time, "monotonic", lambda: now[0])
     out = io.StringIO()
-    plain = live.Plain(table.SweepView(table.Progress(PLAN, half_done)), out)
+    plain = live.plain(table.SweepView(table.Progress(PLAN, half_done)), out)
     running = [half_done / "draw000__s1"]
     plain.show(running)
     now[0] = 5.0
