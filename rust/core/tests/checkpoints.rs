@@ -1,7 +1,9 @@
 //! Checkpoints are data that anyone may have written: whatever is in one, it is refused with a sentence, or gone on with; nothing panics.
 
 use a3crs_core::env::{ActionSpec, Chain, Env, EnvError, EnvSpec, ObsSpec};
-use a3crs_core::train::save::{FORMAT_VERSION, read_meta};
+use a3crs_core::kernel::activation::Activation;
+use a3crs_core::nn::{Net, NetSpec};
+use a3crs_core::train::save::{FORMAT_VERSION, check, read_meta};
 use a3crs_core::train::{Algo, Checkpoint, Setup, TrainConfig, TrainError, train};
 use proptest::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -102,6 +104,35 @@ fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
         Value::Object(map) => map.iter().for_each(|(key, value)| pointers(value, &format!("{at}/{key}"), all)),
         Value::Array(list) => list.iter().enumerate().for_each(|(i, value)| pointers(value, &format!("{at}/{i}"), all)),
         _ => (),
+    }
+}
+
+#[test]
+fn a_file_from_before_networks_had_settings_is_of_the_papers_network() {
+    let (dir, mut parts) = checkpoint();
+    for setting in ["hidden", "activation", "cells"] {
+        assert!(parts.meta.as_object_mut().unwrap().remove(setting).is_some(), "{setting} is not in the file");
+    }
+    assert_eq!(load(dir.path(), &parts.sealed()).unwrap().meta.network, Net::Ff.into());
+    assert!(is_gone_on_with(dir.path(), &parts.sealed(), "without the network's settings"));
+}
+
+#[test]
+fn a_checkpoint_of_another_network_is_refused_with_the_setting_that_differs() {
+    let (dir, parts) = checkpoint();
+    let path = dir.path().join("other.safetensors");
+    fs::write(&path, parts.sealed()).unwrap();
+    let refused = |change: fn(&mut NetSpec)| {
+        let Setup { mut config, env, .. } = setup(200);
+        change(&mut config.network);
+        check(&path, &Setup::new(config, env).unwrap()).unwrap_err().to_string()
+    };
+    for (sentence, of) in [
+        ("it is of net ff, this run has lstm", refused(|network| network.net = Net::Lstm)),
+        ("it is of hidden (the net's own), this run has 64,64", refused(|network| network.hidden = vec![64, 64])),
+        ("it is of activation relu, this run has tanh", refused(|network| network.activation = Activation::Tanh)),
+    ] {
+        assert!(of.ends_with(sentence), "{of}");
     }
 }
 

@@ -205,7 +205,7 @@ fn sizes_that_a_network_cannot_have_are_refused() {
     let (ff, lstm) = (NetSpec::from(Net::Ff), NetSpec::from(Net::Lstm));
     assert_eq!(
         refused(NetSpec { cells: 100, ..lstm }),
-        "cells is 100, but the number of LSTM cells must be a multiple of 16"
+        "the setting cells is 100, but the number of LSTM cells must be a multiple of 16"
     );
     assert!(refused(NetSpec { cells: 64, ..ff.clone() }).contains("net ff has no LSTM"));
     assert!(refused(NetSpec { hidden: vec![64, 0], ..ff }).contains("[64, 0]"));

@@ -1,5 +1,7 @@
 //! Every kernel on every instruction set of this CPU against its naive twin; `naive.rs` has those against finite differences.
 
+#[path = "support/numbers.rs"]
+mod numbers;
 #[path = "support/still.rs"]
 mod still;
 
@@ -10,42 +12,10 @@ use a3crs_core::kernel::linear::{
     LinearShape, linear_backward_input, linear_backward_weight, linear_forward, linear_forward_from,
 };
 use a3crs_core::kernel::{Isa, naive};
+use numbers::{assert_close, exact, magnitude, poison, rng, values};
 use proptest::prelude::*;
-use rand::{RngExt, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
+use rand::RngExt;
 use still::{Still, at_starts};
-
-/// Numbers in [-1, 1), a quarter of them exactly 0, as behind a ReLU.
-fn values(rng: &mut Xoshiro256PlusPlus, n: usize) -> Vec<f32> {
-    (0..n).map(|_| if rng.random_bool(0.25) { 0.0 } else { rng.random_range(-1.0..1.0) }).collect()
-}
-
-fn rng(seed: u64) -> Xoshiro256PlusPlus {
-    Xoshiro256PlusPlus::seed_from_u64(seed)
-}
-
-/// An output no kernel may leave as it is.
-fn poison(n: usize) -> Vec<f32> {
-    vec![f32::NAN; n]
-}
-
-fn exact(x: &[f32]) -> Vec<f64> {
-    x.iter().map(|x| f64::from(*x)).collect()
-}
-
-fn magnitude(x: &[f32]) -> Vec<f64> {
-    x.iter().map(|x| f64::from(x.abs())).collect()
-}
-
-/// A sum of `terms` products in f32 is within `(terms + 2) * epsilon` of the sum of their magnitudes.
-fn assert_close(isa: Isa, fast: &[f32], exact: &[f64], magnitude: &[f64], terms: usize) {
-    let unit = (terms + 2) as f64 * f64::from(f32::EPSILON);
-    for (i, ((fast, exact), magnitude)) in fast.iter().zip(exact).zip(magnitude).enumerate() {
-        let error = (f64::from(*fast) - exact).abs();
-        // Not `error > bound`: a NaN has to fail.
-        assert!(error <= unit * magnitude, "{}: [{i}] is {fast}, should be {exact}", isa.name());
-    }
-}
 
 /// Runs the naive twin in f64: once on the values, once on their magnitudes, for the bound of the error.
 macro_rules! twice {

@@ -168,7 +168,7 @@ impl NetSpec {
         let net = |spec: &NetSpec| spec.net.entry().name.to_owned();
         let activation = |spec: &NetSpec| format!("{:?}", spec.activation).to_lowercase();
         let numbers = |numbers: &[usize]| match numbers {
-            [] | [0] => "that of the net".to_owned(),
+            [] | [0] => "(the net's own)".to_owned(),
             _ => numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(","),
         };
         let hidden = |spec: &NetSpec| numbers(&spec.hidden);

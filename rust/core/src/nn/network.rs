@@ -42,7 +42,7 @@ pub enum NetError {
     #[error("hidden is {0:?}, but each hidden layer needs at least one unit")]
     NoUnits(Vec<usize>),
     /// Cells for a network without an LSTM.
-    #[error("cells is {cells}, but net {} has no LSTM: leave cells out, or choose net lstm", net.entry().name)]
+    #[error("the setting cells is {cells}, but net {} has no LSTM: leave cells out, or choose net lstm", net.entry().name)]
     NoLstm {
         /// The number of cells asked for.
         cells: usize,
@@ -50,7 +50,7 @@ pub enum NetError {
         net: Net,
     },
     /// A number of LSTM cells that the kernels cannot compute.
-    #[error("cells is {0}, but the number of LSTM cells must be a multiple of {LANE_PAD}")]
+    #[error("the setting cells is {0}, but the number of LSTM cells must be a multiple of {LANE_PAD}")]
     Cells(usize),
 }
 

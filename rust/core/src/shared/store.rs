@@ -1,4 +1,4 @@
-//! Hogwild store: the only memory with data races between threads.
+//! Hogwild store: the only memory that threads access without synchronisation.
 //!
 //! While a [`Slab`] is shared it is touched through [`Lanes`] alone, and no `&[f32]` into it ever exists. So a thread may read
 //! a mixture of older and newer parameters, and updates of the same parameter may be lost, both of which the method allows
