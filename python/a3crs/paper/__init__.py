@@ -4,8 +4,9 @@ An experiment is a sweep with the paper's settings; what it came to is set besid
 `a3crs.published.paper` has.
 """
 
-from importlib import import_module
 from typing import Any
+
+from a3crs.lazy import attribute
 
 __all__ = ["EXPERIMENTS", "Scale", "experiment", "plan_of", "present", "run_experiment"]
 
@@ -14,6 +15,4 @@ _MODULES |= {"present": "page", "run_experiment": "running"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'a3crs.paper' has no attribute {name!r}")
-    return getattr(import_module(f"a3crs.paper.{_MODULES[name]}"), name)
+    return attribute("a3crs.paper", _MODULES, name)

@@ -3,8 +3,9 @@
 Importing the package loads nothing, so that `names` serves readers of logs without the settings and the core.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from a3crs.lazy import attribute
 
 if TYPE_CHECKING:
     from a3crs.rundir.names import LOCK
@@ -18,6 +19,4 @@ _MODULES |= {"cpu_name": "session", "versions": "session"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'a3crs.rundir' has no attribute {name!r}")
-    return getattr(import_module(f"a3crs.rundir.{_MODULES[name]}"), name)
+    return attribute("a3crs.rundir", _MODULES, name)

@@ -4,8 +4,9 @@
 is what came out, as a Polars frame.
 """
 
-from importlib import import_module
 from typing import Any
+
+from a3crs.lazy import attribute
 
 __all__ = ["LocalEngine", "Plan", "by_draw", "results", "run_sweep", "run_trial"]
 
@@ -14,6 +15,4 @@ _MODULES |= {"run_sweep": "sweep", "run_trial": "trial"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'a3crs.sweep' has no attribute {name!r}")
-    return getattr(import_module(f"a3crs.sweep.{_MODULES[name]}"), name)
+    return attribute("a3crs.sweep", _MODULES, name)
