@@ -1,6 +1,6 @@
-"""Environments: `resolve` is the one entrance, from a name to a spec and a factory of one environment per actor.
+"""Environments: `resolve` turns a name into a spec and a factory of one environment for each actor.
 
-`a3crs.envs.domains` is the table of the domains, one row and one file each; `register` adds a row of one's own.
+`a3crs.envs.domains` is the table of the domains, one row and one file each; `register` adds a user's own row.
 Importing this package is cheap; NumPy, Gymnasium and ale-py are imported when a name is resolved.
 """
 

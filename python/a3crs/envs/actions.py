@@ -1,4 +1,4 @@
-"""From an agent's action, a number from 0 on or an unbounded vector, to what an environment's action space holds."""
+"""Conversion of an agent's action, an integer from 0 on or an unbounded vector, to an environment's action space."""
 
 import math
 from collections.abc import Callable
@@ -19,15 +19,15 @@ Converter = Callable[[Any], Any]
 
 
 def agents_actions(name: str, space: Space[Any]) -> tuple[Discrete | Continuous, Converter]:
-    """What the agent's actions are where the environment's are in `space`, and how one becomes the other.
+    """Returns the agent's action space for an environment's `space`, and the conversion of an action to it.
 
     - Discrete: the actions count from the space's `start`.
-    - MultiDiscrete, MultiBinary: all combinations, the last component changing fastest.
-    - Box: a vector. In a dimension with two bounds, -1 and 1 are the bounds, and what lies beyond is clipped to them. A
-      dimension without bounds is as it is. With one bound, that bound is -1 if it is the lower one and else 1, and the
-      unit is the environment's.
+    - MultiDiscrete, MultiBinary: all combinations; the last component changes fastest.
+    - Box: a vector. In a dimension with two bounds, -1 and 1 stand for the bounds, and values beyond are clipped to
+      them. A dimension without bounds is unchanged. With one bound, the environment's unit is kept: -1 stands for a
+      lower bound, 1 for an upper one.
 
-    ConfigError, naming the space, where it cannot be served.
+    Raises ConfigError, naming the space, for any other space.
     """
     if isinstance(space, spaces.Box):
         return _continuous(name, space)
@@ -42,7 +42,7 @@ def agents_actions(name: str, space: Space[Any]) -> tuple[Discrete | Continuous,
 
 
 def _combinations(name: str, space: Space[Any], sizes: Any, start: Any) -> tuple[Discrete, Converter]:
-    count = math.prod(int(size) for size in sizes.flat)  # exact, where numpy's would overflow
+    count = math.prod(int(size) for size in sizes.flat)  # exact, where NumPy's product would overflow
     if count > MAX_COMBINED_ACTIONS:
         raise ConfigError(
             f"{name} has the action space {space}, which is {count:,} combinations; a3crs gives each an output of its "
@@ -50,7 +50,7 @@ def _combinations(name: str, space: Space[Any], sizes: Any, start: Any) -> tuple
         )
     digits = np.stack(np.unravel_index(np.arange(count), sizes.reshape(-1)), axis=1)
     table = (digits.reshape(count, *sizes.shape) + start).astype(space.dtype)
-    return Discrete(count), lambda number: table[number].copy()  # the environment may keep or change what it is given
+    return Discrete(count), lambda number: table[number].copy()  # a copy, because the environment may keep or change it
 
 
 def _continuous(name: str, space: spaces.Box) -> tuple[Continuous, Converter]:
@@ -76,13 +76,13 @@ def _continuous(name: str, space: spaces.Box) -> tuple[Continuous, Converter]:
 
 
 def _bound(bound: NDArray[Any]) -> NDArray[np.float64]:
-    """Flat; a type's largest number, with which some spaces say that there is no bound, is infinite too."""
+    """Returns a flat bound; a type's largest number, which some spaces use for "unbounded", becomes infinite too."""
     flat = bound.reshape(-1).astype(np.float64)
     return np.where(np.abs(flat) < np.finfo(bound.dtype).max, flat, np.copysign(np.inf, flat))
 
 
 def _coordinates(low: NDArray[Any], high: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """For each dimension, what the policy's 0 and its unit are in the environment."""
+    """Returns the environment's values of the policy's 0 and of its unit, for each dimension."""
     origin, unit = np.zeros_like(low), np.ones_like(low)
     below, above = np.isfinite(low), np.isfinite(high)
     both = below & above

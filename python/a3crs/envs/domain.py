@@ -1,6 +1,6 @@
-"""Row of the table of environments: all that a3crs knows of a domain, without loading its code.
+"""Row of the table of environments: everything that a3crs knows of a domain, without loading its code.
 
-A new domain is one file in `domains/` and one line in `TABLE` there. A program adds one of its own with `register`.
+A new domain is one file in `domains/` and one line in `TABLE` there. A program adds its own row with `register`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from a3crs.errors import ConfigError
 
-if TYPE_CHECKING:  # which loads NumPy or Gymnasium
+if TYPE_CHECKING:  # these imports load NumPy or Gymnasium
     from a3crs.config import TrainConfig
     from a3crs.envs.family import EnvFamily
     from a3crs.envs.spec import Mode
@@ -20,28 +20,28 @@ if TYPE_CHECKING:  # which loads NumPy or Gymnasium
 
 @dataclass(frozen=True)
 class Default:
-    """Default that a setting has in one domain, with its source."""
+    """Default of a setting in one domain, with its source."""
 
     value: Any
     source: str
-    discrete_only: bool = False  # with continuous actions the setting keeps the default of these
+    discrete_only: bool = False  # with continuous actions the setting keeps its general default
 
 
 @dataclass(frozen=True, kw_only=True)
 class Domain:
-    """Environments that are named, made and installed in one way.
+    """Environments that are named, made and installed in the same way.
 
-    `entry_point` is a function, or as in Gymnasium the text `module:function`, which is imported when an environment of
-    the domain is made. It takes the settings and the mode, and returns the family of environments, or None where the
-    domain has no environment of that name: the rows below are asked then.
+    `entry_point` is a function or, as in Gymnasium, the text `module:function`, which is imported when an environment
+    of the domain is made. It takes the settings and the mode, and returns the family of environments. It returns None
+    where the domain has no environment of that name; the next matching rows are tried then.
     """
 
     name: str
-    about: str  # one line of `a3crs list envs`
-    matches: Callable[[str], bool]  # of the value of `--env`
+    about: str  # its line in `a3crs list envs`
+    matches: Callable[[str], bool]  # gets the value of `--env`
     entry_point: "str | MakeFamily"
-    names: Callable[[], Iterable[str]] | None = None  # suggestions for misspelled names; None is the domain's own name
-    install: str = ""  # the command; empty where a3crs brings all that is needed
+    names: Callable[[], Iterable[str]] | None = None  # suggestions for misspelled names; None: the domain's own name
+    install: str = ""  # the command; empty where a3crs has all dependencies
     defaults: Mapping[str, Default] = field(default_factory=dict)  # by the settings' public names
     threaded: tuple[str, ...] = ()  # prefixes of modules whose environments are faster in threads than in processes
 
@@ -63,7 +63,7 @@ class Domain:
 
 
 def named(name: str, env_id: str) -> Callable[[str], bool]:
-    """Returns the test for a name in any capitals, or the exact Gymnasium id."""
+    """Returns a predicate that accepts the name in any capitals, or the exact Gymnasium id."""
     return lambda given: given == env_id or given.lower() == name.lower()
 
 
@@ -78,7 +78,7 @@ def fill(table: Iterable[Domain]) -> None:
 def register(row: Domain) -> None:
     """Adds a domain of the calling program; its names are looked up before all others.
 
-    ConfigError where a domain of that name exists.
+    Raises ConfigError where a domain of that name exists.
     """
     if any(row.name.lower() == other.name.lower() for other in _rows):
         raise ConfigError(f"There is a domain {row.name!r} already: register yours under another name.")
@@ -86,7 +86,7 @@ def register(row: Domain) -> None:
 
 
 def unregister(name: str) -> None:
-    """Removes a domain that was added with `register`; ConfigError where none has that name."""
+    """Removes a domain that was added with `register`; raises ConfigError where none has that name."""
     row = next((row for row in _rows if row.name == name), None)
     if row is None:
         raise ConfigError(f"There is no domain {name!r} to remove.")
@@ -94,10 +94,10 @@ def unregister(name: str) -> None:
 
 
 def rows() -> tuple[Domain, ...]:
-    """Returns all domains, in the order in which they are asked for a name."""
+    """Returns all domains, in the order in which a name is looked up."""
     return tuple(_rows)
 
 
 def runs_in_threads(module: str) -> bool:
-    """Returns true for a module whose environments are known to be faster in threads than in processes."""
+    """Returns True for a module whose environments are known to be faster in threads than in processes."""
     return module.startswith(tuple(prefix for row in _rows for prefix in row.threaded))

@@ -1,4 +1,4 @@
-"""Factories of environments: one environment for each actor, and the restarts of those that were lost."""
+"""Factories of environments: one environment for each actor, and the restarts of lost ones."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ class Restarts:
         return self._of_actor.total()
 
     def add(self, actor: int, reason: str, most: int) -> None:
-        """Counts a restart of this actor's environment; EnvError where it would have more than `most`."""
+        """Counts a restart of this actor's environment; raises EnvError where it would be more than `most`."""
         with self._lock:
             if self._of_actor[actor] >= most:
                 raise EnvError(
@@ -51,7 +51,7 @@ class EnvFamily:
     """Environment factory with its spec; `make(actor)` runs on the actor's own thread.
 
     `own_action` turns an agent's action into the environment's own. `play(rendered)` makes an environment to be stepped
-    by hand, in this thread; ConfigError where it is to be rendered and cannot be.
+    by hand in the calling thread; it raises ConfigError where the environment is to be rendered and cannot be.
     """
 
     spec: EnvSpec

@@ -1,4 +1,4 @@
-"""Any environment with Gymnasium's interface: `CartPole-v1`, `package:MyEnv-v0`, or a callable that makes one."""
+"""Environments with Gymnasium's interface: `CartPole-v1`, `package:MyEnv-v0`, or a callable that makes one."""
 
 import dataclasses
 import sys
@@ -23,7 +23,7 @@ from a3crs.errors import ConfigError, did_you_mean
 
 
 def gym_family(name: str, make: MakeEnv, config: TrainConfig, make_rendered: MakeEnv | None = None) -> EnvFamily:
-    """A family of environments made by a callable without arguments; one is made here to read its spaces.
+    """Returns a family of environments made by a callable without arguments; one is made here to read its spaces.
 
     `make_rendered` makes them with `render_mode="rgb_array"`, if `make` does not.
     """
@@ -67,7 +67,7 @@ def _in_processes(family: EnvFamily, make: MakeEnv, config: TrainConfig) -> EnvF
 
 
 def own_family(make: MakeEnv, config: TrainConfig) -> EnvFamily:
-    """The family of a callable that a program brings, named after the environment's id or its class."""
+    """Returns the family of a user's callable, named after the environment's id or its class."""
     env = make()
     if not isinstance(env, gymnasium.Env):
         raise ConfigError(f"The callable made a {type(env).__name__}, but it must make a gymnasium.Env.")
@@ -77,7 +77,7 @@ def own_family(make: MakeEnv, config: TrainConfig) -> EnvFamily:
 
 
 def gym_id_family(env_id: str, config: TrainConfig) -> EnvFamily | None:
-    """The family of an id in Gymnasium's registry; None where Gymnasium does not know the id."""
+    """Returns the family of an id in Gymnasium's registry; None where Gymnasium does not know the id."""
     module, _, registered = env_id.rpartition(":")
     given = config.env_kwargs
     try:
@@ -86,7 +86,7 @@ def gym_id_family(env_id: str, config: TrainConfig) -> EnvFamily | None:
         spec = gymnasium.spec(registered)
         if config.pixels:
             given = pixels.arguments(spec, config) | given
-        # Not the id, but what it stands for: another process need not have registered it.
+        # The registered spec instead of the id: a worker process may not have registered the id.
         make = partial(_make, spec, **given)
         return gym_family(
             env_id, make, config, partial(_make_rendered, spec, **(pixels.arguments(spec, config) | given))
@@ -109,14 +109,14 @@ def registered_family(config: TrainConfig, mode: Mode) -> EnvFamily | None:
 
 
 def dm_control_family(config: TrainConfig, mode: Mode) -> EnvFamily | None:
-    """Returns the family of a task of dm_control, whose tasks are registered first; None where it has no such task."""
+    """Returns the family of a dm_control task, after registering all tasks; None where there is no such task."""
     mujoco.register_dm_control()
     return gym_id_family(config.env, config)
 
 
 def _make(spec: Registered, **given: Any) -> AnyEnv:
     if mujoco.has(spec):
-        mujoco.say_warnings_once()  # in a worker process too
+        mujoco.say_warnings_once()  # worker processes call this too
     env: AnyEnv = gymnasium.make(spec, disable_env_checker=True, **given)
     return env
 
@@ -128,7 +128,7 @@ def _make_rendered(spec: Registered, **given: Any) -> AnyEnv:
 
 
 class GymScreen:
-    """The image that an environment renders after each step."""
+    """Screen of an environment that renders one image after each step."""
 
     def __init__(self, name: str, env: GymEnv) -> None:
         if env.render_mode != pixels.RENDERED:
@@ -147,9 +147,9 @@ class GymScreen:
         return [np.asarray(self._env.render(), np.uint8)]
 
     def close(self) -> None:
-        """The environment is closed by whoever made it."""
+        """Does nothing: the owner of the environment closes it."""
 
 
 def gym_ids() -> list[str]:
-    """Gymnasium's own ids (not ALE's), to suggest the nearest one."""
+    """Returns Gymnasium's own ids (not ALE's), to suggest the nearest one."""
     return [env_id for env_id in gymnasium.registry if "ale_py" not in str(gymnasium.registry[env_id].entry_point)]

@@ -1,4 +1,4 @@
-"""One environment with Gymnasium's interface, as actors see it."""
+"""Adapter from one Gymnasium environment to the protocol of the actors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +15,14 @@ from a3crs.envs.spec import EnvSpec, Observation
 from a3crs.errors import EnvError
 
 MakeEnv = Callable[[], AnyEnv]
-DEFAULT_FPS = 30  # of environments that do not say how fast they are
+DEFAULT_FPS = 30  # for environments without `render_fps`
 
 
 class GymEnv:
-    """An environment as the `Env` protocol has it.
+    """Adapter from a Gymnasium environment to the `Env` protocol.
 
-    Actions are numbers from 0 on or vectors: `a3crs.envs.actions` says what becomes of them. Observations are
-    C-contiguous, uint8 images of shape (channels, height, width) or float32 vectors.
+    Actions are integers from 0 on or vectors; `a3crs.envs.actions` converts them. Observations are C-contiguous: uint8
+    images of shape (channels, height, width) or float32 vectors.
 
     An episode's return and length are those of the environment's own `RecordEpisodeStatistics` where it has one.
     """
@@ -45,11 +45,11 @@ class GymEnv:
         return self._shown(obs), info
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """One step of the environment, which is one frame."""
+        """Steps the environment, by one frame."""
         return self.step_with(self.own_action(action))
 
     def step_with(self, own_action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """The same with one of the environment's own actions."""
+        """Steps the environment with one of its own actions."""
         result: Any = self._env.step(own_action)
         obs, paid, terminated, truncated, info = _parts(
             "step", result, "observation", "reward", "terminated", "truncated", "info"
@@ -76,20 +76,20 @@ class GymEnv:
         own = info.get("episode")
         if isinstance(own, dict) and own.keys() >= {"r", "l"}:
             return info
-        others = {key: value for key, value in info.items() if key != "episode"}  # which may be anything, like a number
+        others = {key: value for key, value in info.items() if key != "episode"}  # it may be anything, like a number
         return others | ({"episode": {"r": self._return, "l": self._length_steps}} if ended else {})
 
     def render(self) -> Any:
-        """The environment's own image."""
+        """Returns the environment's own image."""
         return self._env.render()
 
     def close(self) -> None:
-        """Lets go of what the environment holds."""
+        """Closes the environment."""
         self._env.close()
 
 
 def _parts(method: str, result: Any, *names: str) -> tuple[Any, ...]:
-    """What a method of the environment returned, which has such parts; the last is info."""
+    """Returns a method's result; raises EnvError where it is not a tuple of the parts `names`, the last one info."""
     if not isinstance(result, tuple) or len(result) != len(names):
         what = f"a tuple of {len(result)}" if isinstance(result, tuple) else f"{result!r:.80}"
         raise EnvError(f"The environment's {method}() returned {what}, not ({', '.join(names)}).")
@@ -99,7 +99,7 @@ def _parts(method: str, result: Any, *names: str) -> tuple[Any, ...]:
 
 
 def time_limit(env: AnyEnv) -> int | None:
-    """The steps after which an episode is cut; None where that does not happen, or is not known."""
+    """Returns the steps after which an episode is truncated; None where there is no limit, or it is not known."""
     while isinstance(env, gymnasium.Wrapper):
         if isinstance(env, TimeLimit):
             return env._max_episode_steps

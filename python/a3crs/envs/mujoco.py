@@ -1,4 +1,4 @@
-"""MuJoCo behind Gymnasium's own tasks and those of dm_control: how it draws without a screen, and what it says."""
+"""MuJoCo in Gymnasium's tasks and those of dm_control: rendering without a screen, step limits and warnings."""
 
 import math
 import os
@@ -15,18 +15,18 @@ from gymnasium.envs.registration import EnvSpec
 from a3crs.envs.domains.dm_control import DM_CONTROL, PREFIX
 from a3crs.errors import ConfigError
 
-GYMNASIUMS = "gymnasium.envs.mujoco."  # the modules of its tasks
+GYMNASIUMS = "gymnasium.envs.mujoco."  # prefix of the modules of Gymnasium's tasks
 
 _said: set[str] = set()
 
 
 def has(spec: EnvSpec) -> bool:
-    """Whether such an environment is MuJoCo's."""
+    """Returns True for an environment on MuJoCo."""
     return spec.id.startswith(PREFIX) or str(spec.entry_point).startswith(GYMNASIUMS)
 
 
 def step_limit(env: gymnasium.Env[Any, Any]) -> int | None:
-    """The steps after which dm_control cuts an episode, which no wrapper of Gymnasium's does; None for other tasks."""
+    """Returns the step limit of a dm_control task, which none of Gymnasium's wrappers has; None for other tasks."""
     if type(env).__module__ != "shimmy.dm_control_compatibility":
         return None
     limit = getattr(env, "_step_limit", math.inf)
@@ -34,13 +34,13 @@ def step_limit(env: gymnasium.Env[Any, Any]) -> int | None:
 
 
 def register_dm_control() -> None:
-    """Lets Gymnasium know the tasks of dm_control; ConfigError where they are not installed.
+    """Registers the tasks of dm_control with Gymnasium; raises ConfigError where they are not installed.
 
-    When it is imported it chooses how to draw, here and in the workers; left to itself it would look for a screen.
+    dm_control chooses its renderer at import, here and in the workers. Without MUJOCO_GL it would look for a screen.
     """
     os.environ.setdefault("MUJOCO_GL", _opengl_that_works() or "off")
     try:
-        with warnings.catch_warnings(action="ignore"):  # theirs
+        with warnings.catch_warnings(action="ignore"):  # of dm_control and shimmy
             import_module("dm_control")
             import_module("shimmy")
     except ImportError as e:
@@ -50,23 +50,23 @@ def register_dm_control() -> None:
 
 
 def say_warnings_once() -> None:
-    """MuJoCo's warnings on standard error, each once; by itself it repeats them and writes MUJOCO_LOG.TXT."""
+    """Prints each of MuJoCo's warnings once on standard error; MuJoCo itself repeats them and writes MUJOCO_LOG.TXT."""
     from mujoco import set_mju_user_warning
 
     set_mju_user_warning(_say)
 
 
 def _say(warning: str) -> None:
-    if "deprecated" not in warning and warning not in _said:  # which only the author of a model can mend
+    if "deprecated" not in warning and warning not in _said:  # only a model's author can mend it
         _said.add(warning)
         print(f"a3crs: MuJoCo warns: {warning}", file=sys.stderr)
 
 
 def draw_fast(env: gymnasium.Env[Any, Any]) -> None:
-    """Readies MuJoCo's environments, before they draw for the first time; leaves others as they are.
+    """Lowers the rendering quality of MuJoCo's environments, before their first image; leaves others unchanged.
 
-    The usual quality is made for the eye and takes a processor without a graphics card 60 ms an image. Without shadows,
-    reflections and smoothed edges it takes one. ConfigError where MuJoCo cannot draw.
+    MuJoCo's usual quality takes a processor without a graphics card 60 ms an image. Without shadows, reflections and
+    antialiasing it takes 1 ms. Raises ConfigError where MuJoCo cannot draw.
     """
     model = _model(env)
     if model is None:
@@ -78,11 +78,11 @@ def draw_fast(env: gymnasium.Env[Any, Any]) -> None:
 
 
 def choose_opengl() -> None:
-    """Says to MuJoCo, in this process and the workers, how to draw without a screen; ConfigError where it cannot.
+    """Sets MUJOCO_GL, for this process and the workers, to a renderer without a screen; ConfigError where none works.
 
-    The user's choice of MUJOCO_GL stays, and elsewhere than on Linux MuJoCo knows best.
+    The user's MUJOCO_GL has priority, and outside Linux MuJoCo's own choice is kept.
     """
-    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa draws in the thread that asks: the cores are the actors'
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa then draws in the calling thread: the actors need the cores
     if sys.platform != "linux" or os.environ.get("MUJOCO_GL", "off") != "off":
         return
     opengl = _opengl_that_works()
@@ -99,7 +99,7 @@ def _opengl_that_works() -> str | None:
 
 
 def _works(opengl: str) -> bool:
-    """Tried in a process of its own, because a program can load only one."""
+    """Tries a renderer in a subprocess, because a program can load only one."""
     program = f"from mujoco.{opengl} import GLContext; GLContext(8, 8).make_current()"
     return subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
 
@@ -109,7 +109,7 @@ def _model(env: gymnasium.Env[Any, Any]) -> Any:
         return None
     from mujoco import MjModel
 
-    for path in ("model", "physics.model.ptr"):  # Gymnasium's, dm_control's
+    for path in ("model", "physics.model.ptr"):  # of Gymnasium, of dm_control
         try:
             model = attrgetter(path)(env.unwrapped)
         except AttributeError:

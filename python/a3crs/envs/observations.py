@@ -1,9 +1,9 @@
-"""From an environment's observation space to what the network takes: uint8 images or float32 vectors.
+"""Conversion of an environment's observation space to the network's input: uint8 images or float32 vectors.
 
-Images are uint8 Boxes of shape (height, width), (height, width, channels) or (channels, height, width): the smaller of
-the two ends is the channels. What is too small for the networks' filters is a board, not an image, unless it is to be
-resized. Boards and every other Box are flattened, and so are Discrete (one-hot), MultiBinary, MultiDiscrete (one-hot
-each), Tuple and Dict spaces of such, by `gymnasium.spaces.utils`.
+Images are uint8 Boxes of shape (height, width), (height, width, channels) or (channels, height, width); the smaller of
+the first and the last dimension is the channels. An image too small for the networks' filters is treated as a board,
+unless it is to be resized. Boards and every other Box are flattened, and so are Discrete (one-hot), MultiBinary,
+MultiDiscrete (one-hot each), and Tuple and Dict spaces of these, by `gymnasium.spaces.utils`.
 """
 
 from collections.abc import Callable
@@ -26,16 +26,16 @@ from a3crs.envs.spec import ImageObs, Observation, VectorObs
 from a3crs.errors import ConfigError
 
 SMALLEST_IMAGE = (
-    20  # pixels a side: filters of 8x8 with stride 4, then of 4x4 with stride 2, see no less ([P] section 8)
+    20  # pixels a side: filters of 8x8 with stride 4, then of 4x4 with stride 2, need as many ([P] section 8)
 )
 
 Converter = Callable[[Any], Observation]
 
 
 def observed(name: str, env: AnyEnv, config: TrainConfig) -> tuple[AnyEnv, ImageObs | VectorObs, Converter]:
-    """The environment in the wrappers that the settings ask for, what it then shows, and how that reaches the network.
+    """Returns the environment in the configured wrappers, its observations, and their conversion for the network.
 
-    ConfigError, naming the space, where it cannot be served.
+    Raises ConfigError, naming the space, where it is not supported.
     """
     if config.pixels:
         env = rendered(name, env)
@@ -64,7 +64,7 @@ def _is_image(space: Space[Any], config: TrainConfig) -> bool:
 
 
 def _sides(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Height and width of an image."""
+    """Returns height and width of an image."""
     return shape[1:] if _has_channels_first(shape) else shape[:2]  # type: ignore[return-value]
 
 
@@ -105,7 +105,7 @@ def _image(name: str, env: AnyEnv, config: TrainConfig) -> tuple[AnyEnv, ImageOb
 
 
 def _channels_first(obs: Any) -> Observation:
-    """(height, width, channels), or a stack of such, the oldest first, to (all channels, height, width)."""
+    """Converts (height, width, channels), or a stack of such, the oldest first, to (all channels, height, width)."""
     first = np.moveaxis(obs, -1, -3)
     return np.ascontiguousarray(first, np.uint8).reshape(-1, *first.shape[-2:])
 
@@ -125,5 +125,5 @@ def _reshaped(env: AnyEnv, shape: tuple[int, ...], convert: Callable[[Any], Any]
 
 def _shape(env: AnyEnv) -> tuple[int, ...]:
     shape: tuple[int, ...] | None = env.observation_space.shape
-    assert shape is not None  # an image's Box
+    assert shape is not None  # the space is an image's Box
     return shape

@@ -1,4 +1,4 @@
-"""An environment observed as the images that it renders, as the paper learns some MuJoCo tasks (section 9)."""
+"""Environments whose observations are their rendered images, as for some MuJoCo tasks of the paper (section 9)."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ RENDERED = "rgb_array"
 
 
 def arguments(spec: EnvSpec, config: TrainConfig) -> dict[str, Any]:
-    """What an id is made with so that it renders images, MuJoCo's in the size that is wanted."""
+    """Returns the arguments with which an id renders images; MuJoCo renders them in the configured size."""
     size = dict(zip(("height", "width"), map(int, config.resize.split("x")), strict=True)) if config.resize else {}
     if spec.id.startswith(PREFIX):
         return {"render_mode": RENDERED, "render_kwargs": {"camera_id": 0} | size}
@@ -25,7 +25,7 @@ def arguments(spec: EnvSpec, config: TrainConfig) -> dict[str, Any]:
 
 
 def rendered(name: str, env: AnyEnv) -> AnyEnv:
-    """The environment, showing what it renders; ConfigError where it renders no images."""
+    """Returns the environment with its rendered images as observations; raises ConfigError where it renders none."""
     if env.render_mode != RENDERED:
         raise ConfigError(
             f"pixels is true, but {name} has the render_mode {env.render_mode!r}: make it with "

@@ -1,4 +1,4 @@
-"""An environment as an agent was trained on it, with Gymnasium's interface, to be stepped by hand and looked at."""
+"""Environment on which an agent was trained, with Gymnasium's interface, to be stepped by hand and rendered."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ FRAMES = "rgb_array_list"  # Gymnasium's name for all frames since the last call
 
 
 class Screen(Protocol):
-    """What a person sees of an environment, frame by frame."""
+    """Images of an environment for a person, frame by frame."""
 
     fps: float
     """Frames a second at the environment's own speed."""
@@ -28,10 +28,10 @@ class Screen(Protocol):
 
 
 class PlayEnv(gymnasium.Env[Observation, Any]):
-    """Observations are the agent's: uint8 of shape (channels, height, width) or float32 of shape (len,).
+    """Environment with the agent's observations: uint8 of shape (channels, height, width) or float32 of shape (len,).
 
-    Actions are the environment's own, rewards are raw, and an episode is a whole game. With a screen `render()` returns
-    the frames since it was called last.
+    Actions are the environment's own, rewards are raw, and an episode is a whole game. With a screen, `render()`
+    returns the frames since its last call.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class PlayEnv(gymnasium.Env[Observation, Any]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts a new episode; `options` are not used."""
         super().reset(seed=seed)
-        if self._screen and seed is None:  # it shows the same game where both know its seed
+        if self._screen and seed is None:  # the screen shows the same game only with the same seed
             seed = int(self.np_random.integers(2**31))
         obs, info = self._env.reset(seed=seed)
         if self._screen:
@@ -66,19 +66,19 @@ class PlayEnv(gymnasium.Env[Observation, Any]):
         return obs.copy(), info
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Takes one of the environment's own actions."""
+        """Steps the environment with one of its own actions."""
         obs, reward, terminated, truncated, info = self._step(action)
         if self._screen:
             self._frames += self._screen.step(action)
-        return obs.copy(), float(reward), terminated, truncated, info  # an array of its own, as Gymnasium's have
+        return obs.copy(), float(reward), terminated, truncated, info  # a new array each step, as in Gymnasium
 
     def render(self) -> list[Frame]:  # type: ignore[override]  # as Gymnasium's own wrapper RenderCollection
-        """The frames since the last call, (height, width, 3) each; none without a screen."""
+        """Returns the frames since the last call, (height, width, 3) each; none without a screen."""
         frames, self._frames = self._frames, []
         return frames
 
     def close(self) -> None:
-        """Lets go of what the environment and its screen hold."""
+        """Closes the environment and its screen."""
         if self._screen:
             self._screen.close()
         if hasattr(self._env, "close"):

@@ -1,7 +1,7 @@
-"""CarRacing, in TORCS' place where that cannot be installed: `a3crs/CarRacing-v0`, Gymnasium's track and car on Box2D.
+"""CarRacing, a substitute for TORCS: `a3crs/CarRacing-v0`, Gymnasium's track and car on Box2D.
 
-It is seen and driven as TORCS is, so that the same networks and flags go with both; the rewards are CarRacing's own.
-Importing this module registers it with Gymnasium. Needs the extra `[racing]`.
+Observations and actions are those of TORCS, so that the same networks and flags suit both; the rewards are CarRacing's
+own. Importing this module registers the environment with Gymnasium. Needs the extra `[racing]`.
 """
 
 import warnings
@@ -28,21 +28,21 @@ if ENV_ID not in gymnasium.registry:
     gymnasium.register(ENV_ID, entry_point=f"{__name__}:RacingEnv", max_episode_steps=EPISODE_STEPS)
 
 SCREEN = 84
-LEFT = 6  # of CarRacing's 96x96 pixels the middle; below it are the instruments
+LEFT = 6  # crop of the middle of CarRacing's 96x96 pixels; the instruments are below it
 
-# What the discrete actions steer and press, of the whole: what CarRacing's own have.
+# Values of CarRacing's own discrete actions, as fractions of full steering, gas and brake.
 STEER, GAS, BRAKE = 0.6, 0.2, 0.8
 ACTIONS = [(steer, throttle) for throttle in (GAS, 0.0, -BRAKE) for steer in (STEER, 0.0, -STEER)]
 
 
 class RacingEnv(gymnasium.Env[Image, Any]):
-    """A random track seen from above; the reward is CarRacing's: 1000 for the whole lap, less 0.1 a frame.
+    """Random track seen from above; the reward is CarRacing's: 1000 for the whole lap, less 0.1 a frame.
 
     Observations are RGB images of shape (84, 84, 3). Actions are the nine of `ACTIONS`, or with `continuous` two
-    numbers from -1 to 1, steering (to the left is positive) and throttle (below 0 it is the brake). An episode ends
-    with the lap, or far from the track, which costs 100. The other arguments are CarRacing's.
+    numbers from -1 to 1: steering (positive to the left) and throttle (negative brakes). An episode ends with the lap,
+    or far from the track, which costs 100. The other arguments are CarRacing's.
 
-    ConfigError where Box2D is not installed.
+    Raises ConfigError where Box2D is not installed.
     """
 
     metadata = {"render_modes": [RENDERED], "render_fps": 50 / FRAMES_PER_STEP}  # noqa: RUF012
@@ -56,14 +56,14 @@ class RacingEnv(gymnasium.Env[Image, Any]):
         self.render_mode = render_mode
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Image, dict[str, Any]]:
-        """The start of a new track."""
+        """Starts an episode on a new track."""
         super().reset(seed=seed)
         self._car.drawn = True
         obs, info = self._car.reset(seed=seed, options=options)
         return _seen(obs), info
 
     def step(self, action: Any) -> tuple[Image, float, bool, bool, dict[str, Any]]:
-        """80 ms of the race."""
+        """Drives for 80 ms."""
         if not self.action_space.contains(action):
             raise EnvError(f"The action {action!r} does not exist: CarRacing has {self.action_space}.")
         steer, throttle = ACTIONS[action] if isinstance(self.action_space, spaces.Discrete) else map(float, action)
@@ -74,25 +74,25 @@ class RacingEnv(gymnasium.Env[Image, Any]):
             self._car.drawn = frame == FRAMES_PER_STEP
             obs, reward, terminated, _, info = self._car.step(wheel_and_pedals)
             total += float(reward)
-        if not self._car.drawn:  # it ended within the step
+        if not self._car.drawn:  # the episode ended within the step
             self._car.drawn = True
             obs = self._car._render("state_pixels")
         return _seen(obs), total, terminated, False, info
 
     def render(self) -> Image | None:
-        """CarRacing's larger view, (400, 600, 3); None without a `render_mode`."""
+        """Returns CarRacing's larger view, (400, 600, 3); None without a `render_mode`."""
         return None if self.render_mode is None else self._car.render()
 
     def close(self) -> None:
-        """Ends the drawing."""
+        """Closes CarRacing and its drawing."""
         self._car.close()
 
 
 @cache
 def _car_racing() -> Any:
-    """CarRacing that draws what is seen only: drawing takes nearly all of its time."""
+    """Returns a CarRacing that draws only the frames that are observed: drawing takes nearly all of its time."""
     try:
-        with warnings.catch_warnings():  # of SWIG's, which as errors end the process
+        with warnings.catch_warnings():  # SWIG's warnings, which as errors would end the process
             warnings.simplefilter("ignore", DeprecationWarning)
             from gymnasium.envs.box2d.car_racing import CarRacing
     except gymnasium.error.DependencyNotInstalled as e:

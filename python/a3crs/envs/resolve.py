@@ -11,14 +11,14 @@ from a3crs.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:  # Gymnasium is imported when a name is resolved
     from a3crs.envs.gym_env import MakeEnv
 
-OWN = "callable"  # `env` in the settings of a run whose environment a callable made
+OWN = "callable"  # value of `env` in the settings of a run whose environment a callable made
 
 
 def resolve(config: TrainConfig, mode: Mode, make: "MakeEnv | None" = None) -> EnvFamily:
     """Returns the family of environments that `config.env` names, from the first domain that has the name.
 
-    `make` makes an environment of one's own instead. `mode` matters to Atari games and Labyrinth; others have no rules
-    for training. ConfigError for a name that does not exist.
+    `make` makes a user's own environment instead. `mode` matters to Atari games and Labyrinth; the others have no rules
+    for training. Raises ConfigError for a name that does not exist.
     """
     name = config.env
     if make is not None:

@@ -1,4 +1,4 @@
-"""Restarts of environments that run in the actor's thread but have a process of their own, which may be lost."""
+"""Restarts of environments that run in the actor's thread and have a process of their own, which may be lost."""
 
 import dataclasses
 from typing import Any, cast
@@ -15,9 +15,9 @@ from a3crs.errors import EnvLostError
 
 
 def restarted_family(domain: Domain, env_id: str, frames_per_step: int, config: TrainConfig) -> EnvFamily:
-    """Returns the family of a registered environment of this domain's that raises EnvLostError.
+    """Returns the family of a registered environment of this domain that raises EnvLostError.
 
-    It has processes of its own, so that actors need none: threads wait for them without the interpreter's lock.
+    The environment has its own process, so that actors stay threads, which wait for it without the interpreter's lock.
     """
     family = gym_id_family(env_id, config)
     assert family is not None
@@ -41,10 +41,10 @@ def in_domain(family: EnvFamily, domain: Domain, frames_per_step: int) -> EnvFam
 
 
 class RestartedEnv:
-    """Wrapper of an environment that raises EnvLostError; the next `reset` starts its process again.
+    """Wrapper of an environment that raises EnvLostError; the next `reset` restarts the process.
 
-    When the process is lost, the episode ends as if a time limit had cut it: the last observation counts, the episode
-    has no score. EnvError when it is lost more than `most_restarts` times.
+    When the process is lost, the episode is truncated: the last observation counts, and the episode has no score.
+    Raises EnvError when the process is lost more than `most_restarts` times.
     """
 
     def __init__(self, actor: int, env: GymEnv, most_restarts: int, restarts: Restarts) -> None:

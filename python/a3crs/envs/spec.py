@@ -15,11 +15,11 @@ Observation: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
 
 
 class Env(Protocol):
-    """Part of the Gymnasium interface that actors use. One object belongs to one thread.
+    """Part of Gymnasium's interface that actors use. One object belongs to one thread.
 
-    `action` is a number from 0 on where actions are `Discrete`, else a tuple of `Continuous.dims` unbounded numbers, in
-    the policy's coordinates. `reward` is raw: scaling and clipping is the learner's business. `info["episode"] = {"r":
-    raw return, "l": agent steps}` appears exactly when a whole game has ended, in the `info` of the call that ended it.
+    `action` is an integer from 0 on where actions are `Discrete`, else a tuple of `Continuous.dims` unbounded numbers
+    in the policy's coordinates. `reward` is raw: the learner scales and clips it. `info["episode"] = {"r": raw return,
+    "l": agent steps}` appears exactly when a whole game has ended, in the `info` of the call that ended it.
     """
 
     def reset(self, *, seed: int | None = None) -> tuple[Observation, dict[str, Any]]: ...
@@ -79,19 +79,19 @@ class Continuous:
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """Spaces of an environment, the frames in one agent step, and what the core must know to step it."""
+    """Spaces of an environment, the frames in one agent step, and the facts that the core needs to step it."""
 
     name: str  # canonical, fit for a directory name: "MontezumaRevenge", "CartPole-v1"
     obs: ImageObs | VectorObs
     actions: Discrete | Continuous
     frames_per_step: int
-    own_thread: bool = False  # a thread of the environment's computes the steps while the actor's waits
-    own_process: bool = False  # a process of the environment's computes them
-    reseed_steps: int = 0  # a new episode gets a new seed once so many steps were taken since the last
-    random_steps: bool = False  # steps draw random numbers, not only the starts of episodes
+    own_thread: bool = False  # the environment's thread computes the steps while the actor's waits
+    own_process: bool = False  # the environment's process computes them
+    reseed_steps: int = 0  # a new episode gets a new seed after so many steps since the last seed
+    random_steps: bool = False  # steps draw random numbers, not only resets
     max_episode_steps: int | None = None  # Gymnasium's time limit; None where there is no limit
     game: str | None = None  # ALE's name of the game ("montezuma_revenge"); None where it is not an Atari game
-    defaults: dict[str, Any] = field(default_factory=dict, hash=False)  # of its domain, by the settings' public names
+    defaults: dict[str, Any] = field(default_factory=dict, hash=False)  # the domain's, by the settings' public names
 
     @property
     def kinds(self) -> frozenset[Kind]:

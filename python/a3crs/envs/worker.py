@@ -1,12 +1,12 @@
-"""An environment in a process of its own: it computes beside the others, and its crash is not the run's.
+"""Environments in worker processes: they run in parallel, and the crash of one does not end the run.
 
-Gymnasium's `AsyncVectorEnv` does this for a batch of environments. For the one that an actor has it is slower (15,000
-steps of CartPole a second beside 20,000 here, on a busy machine), and a worker that dies or hangs ends it. Here a step
-is one small message each way on a socket, on which the actor waits without the interpreter's lock, and
-observations lie in memory that both processes see.
+Gymnasium's `AsyncVectorEnv` does this for a batch of environments. For an actor's single environment it is slower
+(15,000 steps of CartPole a second, against 20,000 here, on a busy machine), and a worker that dies or hangs ends it.
+Here a step is one small message each way on a socket, for which the actor waits without the interpreter's lock.
+Observations are in shared memory.
 
-The process is started anew, not forked: threads of the core would not survive a fork, and a program that calls
-`a3crs.train` at its top level would be run again by `multiprocessing`.
+The process is started anew, not forked, because the core's threads would not survive a fork. `multiprocessing` would
+run a program that calls `a3crs.train` at its top level a second time.
 """
 
 import mmap
@@ -33,7 +33,7 @@ from a3crs.envs.gym_env import GymEnv, MakeEnv
 from a3crs.envs.spec import EnvSpec, ImageObs, Observation
 from a3crs.errors import ConfigError, EnvError, EnvLostError
 
-# Ctrl-C reaches every process of a terminal, and SIGTERM those of a batch job: the run decides when its workers end.
+# A terminal sends Ctrl-C to all its processes, and a batch job SIGTERM: the run decides when its workers end.
 PROGRAM = """
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -44,19 +44,19 @@ serve()
 CLOSING_SECS = 2.0
 PARENT_LOOK_SECS = 2.0
 
-_LENGTH = struct.Struct("<I")  # of the message that follows
+_LENGTH = struct.Struct("<I")  # bytes of the message that follows
 
 
 class WorkerLostError(Exception):
-    """The process died or does not answer; the message says which, ready to follow `because it`."""
+    """Error of a process that died or does not answer; the message says which, and fits after `because it`."""
 
 
 class WorkerEnv:
-    """Speaks the `Env` protocol for an environment in a worker process.
+    """Implementation of the `Env` protocol for an environment in a worker process.
 
-    An observation it returns is valid until the next call. When the worker is lost, the episode ends as if a time limit
-    had cut it: the last observation counts, the episode has no score, and the next `reset` starts another worker.
-    EnvError when it is lost more than `env_restarts` times. An exception of the environment arrives as itself.
+    A returned observation is valid until the next call. When the worker is lost, the episode is truncated: the last
+    observation counts, the episode has no score, and the next `reset` starts another worker. Raises EnvError when the
+    worker is lost more than `env_restarts` times. An exception of the environment is raised unchanged.
     """
 
     def __init__(self, actor: int, job: bytes, spec: EnvSpec, config: TrainConfig, restarts: Restarts) -> None:
@@ -83,7 +83,7 @@ class WorkerEnv:
                 self._lose(worker, e)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """One step of the environment, which is one frame."""
+        """Steps the environment, by one frame."""
         worker = self._worker
         if worker is None:
             raise EnvError("The environment was stepped after its episode had ended: call reset() first.")
@@ -95,7 +95,7 @@ class WorkerEnv:
         return self._obs, reward, terminated, truncated, info
 
     def close(self) -> None:
-        """Ends the process, by force where it does not follow."""
+        """Ends the process, by force if it does not end by itself."""
         if self._worker is not None:
             self._worker.close()
             self._worker = None
@@ -121,7 +121,7 @@ class WorkerEnv:
 
 
 class Worker:
-    """A process that runs one environment, and the line to it."""
+    """Worker process of one environment, and the socket to it."""
 
     def __init__(self, memory: int, timeout_secs: float) -> None:
         self._line, far_end = socket.socketpair()
@@ -136,7 +136,7 @@ class Worker:
             )
 
     def ask(self, question: Any) -> Any:
-        """The answer, waited for without the interpreter's lock. An exception of the environment is raised here."""
+        """Returns the worker's answer, or raises the environment's exception; waits without the interpreter's lock."""
         try:
             _send(self._line, question)
             answer = _receive(self._line)
@@ -154,18 +154,18 @@ class Worker:
         return answer
 
     def close(self) -> None:
-        """Lets the environment close itself; kills it where that takes long."""
-        self._line.close()  # it reads the end of the line
+        """Lets the environment close itself; kills the process if that takes too long."""
+        self._line.close()  # the worker reads the end of the stream
         try:
             self._process.wait(CLOSING_SECS)
         except subprocess.TimeoutExpired:
             self.kill()
 
     def kill(self) -> str:
-        """Ends the process for good and says how it had ended by itself, if it had."""
+        """Kills the process; returns the signal or exit code with which it had already ended, or an empty text."""
         self._line.close()
         try:
-            code = self._process.wait(0.1)  # one that died is given the time to be dead
+            code = self._process.wait(0.1)  # a dead process may need a moment until its exit code is there
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -174,11 +174,11 @@ class Worker:
 
 
 def job(spec: EnvSpec, make: MakeEnv, config: TrainConfig) -> bytes:
-    """What a worker needs to make its environment; ConfigError where it cannot be sent to one."""
+    """Returns the message from which a worker makes its environment; raises ConfigError where it cannot be pickled."""
     if os.name != "posix":
         raise ConfigError("Worker processes need Linux or macOS: choose --env-workers thread.")
     try:
-        # Functions and classes that no module holds, as those of a notebook, are sent whole.
+        # cloudpickle sends functions and classes that no module holds, such as those of a notebook, by value.
         return bytes(cloudpickle.dumps((spec, make, config, _registered_by_the_program())))
     except Exception as e:  # whatever the objects' own pickling raises
         raise ConfigError(
@@ -187,7 +187,7 @@ def job(spec: EnvSpec, make: MakeEnv, config: TrainConfig) -> bytes:
 
 
 def _registered_by_the_program() -> dict[str, Any]:
-    """What `make` may name and a new process does not know: ids that are neither Gymnasium's own nor ALE's."""
+    """Returns the ids that `make` may name and a new process does not know: neither Gymnasium's own nor ALE's."""
     known = ("gymnasium.", "ale_py")
     own = {i: spec for i, spec in gymnasium.registry.items() if not str(spec.entry_point).startswith(known)}
     return {env_id: spec for env_id, spec in own.items() if _can_be_sent(spec)}
@@ -202,7 +202,7 @@ def _can_be_sent(thing: Any) -> bool:
 
 
 def serve() -> None:
-    """A worker's whole life: makes the environment it is sent, then answers until the line ends."""
+    """Runs a worker: makes the environment of the first message, then answers until the stream ends."""
     threading.Thread(target=_follow_parent, args=(os.getppid(),), daemon=True).start()
     line, memory = socket.socket(fileno=int(sys.argv[1])), mmap.mmap(int(sys.argv[2]), 0)
     served: _Served | None = None
@@ -225,19 +225,19 @@ def serve() -> None:
 
 
 def _follow_parent(parent: int) -> None:
-    """Ends the process soon after its parent was killed, also where the environment hangs and nobody reads the line."""
+    """Ends the process soon after its parent was killed, even if the environment hangs and nothing reads the socket."""
     while os.getppid() == parent:
         time.sleep(PARENT_LOOK_SECS)
     os._exit(1)
 
 
 class _Served:
-    """The worker's environment, and where its observations are shown."""
+    """Environment of the worker, and the shared memory of its observations."""
 
     def __init__(self, job: bytes, memory: mmap.mmap) -> None:
         try:
             spec, make, config, registered = pickle.loads(job)
-        except Exception as e:  # of an import, most likely
+        except Exception as e:  # mostly an import
             raise EnvError(
                 f"The environment cannot be made in a worker process ({type(e).__name__}: {e}): make its module "
                 "importable there, or choose --env-workers thread."
@@ -251,13 +251,13 @@ class _Served:
         self._shown = _observation_in(memory, spec)
 
     def answer(self, method: str, argument: Any) -> tuple[float, bool, bool, dict[str, Any]] | None:
-        """What there is to say besides the observation: nothing after a reset."""
+        """Returns the result of a call without the observation; None after a reset."""
         if method == "reset":
             self._show(self.env.reset(seed=argument)[0])
             return None
         obs, reward, terminated, truncated, info = self.env.step(argument)
         self._show(obs)
-        episode = info.get("episode")  # the rest of info is read by nobody
+        episode = info.get("episode")  # the parent reads nothing else of info
         if episode is None:
             return reward, terminated, truncated, {}
         return reward, terminated, truncated, {"episode": {"r": float(episode["r"]), "l": int(episode["l"])}}
@@ -272,7 +272,7 @@ class _Served:
 
 
 class _Raised:
-    """An exception on its way to the other process, with its traceback as text."""
+    """Exception on its way to the other process, with its traceback as text."""
 
     def __init__(self, e: Exception) -> None:
         self._text = "".join(traceback.format_exception(e)).rstrip()
@@ -283,7 +283,7 @@ class _Raised:
             self._pickled = b""
 
     def exception(self) -> Exception:
-        """The exception itself; an EnvError with its words where it could not be sent."""
+        """Returns the exception itself; an EnvError with its message where it could not be pickled."""
         try:
             e = pickle.loads(self._pickled)
         except Exception:  # likewise
@@ -298,7 +298,7 @@ def _send(line: socket.socket, message: Any) -> None:
 
 
 def _receive(line: socket.socket) -> Any:
-    """EOFError where the line ended."""
+    """Returns one message; raises EOFError where the stream ended."""
     data = _chunk(line)
     while len(data) < _LENGTH.size or len(data) < _LENGTH.size + _LENGTH.unpack_from(data)[0]:
         data += _chunk(line)
@@ -313,7 +313,7 @@ def _chunk(line: socket.socket) -> bytes:
 
 
 def _memory(size: int) -> IO[bytes]:
-    """Memory that another process can be given, as a file on no disk where the system has such."""
+    """Returns memory that another process can map, as a file in memory where the system has such files."""
     anonymous = hasattr(os, "memfd_create")
     file = os.fdopen(os.memfd_create("a3crs"), "r+b") if anonymous else tempfile.TemporaryFile()  # noqa: SIM115
     file.truncate(size)

@@ -1,4 +1,4 @@
-"""Table of the domains that a3crs knows, one row and one file each; a name belongs to the first that has it."""
+"""Table of the domains that a3crs knows, one row and one file each; a name belongs to the first that matches it."""
 
 from a3crs.envs.domain import Domain, fill
 from a3crs.envs.domains.atari import ATARI
@@ -14,6 +14,6 @@ TABLE: tuple[Domain, ...] = (
     RACING,
     ATARI,
     DM_CONTROL,
-    GYMNASIUM,  # last: any name may be an id of Gymnasium's
+    GYMNASIUM,  # last, because any name may be an id of Gymnasium's
 )
 fill(TABLE)

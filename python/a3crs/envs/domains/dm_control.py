@@ -9,6 +9,6 @@ DM_CONTROL = Domain(
     about="DeepMind's tasks on MuJoCo: dm_control/cheetah-run-v0",
     matches=lambda name: name.startswith(PREFIX),
     entry_point="a3crs.envs.gym:dm_control_family",
-    names=lambda: (),  # known once they are installed
+    names=lambda: (),  # known only once dm_control is installed
     install="pip install 'a3crs[dm-control]'",
 )

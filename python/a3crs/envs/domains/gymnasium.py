@@ -1,4 +1,4 @@
-"""Row of Gymnasium's ids, also those of other packages: `a3crs.envs.gym` makes them."""
+"""Row of Gymnasium's ids, also those that other packages register; `a3crs.envs.gym` makes the environments."""
 
 from collections.abc import Iterable
 

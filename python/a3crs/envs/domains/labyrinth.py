@@ -1,4 +1,4 @@
-"""Row of Labyrinth, which is in the folder `a3crs.envs.labyrinth`."""
+"""Row of Labyrinth, whose code is in the folder `a3crs.envs.labyrinth`."""
 
 from a3crs.envs.domain import Default, Domain, named
 

@@ -1,4 +1,4 @@
-"""Row of CarRacing, which is in `a3crs.envs.racing`. CarRacing-v3 is Gymnasium's own."""
+"""Row of CarRacing, whose code is in `a3crs.envs.racing`. CarRacing-v3 is Gymnasium's own."""
 
 from a3crs.envs.domain import Default, Domain, named
 

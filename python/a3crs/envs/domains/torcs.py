@@ -1,4 +1,4 @@
-"""Row of TORCS, which is in the folder `a3crs.envs.torcs`."""
+"""Row of TORCS, whose code is in the folder `a3crs.envs.torcs`."""
 
 from a3crs.envs.domain import Default, Domain, named
 

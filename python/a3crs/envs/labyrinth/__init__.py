@@ -1,6 +1,6 @@
-"""Labyrinth, section 5.4 of the paper, on ViZDoom: `a3crs/Labyrinth-v0`. See README.md beside this file.
+"""Labyrinth, section 5.4 of the paper, on ViZDoom: `a3crs/Labyrinth-v0`. See README.md in this folder.
 
-Importing this package registers it with Gymnasium.
+Importing this package registers the environment with Gymnasium.
 """
 
 import gymnasium

@@ -1,7 +1,7 @@
-"""A maze as the engine reads it: a map in UDMF, which is text, and what apples and portal do, in DECORATE.
+"""Files of a maze for the engine: a map in UDMF, which is text, and the behaviour of apples and portal, in DECORATE.
 
-No compiler of scripts and no builder of maps is needed. A file has room for one map, which is written anew for every
-episode: the engine reads it when the episode starts.
+Neither a compiler of scripts nor a builder of maps is needed. A file has room for one map, which is rewritten for every
+episode: the engine reads the file when the episode starts.
 """
 
 import struct
@@ -24,13 +24,13 @@ FLOORS = ["FLOOR0_1", "FLOOR4_8", "FLAT1", "FLAT5_4", "FLOOR7_1", "MFLR8_1", "RR
 CEILINGS = ["CEIL1_1", "CEIL3_5", "FLAT20", "CEIL5_1", "FLAT19"]
 WALLS_A_MAZE = 3
 
-PLAYER, LANDING = 1, 14  # numbers of the engine's own things
+PLAYER, LANDING = 1, 14  # numbers of the engine's predefined things
 APPLE, PORTAL = 12000, 12001
 LANDING_TAG, APPLE_TAG = 1, 7
 
-# An apple counts as an item (+1), going through the portal as armour (+10). The portal gives itself to a player who is
-# near, because to be moved while picking something up is undone by the rest of that move. A broken line here does not
-# raise an error: the engine crashes.
+# The engine counts an apple as an item (+1) and a passage through the portal as armour (+10). The portal gives the
+# passage to any player nearby: a teleport during a pickup would be undone by the rest of the player's move. A syntax
+# error here does not raise an exception, it crashes the engine.
 ACTORS = f"""
 actor MazeToken : Inventory {{ inventory.maxamount 30000 }}
 actor MazeScore : BasicArmorBonus {{ Armor.SavePercent 1 Armor.SaveAmount 1 Armor.MaxSaveAmount 30000 }}
@@ -90,7 +90,7 @@ actor MazeAppleSpot : SwitchableDecoration {APPLE}
 
 
 class MapFile:
-    """A WAD with the one map."""
+    """WAD file with a single map."""
 
     def __init__(self, path: Path, size: int, text: str) -> None:
         self._room = _longest_map(size)
@@ -113,18 +113,18 @@ class MapFile:
         self._file.flush()
 
     def close(self) -> None:
-        """No map can be written any more."""
+        """Closes the file; no map can be written afterwards."""
         self._file.close()
 
 
 def _longest_map(size: int) -> int:
-    """More bytes than a map of such a maze has."""
-    blocks = (2 * size + 1) ** 2  # with a wall on two sides of each, of less than 150 bytes, and things in some
+    """Returns an upper bound of the bytes of a map of this size."""
+    blocks = (2 * size + 1) ** 2  # each has walls on two sides, of less than 150 bytes, and some contain things
     return 2 * blocks * 150 + (blocks + 2 * size**2) * 250 + 1000
 
 
 def map_text(maze: Maze, rng: Random, textures: Textures) -> str:
-    """The map of a maze; `rng` chooses where things face, and textures where they vary."""
+    """Returns the map of a maze; `rng` draws the angles of things, and the textures where they vary."""
     if textures == "plain":
         walls, floor, ceiling = WALLS[:WALLS_A_MAZE], FLOORS[0], CEILINGS[0]
     else:
@@ -133,13 +133,13 @@ def map_text(maze: Maze, rng: Random, textures: Textures) -> str:
 
 
 def check_textures(textures: object) -> None:
-    """ConfigError where there are none of that name."""
+    """Raises ConfigError for an unknown name of textures."""
     if textures not in get_args(Textures):
         raise ConfigError(f"textures is {textures!r}, but it must be {' or '.join(get_args(Textures))}.")
 
 
 def _rooms(open_blocks: frozenset[Block], walls: list[str], floor: str, ceiling: str) -> list[str]:
-    """One sector of open blocks; its lines have it on their right."""
+    """Returns the lines of one sector that covers the open blocks; each line has the sector on its right."""
     corners: dict[Block, int] = {}
     lines: list[str] = []
     sides: list[str] = []

@@ -1,7 +1,7 @@
-"""The engine, ViZDoom: a process that plays a map and draws it, and how nothing of it stays behind.
+"""ViZDoom engine: a process that plays a map and draws it, and the clean-up after it.
 
-Left to itself, the process outlives an owner that was killed, and so do its files in /dev/shm; and an owner waits for
-ever for one that hangs.
+Without the clean-up, the process and its files in /dev/shm would survive a killed owner, and an owner would wait for
+ever for a process that hangs.
 """
 
 import os
@@ -27,16 +27,16 @@ from a3crs.errors import ConfigError, EnvLostError
 APPLE_REWARD, PORTAL_REWARD = 1.0, 10.0
 
 WATCH_SECS = 1.0
-START_TICS = 5  # until the apples are there
+START_TICS = 5  # the apples exist from then on
 
-# Starts the engine in a folder of its own, because it leaves files where it is started, and writes down its process's
-# number and arguments.
+# The engine leaves files in the folder where it is started, so it gets its own. The process's number and arguments are
+# written to a file for the guard.
 LAUNCHER = """#!/bin/sh
 cd {folder} && echo "$$ $*" >process && exec {engine} "$@"
 """
 
-# Ends the engine when its owner has ended, however that was: its standard input is a pipe whose other end the owner
-# alone holds.
+# Ends the engine when its owner has ended, even if the owner was killed: the standard input is a pipe whose other end
+# only the owner holds.
 GUARD = """
 trap '' INT TERM HUP
 read -r folder
@@ -55,10 +55,10 @@ T = TypeVar("T")
 
 
 class Engine:
-    """One process with one map, which is not for two threads at once.
+    """Engine process with one map; two threads must not use it at once.
 
-    Whatever is asked of it raises EnvLostError when the process has died, or has not answered for `timeout_secs` and
-    was killed for that.
+    Every call raises EnvLostError when the process has died, or when it was killed because it had not answered for
+    `timeout_secs`.
     """
 
     def __init__(self, maze_size: int, map_text: str, resolution: str, timeout_secs: float) -> None:
@@ -78,33 +78,33 @@ class Engine:
         _init(self._game)
         self._pid = int(Path(folder, "process").read_text().split()[0])
         threading.Thread(target=self._watch, args=(timeout_secs,), daemon=True).start()
-        # Both processes have these mapped; without names they are gone when the processes are.
+        # Both processes have mapped these files: once unlinked, they are freed when the processes end.
         for shared in Path("/dev/shm").glob(f"ViZDoom*{self._game.get_instance_id()}"):
             shared.unlink()
 
     def new_episode(self, map_text: str, seed: int) -> None:
-        """Starts to play this map."""
+        """Starts an episode on this map."""
         self._map.write(map_text)
         self._game.set_seed(seed % 2**32)
         self._ask(self._game.new_episode)
 
     def act(self, buttons: list[float], tics: int) -> float:
-        """Holds the buttons for so many tics; returns what apples and portal gave in them."""
+        """Holds the buttons for `tics` tics; returns the reward for apples and portal in that time."""
         return self._ask(lambda: float(self._game.make_action(buttons, tics)))
 
     def screen(self) -> Screen:
-        """What the player sees, of shape (height, width, 3)."""
+        """Returns the player's view, of shape (height, width, 3)."""
         screen: Screen = self._game.get_state().screen_buffer
         return screen
 
     def variable(self, name: str) -> float:
-        """One of the engine's game variables, such as POSITION_X."""
+        """Returns one of the engine's game variables, such as POSITION_X."""
         import vizdoom
 
         return float(self._game.get_game_variable(getattr(vizdoom.GameVariable, name)))
 
     def command(self, command: str) -> None:
-        """A command of the engine's console."""
+        """Sends a command to the engine's console."""
         self._game.send_game_command(command)
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class Engine:
             self._asked_at = None
 
     def _watch(self, timeout_secs: float) -> None:
-        """Kills an engine that hangs, which ends the wait for it."""
+        """Kills an engine that hangs, so that the call that waits for it returns."""
         while not self._closed.wait(min(WATCH_SECS, timeout_secs)):
             asked_at = self._asked_at
             if asked_at is not None and time.monotonic() - asked_at > timeout_secs:
@@ -150,7 +150,7 @@ def _guard(folder: str) -> "subprocess.Popen[bytes]":
 
 
 def _game(folder: str, resolution: str) -> Any:
-    """Set up and not yet started."""
+    """Returns a game that is configured and not yet started."""
     vizdoom = installed_vizdoom()
     beside = Path(vizdoom.__file__).parent
     game = vizdoom.DoomGame()
@@ -177,15 +177,15 @@ def _game(folder: str, resolution: str) -> Any:
 
 
 def _executable(path: str, text: str) -> str:
-    # By another process: a child that another thread forks holds for a moment what this process has open, and what is
-    # open for writing cannot be executed (ETXTBSY), at which ViZDoom crashes.
+    # Another process writes the file. If this one did, a child forked by another thread could still have it open for
+    # writing; it could not be executed then (ETXTBSY), and ViZDoom would crash.
     subprocess.run(["/bin/sh", "-c", 'cat >"$1" && chmod 700 "$1"', "sh", path], input=text.encode(), check=True)
     return path
 
 
 def _init(game: Any) -> None:
-    # Ctrl-C reaches every process of a terminal, and SIGTERM those of a batch job: the owner decides when its engine
-    # ends. The engine inherits what this thread blocks.
+    # A terminal sends Ctrl-C to all its processes, and a batch job SIGTERM: the owner decides when its engine ends. The
+    # engine inherits this thread's blocked signals.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         game.init()
@@ -194,7 +194,7 @@ def _init(game: Any) -> None:
 
 
 def installed_vizdoom() -> Any:
-    """The module; ConfigError where it is not installed."""
+    """Returns the module `vizdoom`; raises ConfigError where it is not installed."""
     try:
         import vizdoom
     except ImportError as e:

@@ -1,4 +1,4 @@
-"""The environment, with Gymnasium's interface."""
+"""Labyrinth environment with Gymnasium's interface."""
 
 from random import Random
 from typing import Any
@@ -17,9 +17,9 @@ from a3crs.errors import ConfigError, EnvError
 TICS_PER_SEC = 35
 TICS_PER_STEP = 4  # the action repeat of the paper's other domains
 SCREEN = 84
-INSET = 2  # what the agent sees is shown so much enlarged
+INSET = 2  # magnification of the observation in the corner of a rendered image
 
-FORWARD, TURN = 50.0, 4.5  # running, in the engine's unit of speed; degrees a tic
+FORWARD, TURN = 50.0, 4.5  # running speed in the engine's unit; degrees a tic
 ACTIONS = {
     "forward": [FORWARD, 0.0],
     "turn left": [0.0, -TURN],
@@ -32,17 +32,18 @@ BUTTONS = list(ACTIONS.values())
 
 
 class LabyrinthEnv(gymnasium.Env[Image, np.int64]):
-    """Apples (+1) and a portal (+10) in a maze seen by whoever walks in it, a new random one each episode.
+    """First-person maze with apples (+1) and a portal (+10), drawn anew for each episode.
 
-    Images are RGB images of shape (84, 84, 3), actions the six of `ACTIONS`, each for 4 tics of the engine's 35 a
-    second. The portal moves the player to a random cell and brings all apples back. `gymnasium.make` adds the limit of
-    60 seconds. `info` has what was collected so far: `{"apples", "portals"}`. `maze_kind` are the fields of `MazeKind`.
+    Observations are RGB images of shape (84, 84, 3). Actions are the six of `ACTIONS`, each held for 4 tics of the
+    engine's 35 a second. The portal moves the player to a random cell and brings all apples back. `gymnasium.make` adds
+    the limit of 60 seconds. `info` has the numbers collected so far in the episode: `{"apples", "portals"}`.
+    `maze_kind` are the fields of `MazeKind`.
 
-    With `render_mode="rgb_array"`, `render()` gives images of shape (480, 640, 3): a larger view, which a second engine
-    draws that plays the same game, with the last observation in its corner.
+    With `render_mode="rgb_array"`, `render()` returns images of shape (480, 640, 3): a larger view, drawn by a second
+    engine that plays the same game, with the last observation in its corner.
 
-    ConfigError for a wrong argument, and where ViZDoom or OpenCV is not installed; EnvLostError when the engine has
-    died or has not answered for `engine_timeout_secs`: the next `reset` starts another one.
+    Raises ConfigError for a wrong argument, and where ViZDoom or OpenCV is not installed. Raises EnvLostError when the
+    engine has died or has not answered for `engine_timeout_secs`; the next `reset` starts another one.
     """
 
     metadata = {"render_modes": [RENDERED], "render_fps": TICS_PER_SEC / TICS_PER_STEP}  # noqa: RUF012
@@ -66,12 +67,12 @@ class LabyrinthEnv(gymnasium.Env[Image, np.int64]):
         self.render_mode = render_mode
         self._timeout_secs = engine_timeout_secs
         self._textures: doom.Textures = textures
-        self._engines: list[Engine] = []  # the one that draws observations, and the other that draws larger
+        self._engines: list[Engine] = []  # the first draws observations, the second the larger view
         self._obs = np.zeros((SCREEN, SCREEN, 3), np.uint8)
         self._apples = self._portals = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Image, dict[str, Any]]:
-        """A new maze. All that is random follows from the first seed."""
+        """Starts an episode in a new maze. All randomness follows from the first seed."""
         super().reset(seed=seed)
         key = int(self.np_random.integers(2**63))
         rng = Random(f"{self.kind.maze_seed} {key}")
@@ -86,7 +87,7 @@ class LabyrinthEnv(gymnasium.Env[Image, np.int64]):
             return self._observe(), self._info()
 
     def step(self, action: np.int64 | int) -> tuple[Image, float, bool, bool, dict[str, Any]]:
-        """Four tics; an episode has no terminal state."""
+        """Steps the game by four tics; an episode has no terminal state."""
         if not 0 <= action < len(BUTTONS):
             raise EnvError(f"Action {action} does not exist: Labyrinth has the actions 0 to {len(BUTTONS) - 1}.")
         if not self._engines:
@@ -99,7 +100,7 @@ class LabyrinthEnv(gymnasium.Env[Image, np.int64]):
             return self._observe(), reward, False, False, self._info()
 
     def render(self) -> Screen | None:
-        """The larger view with what the agent sees in its corner, (480, 640, 3); None without a `render_mode`."""
+        """Returns the larger view with the observation in its corner, (480, 640, 3); None without a `render_mode`."""
         if self.render_mode is None or len(self._engines) < 2:
             return None
         return with_inset(self._engines[1].screen(), self._obs, INSET)

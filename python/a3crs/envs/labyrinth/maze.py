@@ -1,9 +1,8 @@
-"""Random mazes of rooms and corridors: where the walls are, and where everything lies.
+"""Random mazes of rooms and corridors, with the places of player, portal and apples.
 
 A maze of `size` x `size` cells is a grid of `2 * size + 1` blocks a side. Cells are the blocks with two odd
-coordinates; a block between two cells is a passage or a wall. A random walk that turns back at dead ends joins all
-cells by corridors; then squares of four cells become rooms, and some walls between cells are taken out, so that there
-are loops.
+coordinates; a block between two cells is a passage or a wall. A depth-first random walk with backtracking joins all
+cells by corridors. Then squares of four cells become rooms, and some walls between cells are removed to make loops.
 """
 
 import hashlib
@@ -15,20 +14,20 @@ from a3crs.errors import ConfigError
 Block = tuple[int, int]  # (x, y)
 
 SIDES = ("training", "evaluation", "all")
-EVALUATION_SHARE = 8  # one maze in so many is for evaluation
+EVALUATION_SHARE = 8  # one maze in 8 is for evaluation
 ATTEMPTS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class MazeKind:
-    """What mazes are drawn from; a wrong value raises ConfigError."""
+    """Distribution of mazes; a wrong value raises ConfigError."""
 
     size: int = 5  # cells a side
     apples: int = 10
     rooms: int = 2  # squares of four cells without walls between them; they may overlap
-    loops: float = 0.08  # probability that a wall between two cells is taken out
-    maze_seed: int = 0  # another one gives other mazes, and divides them anew
-    mazes: str = "training"  # or evaluation: these have other walls; or all
+    loops: float = 0.08  # probability that a wall between two cells is removed
+    maze_seed: int = 0  # another seed gives other mazes and another split into training and evaluation
+    mazes: str = "training"  # "evaluation" has other walls; "all" has both
 
     def __post_init__(self) -> None:
         _check("size", self.size, 3, 20)
@@ -48,7 +47,7 @@ def _check(name: str, value: float, low: float, high: float) -> None:
 
 @dataclass(frozen=True)
 class Maze:
-    """One maze: its open blocks, its cells, and those in which something is."""
+    """Maze: its open blocks, its cells, and the cells of player, portal and apples."""
 
     open: frozenset[Block]
     cells: tuple[Block, ...]
@@ -58,9 +57,9 @@ class Maze:
 
 
 def draw(kind: MazeKind, rng: Random) -> Maze:
-    """One of the mazes of this kind, all of `rng`'s choice.
+    """Draws a maze of this kind with `rng`.
 
-    ConfigError where none of many belongs to the side that is wanted, as when all walls are taken out.
+    Raises ConfigError where none of many draws belongs to the wanted side, as when all walls are removed.
     """
     for _ in range(ATTEMPTS):
         walls_out = _carve(kind, rng)
@@ -75,9 +74,9 @@ def draw(kind: MazeKind, rng: Random) -> Maze:
 
 
 def side(walls_out: set[Block] | frozenset[Block], maze_seed: int) -> str:
-    """Whether a maze is for `training` or `evaluation`.
+    """Returns the side of a maze: `training` or `evaluation`.
 
-    A hash of its walls says so: no seed and no number of episodes brings a maze of one side to the other.
+    The side is a hash of the walls, so that no seed and no number of episodes shows a maze of one side on the other.
     """
     digest = hashlib.blake2b(repr((maze_seed, sorted(walls_out))).encode(), digest_size=8).digest()
     return "training" if int.from_bytes(digest) % EVALUATION_SHARE else "evaluation"

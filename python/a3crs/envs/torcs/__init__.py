@@ -1,6 +1,6 @@
-"""TORCS, section 5.2 of the paper: `a3crs/TORCS-v0`. See README.md beside this file.
+"""TORCS, section 5.2 of the paper: `a3crs/TORCS-v0`. See README.md in this folder.
 
-Importing this package registers it with Gymnasium.
+Importing this package registers the environment with Gymnasium.
 """
 
 import gymnasium
@@ -12,7 +12,7 @@ from a3crs.envs.restarted import restarted_family
 from a3crs.envs.spec import Mode
 
 EPISODE_STEPS = 1000  # 80 seconds
-CALLS_PER_STEP = 4  # how often the game asks its drivers in a step
+CALLS_PER_STEP = 4  # calls of each driver by the game in a step
 
 if ENV_ID not in gymnasium.registry:
     gymnasium.register(ENV_ID, entry_point="a3crs.envs.torcs.env:TorcsEnv", max_episode_steps=EPISODE_STEPS)

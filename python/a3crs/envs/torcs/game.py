@@ -1,4 +1,4 @@
-"""The game: a process with a screen of its own that drives in lock-step, and how nothing of it stays behind."""
+"""TORCS process: it drives in lock-step on an X server of its own, and leaves nothing behind."""
 
 import os
 import select
@@ -19,17 +19,17 @@ from a3crs.envs.torcs import install, race
 from a3crs.envs.torcs.race import Camera, Race
 from a3crs.errors import ConfigError, EnvLostError
 
-# From the robot: whether it knows the layout (then nothing follows), width and height of the image, the telemetry, and
-# the image's rows from below. To the robot: the command, and what to do.
+# The robot sends whether it knows the layout (if not, nothing follows), width and height of the image, the telemetry,
+# and the image's rows from the bottom up. It receives the command, the steering and the throttle.
 _LAYOUT = struct.Struct("=i")
 _TELEMETRY = struct.Struct("=ii6f")
 _COMMAND = struct.Struct("=iff")
 DRIVE, START_AGAIN = 0, 1
 
-KEY_SECS = 0.3  # between the keys that lead through the menus
+KEY_SECS = 0.3  # between two keys pressed in the menus
 
-# Ends the game and its screen, which are in its process group, when their owner has ended, however that was: its
-# standard input is a pipe whose other end the owner alone holds. The screen takes its files along when asked to end.
+# Ends the game and its screen, which are in its process group, when their owner has ended, even if the owner was
+# killed: the standard input is a pipe whose other end only the owner holds. SIGTERM lets the screen remove its files.
 GUARD = """
 trap '' INT TERM HUP
 read -r closed
@@ -44,7 +44,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Telemetry:
-    """How the car was, when the image was drawn."""
+    """State of the car at the time of the image."""
 
     reward: float  # mean speed along the track's axis since the last action, m/s
     speed: float  # along the car, m/s
@@ -55,11 +55,11 @@ class Telemetry:
 
 
 class Game:
-    """One race, which is not for two threads at once.
+    """Process of one race; two threads must not use it at once.
 
-    `telemetry` and `image`, of shape (height, width, 3), are current.
+    `telemetry` and `image`, of shape (height, width, 3), are those after the last action.
 
-    Whatever is asked of it raises EnvLostError when a process has died or has not answered for `timeout_secs`.
+    Every call raises EnvLostError when a process has died or has not answered for `timeout_secs`.
     """
 
     def __init__(self, of: Race, size: tuple[int, int], camera: Camera, timeout_secs: float) -> None:
@@ -83,12 +83,12 @@ class Game:
             raise
 
     def drive(self, steer: float, throttle: float) -> None:
-        """For the next 80 ms, with both from -1 to 1: `steer` to the left is positive, a negative throttle brakes."""
+        """Drives for 80 ms with both from -1 to 1: a positive `steer` is to the left, a negative `throttle` brakes."""
         self._ask(DRIVE, steer, throttle)
 
     def start_again(self) -> None:
         """Starts the race again."""
-        os.truncate(self._folder / "log", 0)  # into which opponents write at each start
+        os.truncate(self._folder / "log", 0)  # opponents write to it at each start
         self._ask(START_AGAIN)
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ class Game:
         self._receive()
 
     def _receive(self) -> None:
-        """Waits without the interpreter's lock."""
+        """Receives telemetry and image; the wait is without the interpreter's lock."""
         self._line.settimeout(self._timeout_secs)
         try:
             if _LAYOUT.unpack(self._exactly(_LAYOUT.size)) != (0,):
@@ -135,7 +135,7 @@ class Game:
         return data
 
     def _start_screen(self, size: tuple[int, int]) -> str:
-        """The display that it chose."""
+        """Starts Xvfb and returns the display that it chose."""
         reading, writing = os.pipe()
         with os.fdopen(reading, "rb", buffering=0) as answer:
             with os.fdopen(writing, "wb"):
@@ -151,7 +151,7 @@ class Game:
     def _start_game(self, far_end: socket.socket) -> None:
         paths = {"-l": self._folder / "settings", "-L": self._folder / "libraries", "-D": install.DATA}
         arguments = [str(word) for option in paths.items() for word in option]
-        # One texture a surface (-s) is up to twice as fast.
+        # A single texture a surface (-s) draws up to twice as fast.
         self._game = self._popen(
             [str(install.LIBRARIES / "torcs-bin"), *arguments, "-s", "-k"],
             pass_fds=(far_end.fileno(),),
@@ -177,10 +177,10 @@ class Game:
             )
 
     def _pass_menus(self, size: tuple[int, int]) -> None:
-        """The first choice of each menu leads to the race."""
+        """Presses keys until the race starts; the first choice of each menu leads there."""
         assert self._game is not None
         until = time.monotonic() + self._timeout_secs
-        # A window without a manager has the keyboard while the pointer is in it.
+        # Without a window manager, a window has the keyboard focus while the pointer is in it.
         keys = ["mousemove", str(size[0] // 2), str(round(size[1] * 0.185)), "click", "1", "key", "Return"]
         while not select.select([self._line], [], [], KEY_SECS)[0]:
             if self._game.poll() is not None:
@@ -190,7 +190,7 @@ class Game:
             pressing = self._popen(["xdotool", *keys])
             try:
                 pressing.wait(self._timeout_secs)
-            except subprocess.TimeoutExpired:  # the loop looks at the clock
+            except subprocess.TimeoutExpired:  # the loop checks the deadline
                 pressing.kill()
                 pressing.wait()
 
@@ -199,7 +199,7 @@ class Game:
         return next((line.strip() for line in reversed(lines) if line.strip()), "no message")
 
     def _remove_lock(self) -> None:
-        """What a screen that was killed has left."""
+        """Removes the files that a killed X server has left."""
         if self._screen is None:
             return
         number = self._display.removeprefix(":")

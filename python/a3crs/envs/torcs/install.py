@@ -1,4 +1,4 @@
-"""The installed game and the robot that is compiled for it."""
+"""Installed game and the compiled robot that drives in it."""
 
 import hashlib
 import os
@@ -14,12 +14,12 @@ LIBRARIES = Path("/usr/lib/x86_64-linux-gnu/torcs")
 DATA = Path("/usr/share/games/torcs")
 SOURCES = Path(__file__).with_name("robot")
 
-KNOWN_BUILD = "1.3.7+dfsg-5 amd64"  # Debian 12's and 13's: the robot has the offsets in its structures
+KNOWN_BUILD = "1.3.7+dfsg-5 amd64"  # Debian 12's and 13's: the robot contains the offsets of its structures
 NEEDED = f"TORCS needs Debian's game, a screen without a monitor, and a way to press its keys: {TORCS.install}."
 
 
 def check_installed() -> None:
-    """ConfigError, saying what to install, where the game cannot be played."""
+    """Raises ConfigError, with the packages to install, where the game cannot be played."""
     if not (LIBRARIES / "torcs-bin").exists() or not (DATA / "config").exists():
         raise ConfigError(NEEDED)
     if not shutil.which("Xvfb") or not shutil.which("xdotool"):
@@ -43,7 +43,7 @@ def _build() -> str:
 
 
 def robot() -> Path:
-    """The plugin, compiled when it is first needed, or when its source is another; ConfigError where that fails."""
+    """Returns the plugin, compiled where this source has no compiled one yet; raises ConfigError where that fails."""
     plugin = _plugin()
     cache = plugin.parent
     if not plugin.exists():

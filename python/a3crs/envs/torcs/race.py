@@ -1,4 +1,4 @@
-"""A race as the game reads it: a private folder with its settings, the robot, and the opponents' links."""
+"""Files of a race for the game: a private folder with its settings, the robot, and links to the opponents."""
 
 import shutil
 import xml.etree.ElementTree as ET
@@ -12,10 +12,10 @@ from a3crs.errors import ConfigError, did_you_mean, listed
 ROBOT = "a3crs"
 CARS = {"slow": "p406", "fast": "car1-trb1"}
 # The game's own robots, which start behind the agent: module and number of the driver. Those that plan a path (berniw,
-# inferno, lliaw, tita, damned) may search for ever where they find themselves back on the grid.
+# inferno, lliaw, tita, damned) may search for ever when they are put back on the grid.
 OPPONENTS = [("olethros", 5), ("bt", 4), ("olethros", 2), ("bt", 7)]
 
-# Each (list, camera) of the game's: from within the car, which is not drawn; and from behind it.
+# (list, camera) of the game's: inside the car, which is not drawn; behind the car.
 Camera = tuple[int, int]
 DRIVERS_VIEW: Camera = (0, 4)
 FROM_BEHIND: Camera = (0, 1)
@@ -23,7 +23,7 @@ FROM_BEHIND: Camera = (0, 1)
 
 @dataclass(frozen=True)
 class Race:
-    """Where and with which car; a wrong value raises ConfigError."""
+    """Track, car and number of opponents; a wrong value raises ConfigError."""
 
     track: str = "g-track-1"
     car: str = "fast"
@@ -40,7 +40,7 @@ class Race:
 
 
 def tracks() -> dict[str, str]:
-    """Of each track of the installed game, its category."""
+    """Returns the tracks of the installed game, each with its category."""
     return {path.stem: path.parts[-3] for path in DATA.glob("tracks/*/*/*.xml") if path.stem == path.parts[-2]}
 
 
@@ -95,12 +95,12 @@ def _graphics(camera: Camera) -> dict[str, Values]:
 
 
 def _race(race: Race, opponents: list[tuple[str, int]]) -> dict[str, Values]:
-    # A car that retires, for damage or for want of fuel, is not asked any more: neither happens.
+    # The game stops asking a car that retires, for damage or for want of fuel: both are switched off.
     endless = {"laps": 1000, "maximum dammage": 0, "damage factor": 0, "fuel consumption factor": 0}
     changes: dict[str, Values] = {
         "Tracks/1": {"name": race.track, "category": tracks()[race.track]},
         "Quick Race": endless,
-        "Drivers": {},  # which empties it
+        "Drivers": {},  # empties the section
     }
     for number, (module, index) in enumerate([(ROBOT, 1), *opponents], 1):
         changes[f"Drivers/{number}"] = {"module": module, "idx": index}
@@ -108,7 +108,7 @@ def _race(race: Race, opponents: list[tuple[str, int]]) -> dict[str, Values]:
 
 
 def _set(root: ET.Element, section: str, values: Values) -> None:
-    """Sets attributes in a section, `Races/1`, which is made where it does not exist."""
+    """Sets attributes in a section such as `Races/1`, which is made where it does not exist."""
     element = root
     for name in section.split("/"):
         inner = next((s for s in element.iterfind("section") if s.get("name") == name), None)
