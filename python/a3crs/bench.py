@@ -1,4 +1,4 @@
-"""How fast training is, next to its environments alone, for several numbers of actors."""
+"""Benchmark of training against its environments alone, for several numbers of actors."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def bench_actors(
 
     Returns `{"env", "isa", "cores", "rows": [...], "network": {"forward_us", "update_us"}}`; a row has `actors`,
     `emulator_steps_per_sec` (same environments, random actions, no network), `train_steps_per_sec`, their `ratio`, and
-    the shares of time of environment, forward, backward, update and waiting. `on_row` hears of each row.
+    the shares of time of environment, forward, backward, update and waiting. `on_row` is called with each row.
     """
     family = resolve(config, Mode.TRAINING)
     configs = [prepare(config.changed(actors=count), family=family).config for count in actors]
@@ -37,7 +37,7 @@ def bench_actors(
 
 
 def write_figures(path: Path, figures: dict[str, Any]) -> None:
-    """Writes what `bench_actors` returned as JSON."""
+    """Writes the result of `bench_actors` as JSON."""
     try:
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     except OSError as e:

@@ -1,4 +1,4 @@
-"""Checkpoints as files: an agent saved in a file of its own, and parameters read by name."""
+"""Checkpoint files: an agent saved in a single file, and parameters by name."""
 
 import dataclasses
 import json
@@ -14,12 +14,12 @@ from a3crs.config import TrainConfig
 from a3crs.errors import CheckpointError
 from a3crs.files import replacing
 
-CONFIG = "config"  # the key under which an agent's settings lie in the file's metadata
+CONFIG = "config"  # key of an agent's settings in the file's metadata
 THETA = "theta."
 
 
 def save_agent(checkpoint: Path, config: TrainConfig, path: Path) -> None:
-    """Writes a copy of a checkpoint with the settings in it, so that the file alone is enough to resume from."""
+    """Writes a copy of a checkpoint that contains the settings, so that the file alone is enough to resume from."""
     with safe_open(checkpoint, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
         metadata = file.metadata() | {CONFIG: config.to_json()}
@@ -36,7 +36,7 @@ def saved_config(path: Path) -> TrainConfig:
         raise CheckpointError(
             f"{path} is a checkpoint without settings: name the run it belongs to, or a file written by Agent.save."
         )
-    return dataclasses.replace(TrainConfig.from_mapping(json.loads(config)))  # as a run's: all of them given
+    return dataclasses.replace(TrainConfig.from_mapping(json.loads(config)))  # given explicitly, like a run's
 
 
 def parameters(path: Path) -> dict[str, NDArray[np.float32]]:

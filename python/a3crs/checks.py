@@ -1,4 +1,4 @@
-"""What the value of a setting must be."""
+"""Checks of the settings' values; each returns None for a valid value, else a phrase that says what it must be."""
 
 import json
 import math
@@ -8,34 +8,34 @@ from typing import Any
 
 from a3crs import _core
 
-FLOAT32_MAX = 3.4e38  # what the core computes with
-Check = Callable[[Any], str | None]  # None where the value is right, else what it must be
+FLOAT32_MAX = 3.4e38  # the core computes in single precision
+Check = Callable[[Any], str | None]  # None for a valid value, else what it must be
 
 
 def choices(kind: str) -> list[str]:
-    """The names in the core's catalogue of `algos`, `nets` or `optimizers`."""
+    """Returns the names in the core's catalogue of `algos`, `nets` or `optimizers`."""
     return [entry["name"] for entry in _core.catalogue()[kind]]
 
 
 def one_of(*names: str) -> Check:
-    """The value is one of these names."""
+    """Returns the check that the value is one of these names."""
     words = names[0] if len(names) == 1 else f"one of {', '.join(names)}"
     return lambda value: None if value in names else words
 
 
 def in_catalogue(kind: str) -> Check:
-    """The value is a name in the core's catalogue of `algos`, `nets` or `optimizers`."""
+    """Returns the check that the value is a name in the core's catalogue of `algos`, `nets` or `optimizers`."""
     return one_of(*choices(kind))
 
 
 def in_range(low: float, high: float = math.inf) -> Check:
-    """low <= value <= high, and finite in single precision."""
+    """Returns the check that low <= value <= high, and that it is finite in single precision."""
     words = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
     return lambda value: _finite(value, words) if low <= value <= high else words
 
 
 def above(low: float) -> Check:
-    """value > low, and finite in single precision."""
+    """Returns the check that value > low, and that it is finite in single precision."""
     return lambda value: _finite(value, f"above {low:g}") if value > low else f"above {low:g}"
 
 
@@ -44,16 +44,16 @@ def _finite(value: float, words: str) -> str | None:
 
 
 def whatever(value: Any) -> None:
-    """Every value of the right type."""
+    """Accepts every value of the right type."""
 
 
 def size(value: str) -> str | None:
-    """Empty, or height x width in pixels."""
+    """Checks that the value is empty, or height x width in pixels."""
     return None if re.fullmatch(r"([1-9]\d{0,3}x[1-9]\d{0,3})?", value) else "height x width in pixels, like 84x84"
 
 
 def savable(value: Any) -> str | None:
-    """config.json can hold it."""
+    """Checks that config.json can hold the value."""
     try:
         json.dumps(value)
     except (TypeError, ValueError):
@@ -62,5 +62,5 @@ def savable(value: Any) -> str | None:
 
 
 def decay(value: float) -> str | None:
-    """The share of a running mean that stays: with 1 it would never move."""
+    """Checks the decay of a running mean, 0 <= value < 1: with 1 the mean would never change."""
     return None if 0 <= value < 1 else "at least 0 and below 1"

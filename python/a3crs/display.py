@@ -1,11 +1,11 @@
-"""Appearance of a training run that goes on."""
+"""Live display of a training run: figures and progress bar."""
 
 from typing import TYPE_CHECKING, Any
 
 from a3crs.config import TrainConfig
 from a3crs.wording import number
 
-if TYPE_CHECKING:  # rich is imported where a terminal is
+if TYPE_CHECKING:  # rich is imported only on a terminal
     from rich.console import Group
     from rich.progress import Progress
 
@@ -13,19 +13,19 @@ Row = dict[str, Any]  # a row of progress.jsonl
 
 
 class RunView:
-    """Progress of a run: the share done, the remaining time and the figures of the last row."""
+    """View of a run's progress: the share done, the remaining time and the figures of the last row."""
 
     def __init__(self, config: TrainConfig) -> None:
         self._config = config
         self._bar: Progress | None = None
 
     def is_last(self, row: Row) -> bool:
-        """Returns true for the row after the last step."""
+        """Returns True for the row after the last step."""
         return bool(row["steps"] >= self._config.total_steps)
 
     def line(self, row: Row) -> str:
         """Returns the share done and the figures."""
-        share = min(row["steps"] / self._config.total_steps, 1.0)  # the segments in flight still end
+        share = min(row["steps"] / self._config.total_steps, 1.0)  # segments in flight at the end may exceed the total
         parts = [f"{share:6.1%}", f"{row['frames']:,} frames"]
         return "  ".join(parts + [f"{name} {value}" for name, value in figures(row)])
 
@@ -41,9 +41,9 @@ class RunView:
         return Group(self.bar(row), table)
 
     def bar(self, row: Row) -> "Progress":
-        """Returns the bar, brought up to the row."""
+        """Returns the bar, updated to the row."""
         total = self._config.total_steps
-        if self._bar is None:  # a resumed run starts where it was: its past says nothing about our speed
+        if self._bar is None:  # a resumed run starts at its steps, so that the estimate counts this session only
             self._bar = progress_bar()
             self._bar.add_task(f"{self._config.algo} {self._config.env}", total=total, completed=row["steps"])
         self._bar.update(self._bar.tasks[0].id, completed=min(row["steps"], total))
@@ -51,7 +51,7 @@ class RunView:
 
 
 def figures(row: Row) -> list[tuple[str, str]]:
-    """Returns the figures shown of a row, with their names."""
+    """Returns the displayed figures of a row, with their names."""
     frames_per_step = row["frames"] / row["steps"] if row["steps"] else 1.0
     shown = [
         ("frames/s", f"{row['steps_per_sec'] * frames_per_step:,.0f}"),
@@ -63,13 +63,13 @@ def figures(row: Row) -> list[tuple[str, str]]:
         ("staleness", number(row["staleness"], ".1f")),
         ("refused updates", f"{row['refused_updates']:,}"),
     ]
-    return [figure for figure in shown if row["entropy"] is not None or figure[0] != "entropy"]  # a Q method has none
+    return [figure for figure in shown if row["entropy"] is not None or figure[0] != "entropy"]  # Q methods have none
 
 
 def progress_bar() -> "Progress":
-    """Returns a bar with the share done and the remaining time, without a task yet."""
+    """Returns a bar with the share done and the remaining time, without a task."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    # The remaining time is taken over minutes, because a game's speed depends on what the agent makes of it.
+    # The estimate averages over minutes, because a game's speed depends on the agent's play.
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("ETA"))
     return Progress(*columns, TimeRemainingColumn(), speed_estimate_period=300)

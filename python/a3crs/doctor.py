@@ -1,4 +1,4 @@
-"""`a3crs doctor`: is everything here that a run needs, and does it work? Each failure comes with its cure."""
+"""`a3crs doctor`: checks of the installation and the machine, each failure with its cure."""
 
 import platform
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from a3crs.errors import ConfigError, did_you_mean, listed
 
 @dataclass(frozen=True)
 class Finding:
-    """What one examination found; `cure` is empty where nothing is wrong."""
+    """Result of one check; `cure` is empty where nothing is wrong."""
 
     name: str
     detail: str
@@ -17,7 +17,7 @@ class Finding:
 
 
 def what_to_install(domain: str) -> str:
-    """The command that installs what a domain needs besides a3crs itself; ConfigError for one that needs nothing."""
+    """Returns the command that installs a domain's dependencies; ConfigError for a domain without any."""
     from a3crs.envs.domain import rows
 
     hints = {domain.name.lower(): domain.install for domain in rows() if domain.install}
@@ -28,7 +28,7 @@ def what_to_install(domain: str) -> str:
 
 
 def examine() -> Iterator[Finding]:
-    """All examinations, one after the other; an unexpected exception is a finding as well."""
+    """Runs all checks in turn; an unexpected exception is a finding as well."""
     for examination in (_core_module, _processor, _packages, _games, _shared_memory, _emulator):
         yield _guarded(examination)
 
@@ -83,7 +83,7 @@ def _shared_memory() -> Finding:
 
     try:
         result = _core.tear_test(0.7)
-    except ConfigError:  # of A3CRS_ISA, which the processor's finding is about
+    except ConfigError:  # A3CRS_ISA is wrong, which the check of the processor reports
         return Finding("shared memory", "not examined: see processor")
     detail = f"{result['reads']:,} racing reads, {result['torn']} torn"
     cure = f"This {platform.machine()} processor tears vector stores: set A3CRS_ISA=scalar." if result["torn"] else ""

@@ -1,4 +1,4 @@
-"""Evaluating a checkpoint: whole games, raw scores, no-op starts where the protocol has them."""
+"""Evaluation of a checkpoint: whole games, raw scores, no-op starts where the protocol has them."""
 
 import os
 import statistics
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 MOST_EPISODES = 10**6
-MOST_SEED = 2**63 - 1  # as of training
+MOST_SEED = 2**63 - 1  # as in training
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How to evaluate. The paper does not say whether it sampled the policy; sampling is what others do."""
+    """Options of an evaluation. The paper does not say whether it sampled the policy; sampling is what others do."""
 
     episodes: int = 30
     greedy: bool = False
     seed: int = 0  # episode i starts from seed + i
-    checkpoint: Path | str | None = None  # the newest one where None
+    checkpoint: Path | str | None = None  # None: the newest one
 
     def __post_init__(self) -> None:
         for name, low, high in (("episodes", 1, MOST_EPISODES), ("seed", 0, MOST_SEED)):
@@ -55,10 +55,10 @@ def evaluate_run(
     env: "MakeEnv | None" = None,
     on_episode: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> dict[str, Any]:
-    """Plays whole games with a run's checkpoint; appends the row it returns to evals.jsonl (`runlog.schema.EVALS`).
+    """Plays whole games with a run's checkpoint; appends the returned row to evals.jsonl (`runlog.schema.EVALS`).
 
     `env` makes the environment where the run was started with a callable.
-    `on_episode` hears of each game as it ends: `{"episode", "seed", "return", "length_steps"}`.
+    `on_episode` is called as each game ends, with `{"episode", "seed", "return", "length_steps"}`.
     """
     run = RunDir(path)
     config = run.read_config()
@@ -75,7 +75,7 @@ def play(
     how: Evaluation,
     on_episode: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> dict[str, Any]:
-    """The games of an evaluation, whose row it returns; `family` is one for evaluation."""
+    """Plays the games of an evaluation and returns its row; `family` is one for evaluation."""
     steps = _core.read_checkpoint(str(checkpoint))["steps"]
     played = _core.evaluate(
         config.core_json(),
@@ -99,9 +99,10 @@ def play(
 
 
 def summarise(returns: list[float], spec: EnvSpec) -> dict[str, Any]:
-    """Mean, median, standard error of the mean (null for one episode) and human-normalised mean in percent.
+    """Returns mean, median, standard error of the mean (null for one episode) and human-normalised mean in percent.
 
-    The human and random references are those of no-op starts; games without them, and other environments, have null.
+    The human and random references are those of no-op starts. The human-normalised mean is null for games without them,
+    and for other environments.
     """
     mean = statistics.fmean(returns)
     reference = references().get(spec.game or "")

@@ -1,4 +1,4 @@
-"""Live display of something that goes on: a picture on a terminal, plain lines elsewhere, or nothing."""
+"""Live display of a changing state: a picture on a terminal, plain lines elsewhere, or nothing."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
-if TYPE_CHECKING:  # rich is imported where a terminal is
+if TYPE_CHECKING:  # rich is imported only on a terminal
     from rich.console import RenderableType
 
 PLAIN_INTERVAL_SECS = 10.0
@@ -15,23 +15,23 @@ State = TypeVar("State", contravariant=True)
 
 
 class View(Protocol[State]):
-    """Appearance of a state."""
+    """Presentation of a state, as a line or a picture."""
 
     def line(self, state: State) -> str:
         """Returns the state in one line."""
         ...
 
     def picture(self, state: State) -> "RenderableType":
-        """Returns the state as rich draws it."""
+        """Returns the state as a rich renderable."""
         ...
 
     def is_last(self, state: State) -> bool:
-        """Returns true where nothing is left to be done."""
+        """Returns True for a final state."""
         ...
 
 
 class Display(Protocol[State]):
-    """Display that is told of the state several times a second."""
+    """Display that gets the state several times a second."""
 
     def show(self, state: State) -> None: ...
 
@@ -44,7 +44,7 @@ class Quiet:
 
 
 class Paced:
-    """Display that draws a state at intervals, and the last one in any case."""
+    """Display that draws a state at intervals, and always draws the last one."""
 
     def __init__(self, view: View[Any], draw: Callable[[Any], object], interval_secs: float) -> None:
         self._view = view
@@ -54,7 +54,7 @@ class Paced:
         self._done = False
 
     def show(self, state: Any) -> None:
-        """Draws the state when it is time to."""
+        """Draws the state if the interval has passed or the state is the last."""
         now, is_last = time.monotonic(), self._view.is_last(state)
         if (self._done and is_last) or (now < self._next_secs and not is_last):
             return

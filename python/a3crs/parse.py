@@ -1,4 +1,4 @@
-"""Settings as people write them, in files and on the command line."""
+"""Parser of settings in files and on the command line."""
 
 import dataclasses
 import json
@@ -14,9 +14,9 @@ from a3crs.setting import number_and_words, public_name
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings in a TOML or JSON file; a run's own config.json is one."""
+    """Returns the settings in a TOML or JSON file, such as a run's config.json."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark first
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows may put a byte order mark first
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "it is not text"
         raise ConfigError(f"The settings file {path} cannot be read: {reason}.") from e
@@ -31,7 +31,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """What JSON allows and nobody means: a name given twice. TOML refuses that by itself."""
+    """Raises ValueError for a name that is given twice, which JSON allows; TOML refuses it by itself."""
     settings = dict(pairs)
     if len(settings) < len(pairs):
         names = [name for name, _ in pairs]
@@ -40,7 +40,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def split_assignment(assignment: str) -> tuple[str, str]:
-    """`t-max=20` -> ("t_max", "20")."""
+    """Splits `t-max=20` into ("t_max", "20")."""
     name, equals, text = assignment.partition("=")
     if not equals:
         raise ConfigError(f"--set takes name=value, for instance --set lr=1e-3, but got {assignment!r}.")
@@ -48,13 +48,13 @@ def split_assignment(assignment: str) -> tuple[str, str]:
 
 
 def parse_assignment(assignment: str) -> tuple[str, Any]:
-    """`lr=1e-3` -> ("lr", 0.001), typed as the setting is."""
+    """Parses `lr=1e-3` to ("lr", 0.001), with the setting's type."""
     name, text = split_assignment(assignment)
     return name, parse_setting(name, text)
 
 
 def parse_setting(name: str, text: str) -> Any:
-    """`lr`, "1e-3" -> 0.001; whether it is of the right type is found out with all the others where it is no number."""
+    """Parses `lr`, "1e-3" to 0.001. The settings' own checks find values that are not numbers but of a wrong type."""
     by_name = {public_name(f): f for f in dataclasses.fields(TrainConfig)}
     if name not in by_name:
         raise no_setting(name)
@@ -72,7 +72,7 @@ def parse_setting(name: str, text: str) -> Any:
 
 
 def parse_kwargs(assignments: list[str]) -> dict[str, Any]:
-    """`["goal=0.4", "map=4x4"]` -> {"goal": 0.4, "map": "4x4"}: values are JSON where they can be, else text."""
+    """Parses `["goal=0.4", "map=4x4"]` to {"goal": 0.4, "map": "4x4"}: values are JSON where possible, else text."""
     kwargs = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
@@ -85,7 +85,7 @@ def parse_kwargs(assignments: list[str]) -> dict[str, Any]:
 
 
 def parse_json(text: str) -> Any:
-    """What the text is in JSON, or the text itself."""
+    """Returns the parsed JSON, or the text itself where it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:
@@ -93,9 +93,9 @@ def parse_json(text: str) -> Any:
 
 
 def parse_count(text: str, *, what: str, words: Sequence[str] = ()) -> int:
-    """A whole number the way people write big ones: `80000000`, `80_000_000`, `80M`, `2.5M`, `4k`, `1e6`, `1G`.
+    """Parses a whole number with units: `80000000`, `80_000_000`, `80M`, `2.5M`, `4k`, `1e6`, `1G`.
 
-    ConfigError, which names the `words` that are allowed too, for any other text.
+    Raises ConfigError for any other text; its message also names the accepted `words`.
     """
     units = {"k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
     body, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)

@@ -1,4 +1,4 @@
-"""Videos of an agent at play: mp4 at the environment's own speed, or gif of one frame a step."""
+"""Videos of an agent's play: mp4 at the environment's own speed, or gif with one frame a step."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # Gymnasium is imported when an environment is made
     from a3crs.envs.play import Frame
 
 LEAST_WIDTH = {".mp4": 480, ".gif": 320}  # pixels; smaller images are enlarged by a whole number
-STRIP = 36  # pixels: the height of what is written above an image
+STRIP = 36  # pixels: height of the text above an image
 MISSING = "Videos need imageio-ffmpeg and Pillow: install them with pip install 'a3crs[video]'."
 
 Write = Callable[["Frame"], None]
@@ -26,7 +26,7 @@ Write = Callable[["Frame"], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Showing:
-    """What is shown: whole episodes, the i-th from seed + i, each up to `max_steps` where that is given."""
+    """Options of a video: whole episodes, the i-th from seed + i, each up to `max_steps` where that is given."""
 
     episodes: int = 1
     seed: int = 0
@@ -44,29 +44,30 @@ class Showing:
 
 @dataclass(frozen=True)
 class Moment:
-    """One step of an episode: the frames since the last one, and how it stands after them."""
+    """Step of an episode: the frames since the last step, and the state of the episode after them."""
 
     frames: "list[Frame]"
     episode: int
     seed: int
     steps: int
     score: float
-    value: float  # V of the state that was acted in
+    value: float  # V of the state in which the agent acted
     over: bool
 
 
 def default_path(agent: Agent) -> Path:
-    """In its run's directory, named after how far it has learned; else where the command is given."""
+    """Returns a path in the agent's run, named after its steps; in the working directory for an agent without a run."""
     return Path(step_name(agent.steps, "mp4")) if agent.run is None else agent.run.video(agent.steps)
 
 
 def record(
     agent: Agent, path: Path, how: Showing, on_episode: Callable[[dict[str, Any]], None] = lambda row: None
 ) -> None:
-    """Lets the agent play and writes what a person would see to `path`, an .mp4 or a .gif file.
+    """Plays episodes with the agent and writes the environment's images to `path`, an .mp4 or a .gif file.
 
-    `on_episode` hears of each episode as it ends, as of an evaluation's. ConfigError for another suffix, where a
-    package is missing, and for environments that do not render; RunError where the file cannot be written.
+    `on_episode` is called with each episode's row as it ends, like an evaluation's. Raises ConfigError for another
+    suffix, where a package is missing, and for environments that do not render; RunError where the file cannot be
+    written.
     """
     kind = path.suffix.lower()
     if kind not in LEAST_WIDTH:
@@ -88,7 +89,7 @@ def record(
 
 
 def moments(agent: Agent, env: Any, how: Showing) -> Iterator[Moment]:
-    """The agent's play, step by step; with the same seeds that of an evaluation."""
+    """Plays the agent step by step; with the same seeds, the episodes are those of an evaluation."""
     for episode in range(how.episodes):
         seed = how.seed + episode
         agent.set_random_seed(seed)
@@ -103,12 +104,12 @@ def moments(agent: Agent, env: Any, how: Showing) -> Iterator[Moment]:
 
 
 def _pooled(frames: "list[Frame]") -> "Frame":
-    """What flickers is in one of two frames: both are shown at once, as the agent sees Atari games."""
+    """Returns the maximum of the last two frames, as in Atari preprocessing: flickering objects are in one of them."""
     return frames[-1] if len(frames) == 1 else np.maximum(frames[-2], frames[-1])
 
 
 def _sized(frame: "Frame", least_width: int, most_width: int | None) -> "Frame":
-    """Enlarged or shrunk by whole numbers, as far as asked for."""
+    """Returns the frame, enlarged or shrunk by a whole number to the wanted width."""
     width = frame.shape[1]
     if most_width is not None and width > most_width:
         by = -(-width // most_width)
@@ -117,11 +118,11 @@ def _sized(frame: "Frame", least_width: int, most_width: int | None) -> "Frame":
     elif width < least_width:
         by = -(-min(least_width, most_width or least_width) // width)
         frame = frame.repeat(by, axis=0).repeat(by, axis=1)
-    return frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2]  # codecs want even sides
+    return frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2]  # codecs need even sides
 
 
 def _under_strip(frame: "Frame", moment: Moment) -> "Frame":
-    """Below a strip that says how the moment stands."""
+    """Returns the frame below a strip with score and value."""
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.new("RGB", (frame.shape[1], STRIP), "black")
@@ -163,7 +164,7 @@ def _gif(path: Path, fps: float) -> Iterator[Write]:
     except ImportError as e:
         raise ConfigError(MISSING) from e
     images: list[Image.Image] = []
-    # 256 colours are enough for a game's; without dithering what does not move costs nothing.
+    # 256 colours are enough for a game's image. Without dithering, unchanged areas compress to nothing.
     yield lambda frame: images.append(Image.fromarray(frame).quantize(dither=Image.Dither.NONE))
     first, *others = images
     first.save(path, save_all=True, append_images=others, duration=max(20, round(1000 / fps)), loop=0)

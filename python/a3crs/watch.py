@@ -1,4 +1,4 @@
-"""Display of a run that another process trains, from its logs; the run's files are only read."""
+"""Live display of a run that another process trains, from its logs; the run's files are only read."""
 
 import time
 from pathlib import Path
@@ -12,9 +12,9 @@ INTERVAL_SECS = 1.0  # the log gets a row every two seconds
 
 
 def watch(path: Path) -> str:
-    """Shows the progress of a run until it ends, and returns a sentence on its state then.
+    """Shows the progress of a run until it ends, and returns a sentence on its final state.
 
-    Ctrl-C ends the watching. ConfigError where there is no run, RunError for a damaged log.
+    Ctrl-C ends the display. Raises ConfigError where there is no run, RunError for a damaged log.
     """
     run = RunDir(path)
     total = run.read_config().total_steps
@@ -23,7 +23,7 @@ def watch(path: Path) -> str:
         with open_display(RunView(run.read_config()), quiet=False) as display:
             going_on = True
             while going_on:
-                going_on = run.going_on  # before the log is read: what was written last is shown
+                going_on = run.going_on  # before the log is read, so that the last row is shown
                 row = load.last_progress(path)
                 if row is not None:
                     display.show(row)

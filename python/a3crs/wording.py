@@ -1,4 +1,4 @@
-"""The lines that commands print when they are done."""
+"""Texts that commands print about their results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,17 +13,17 @@ BENCH_SHARES = ("share_env", "share_forward", "share_backward", "share_update", 
 
 
 def number(value: float | None, spec: str) -> str:
-    """The value in a format, `-` where there is none yet."""
+    """Returns the formatted value; `-` for None."""
     return "-" if value is None else format(value, spec)
 
 
 def counted(count: int, thing: str) -> str:
-    """`1 episode`, `2 episodes`, `1,000 episodes`."""
+    """Returns `1 episode`, `2 episodes`, `1,000 episodes`."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def result_lines(run: Path, summary: dict[str, Any]) -> list[str]:
-    """How a run ended, and what to do next."""
+    """Returns the summary of a run that has ended, and the command for the next step."""
     speed = summary["frames"] / summary["secs"] if summary["secs"] else 0.0
     lines = [
         f"{counted(summary['frames'], 'frame')}, {counted(summary['episodes'], 'episode')}, "
@@ -40,12 +40,12 @@ def result_lines(run: Path, summary: dict[str, Any]) -> list[str]:
 
 
 def episode_line(episode: dict[str, Any]) -> str:
-    """One game of an evaluation, as it ends."""
+    """Returns the line of one game of an evaluation."""
     return f"episode {episode['episode'] + 1}: {episode['return']:g} in {counted(episode['length_steps'], 'step')}"
 
 
 def evaluation_lines(row: dict[str, Any]) -> list[str]:
-    """An evaluation, as `a3crs eval` prints it."""
+    """Returns an evaluation as `a3crs eval` prints it."""
     lines = [
         f"{counted(row['episodes'], 'episode')} at {counted(row['frames'], 'frame')}, {row['policy']} policy",
         f"mean {row['mean']:.1f} (standard error {number(row['stderr'], '.1f')}), median {row['median']:.1f}",
@@ -56,14 +56,14 @@ def evaluation_lines(row: dict[str, Any]) -> list[str]:
 
 
 def catalogue_lines(entries: Sequence[dict[str, str]]) -> list[str]:
-    """The core's catalogue of one kind, as `a3crs list` prints it: name, what it is, the paper's section."""
+    """Returns the core's catalogue of one kind as `a3crs list` prints it: name, description, section of the paper."""
     columns = [[entry[key] for entry in entries] for key in ("name", "what", "paper")]
     widths = [max(map(len, column)) for column in columns]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)]
 
 
 def setting_lines() -> list[str]:
-    """Every setting: its default, where that differs, its meaning and its source, in the groups of `--help`."""
+    """Returns every setting, in the groups of `--help`: its default with the exceptions, its meaning and its source."""
     from dataclasses import fields
 
     from a3crs.config import TrainConfig
@@ -81,7 +81,7 @@ def setting_lines() -> list[str]:
 
 
 def game_lines() -> list[str]:
-    """Lists the Atari games, then the domains and how to install each."""
+    """Returns the Atari games, then the domains and the command that installs each."""
     from a3crs.envs.atari import display_name, games
     from a3crs.envs.domain import rows
     from a3crs.published.atari57 import references
@@ -94,20 +94,20 @@ def game_lines() -> list[str]:
 
 
 def bench_header() -> str:
-    """The head of the table of `a3crs bench`."""
+    """Returns the head of the table of `a3crs bench`."""
     shares = "".join(f"{share.removeprefix('share_'):>10}" for share in BENCH_SHARES)
     return f"{'actors':>6}{'emulator/s':>12}{'training/s':>12}{'ratio':>8}{shares}"
 
 
 def bench_line(row: dict[str, Any]) -> str:
-    """One number of actors; speeds are in agent steps."""
+    """Returns the table's line for one number of actors; speeds are in agent steps."""
     shares = "".join(f"{row[share]:>10.1%}" for share in BENCH_SHARES)
     speeds = f"{row['emulator_steps_per_sec']:>12,.0f}{row['train_steps_per_sec']:>12,.0f}"
     return f"{row['actors']:>6}{speeds}{row['ratio']:>8.2f}{shares}"
 
 
 def bench_footer(figures: dict[str, Any]) -> str:
-    """The network alone."""
+    """Returns the times of the network alone."""
     network = figures["network"]
     return (
         f"one forward {network['forward_us']:.0f} us, one update {network['update_us']:.0f} us on one thread "
@@ -116,7 +116,7 @@ def bench_footer(figures: dict[str, Any]) -> str:
 
 
 def comparison_lines(results: "pl.DataFrame", differences: "pl.DataFrame") -> list[str]:
-    """`a3crs compare`: what each side reached and what it took, then the settings in which the sides differ."""
+    """Returns the text of `a3crs compare`: each side's result and cost, then the settings in which the sides differ."""
     heads = ("runs", "score", "95 % interval", "human %", "frames", "hours", "frames/s")
     several = results["env"].n_unique() > 1
     rows: list[Sequence[str]] = [("", *heads)]
@@ -133,7 +133,7 @@ def comparison_lines(results: "pl.DataFrame", differences: "pl.DataFrame") -> li
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as need be: the first to the left, the others to the right."""
+    """Returns lines with aligned columns: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     first = [row[0].ljust(widths[0]) for row in rows]
     others = ["".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)) for row in rows]

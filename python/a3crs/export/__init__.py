@@ -1,4 +1,4 @@
-"""Agents and runs for other programs: parameters as safetensors, the network as ONNX, the logs for TensorBoard."""
+"""Exports of agents and runs: parameters as safetensors, the network as ONNX, logs for TensorBoard."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ MISSING = "--format {format} needs packages that are not installed: pip install 
 
 
 def export(agent: Agent, kind: str, out: Path | None = None) -> str:
-    """Writes the agent's parameters, its network, or its run's logs; the sentence says where, and how exact it is.
+    """Writes the agent's parameters, its network, or its run's logs; returns a sentence with the path and the accuracy.
 
-    `out` is a file, of tensorboard a folder; without it they lie beside the run. ConfigError for another format, and
-    where a package is missing; RunError where nothing can be written.
+    `out` is a file, for tensorboard a folder; the default is in the run's directory. Raises ConfigError for another
+    format, and where a package is missing; RunError where nothing can be written.
     """
     if kind not in FORMATS:
         raise ConfigError(f"--format is {kind!r}, but it must be one of {', '.join(FORMATS)}.")
@@ -38,15 +38,15 @@ def export(agent: Agent, kind: str, out: Path | None = None) -> str:
 
 
 def default_path(agent: Agent, suffix: str) -> Path:
-    """In its run's directory, named after how far it has learned; else where the command is given."""
+    """Returns a path in the agent's run, named after its steps; in the working directory for an agent without a run."""
     return Path(step_name(agent.steps, suffix)) if agent.run is None else agent.run.export(agent.steps, suffix)
 
 
 def write_parameters(agent: Agent, path: Path) -> str:
-    """theta's tensors by their names, `conv1.weight` (outputs, inputs, height, width) and so on, as PyTorch has them.
+    """Writes theta's tensors by name, such as `conv1.weight` (outputs, inputs, height, width), in PyTorch's layout.
 
-    Where observations are normalised also `observations.mean` and `observations.inverse_deviation`, and in the file's
-    metadata the `limit` within which the network sees them.
+    Where observations are normalised, the file also has `observations.mean` and `observations.inverse_deviation`. Its
+    metadata then has the `limit` to which normalised observations are clipped.
     """
     from safetensors.numpy import save
 

@@ -1,8 +1,8 @@
-"""The network as an ONNX model that takes what the agent observes: built from its layers, without PyTorch.
+"""ONNX model of the network, whose input is the agent's observation: built from the layers, without PyTorch.
 
 Inputs are `obs`, uint8 (n, channels, height, width) or float32 (n, len), and with an LSTM `state_in` (n, state_len),
-zeros as an episode starts. Outputs are `policy` (logits) and `value`, or `q`, or `mu`, `sigma` and `value`, and
-`state_out`. Observations are scaled inside.
+zeros at the start of an episode. Outputs are `policy` (logits) and `value`, or `q`, or `mu`, `sigma` and `value`, and
+with an LSTM `state_out`. The model scales observations itself.
 """
 
 from pathlib import Path
@@ -20,13 +20,13 @@ from a3crs.errors import RunError
 from a3crs.files import replacing
 
 OPSET = 18
-IR_VERSION = 9  # of ONNX 1.14, which had this opset: older runtimes read it too
+IR_VERSION = 9  # of ONNX 1.14, the first with this opset, so that older runtimes can read the model
 CHECKED = 64  # random observations
-LARGEST_ERROR = 1e-3  # relative to outputs above 1: single precision, summed in another order
+LARGEST_ERROR = 1e-3  # relative to outputs above 1; in single precision the order of a sum matters
 
 
 def write_model(agent: Agent, path: Path) -> str:
-    """Writes the model and runs it beside our own forward pass; RunError where the two disagree."""
+    """Writes the model and compares it with our own forward pass; raises RunError where the two differ."""
     model = Graph(agent).model()
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString()
@@ -43,7 +43,7 @@ def write_model(agent: Agent, path: Path) -> str:
 
 
 def largest_error(agent: Agent, content: bytes) -> float:
-    """Of outputs and states over random observations and states, relative to those above 1."""
+    """Returns the largest error over random observations and states, relative to outputs above 1."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -65,7 +65,7 @@ def largest_error(agent: Agent, content: bytes) -> float:
 
 
 class Graph:
-    """The nodes and tensors of a network, layer by layer."""
+    """Builder of the nodes and tensors of a network, layer by layer."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
@@ -73,12 +73,12 @@ class Graph:
         self._theta = parameters(agent.learned())
         self._nodes: list[onnx.NodeProto] = []
         self._tensors: list[onnx.TensorProto] = []
-        self._heads: dict[str, str] = {}  # what y consists of
+        self._heads: dict[str, str] = {}  # parts of the output y
         self._states: list[str] = []
         self._state_offset = 0
 
     def model(self) -> onnx.ModelProto:
-        """The whole."""
+        """Returns the complete model."""
         obs = self._observation()
         outputs: list[str] = []
         for layer in self._about["layers"]:
@@ -130,7 +130,7 @@ class Graph:
                     if layer["kind"] == "constant"
                     else self._linear(name, *inputs)
                 )
-            return ""  # nothing reads it
+            return ""  # no layer reads a head
         (column,) = layer["columns"]
         name = column["name"]
         match layer["kind"]:
@@ -158,7 +158,7 @@ class Graph:
         return self._node("Gemm", [flat, *tensors], f"{name}.{weight}.out", transB=1)
 
     def _lstm(self, name: str, below: str) -> str:
-        """One step; the gates lie in the order i, f, g, o."""
+        """Adds one step of an LSTM; the gates are in the order i, f, g, o."""
         cells = self._theta[f"{name}.weight_hh"].shape[1]
         h, c = (self._slice(f"{name}.{part}", cells) for part in ("h", "c"))
         z = [self._linear(name, below, "weight_ih"), self._linear(name, h, "weight_hh", "")]
@@ -180,7 +180,7 @@ class Graph:
         return self._node("Slice", ["state_in", *ends, self._tensor(f"{name}.axis", [1], np.int64)], name)
 
     def _results(self) -> list[tuple[str, int]]:
-        """The heads under their public names, with their lengths."""
+        """Adds the heads under their public names; returns the names with their lengths."""
         spread = next((name for name in self._heads if name in ("policy.log_sigma", "policy.variance")), None)
         if spread is None:
             names = {name: name for name in self._heads}
@@ -194,7 +194,7 @@ class Graph:
         return list(sizes.items())
 
     def _sigma(self, spread: str) -> None:
-        """Of each component, in the shape of mu."""
+        """Adds sigma for each component, in the shape of mu."""
         if spread == "policy.variance":
             variance = self._node("Softplus", [self._heads[spread]], "variance")
         else:

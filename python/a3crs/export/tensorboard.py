@@ -1,4 +1,4 @@
-"""The logs of a run as TensorBoard reads them, over agent steps."""
+"""TensorBoard's event files of a run's logs, over agent steps."""
 
 import tempfile
 from datetime import datetime
@@ -17,7 +17,7 @@ NOT_DRAWN = ("steps", "secs", "frames")
 
 
 def write_events(agent: Agent, out: Path | None) -> str:
-    """Writes an event file into the folder `out`, `tensorboard` in the run's directory where none is named."""
+    """Writes an event file into the folder `out`; the default is `tensorboard` in the run's directory."""
     if agent.run is None:
         raise ConfigError("TensorBoard shows logs, and a saved agent has none: name the run it comes from.")
     run = agent.run.path

@@ -1,7 +1,7 @@
-"""The paper's tables and figures as experiments: `EXPERIMENTS` says what each runs, `a3crs paper` runs and draws them.
+"""Experiments of the paper's tables and figures: the table `EXPERIMENTS`, which `a3crs paper` runs and draws.
 
-An experiment is a sweep with the paper's settings; what it came to is set beside the paper's own numbers, which
-`a3crs.published.paper` has.
+An experiment is a sweep with the paper's settings. Its results are shown beside the paper's own numbers, from
+`a3crs.published.paper`.
 """
 
 from typing import Any

@@ -23,41 +23,41 @@ SETTINGS = ("env", "env_kwargs", "algo", "net", "optimizer", "actors", "lr")
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A table or figure of the paper, at the paper's size."""
+    """Table or figure of the paper, at the paper's size."""
 
-    name: str  # as the command line has it
-    asks: str  # the question it answers
-    caption: str  # how the paper got it
+    name: str  # on the command line
+    asks: str  # question that it answers
+    caption: str  # procedure of the paper
     games: tuple[str, ...]
     methods: tuple[str, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)  # further ones, as of a sweep
+    settings: Mapping[str, Any] = field(default_factory=dict)  # further settings, in the form of a sweep's
     frames: int  # of each run
     draws: int = 1
-    best: int = 0  # so many of the draws are shown, the best ones; 0 is all
-    evaluated: bool = False  # by whole games with the last parameters, not by the episodes of training
+    best: int = 0  # number of best draws to show; 0 shows all
+    evaluated: bool = False  # score of whole games with the last parameters, instead of training episodes
     deviations: tuple[str, ...] = ()  # from the paper, at any size
     shown_by: "Callable[[FinishedRuns], Shown]"
 
     @property
     def number(self) -> str:
-        """Number under which `published.paper` has it: `2` or `S3`."""
+        """Number in `published.paper`: `2` or `S3`."""
         return self.name[3:]
 
     @property
     def title(self) -> str:
-        """`Figure 2`, `Table S3`."""
+        """Title: `Figure 2`, `Table S3`."""
         return f"{'Figure' if self.name.startswith('fig') else 'Table'} {self.number}"
 
     @property
     def actors(self) -> tuple[int, ...]:
-        """The numbers of actor-learners that are compared, or the only one."""
+        """Numbers of actor-learners that are compared, or the only one."""
         actors = self.settings["actors"]
         return tuple(actors) if isinstance(actors, list) else (actors,)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure where there is one, and a table."""
+    """Result of an experiment: a table, and a figure where there is one."""
 
     table: pl.DataFrame
     drawing: "Drawing | None" = None
@@ -66,21 +66,21 @@ class Shown:
 
 @dataclass(frozen=True)
 class FinishedRuns:
-    """The runs of an experiment that have ended well, in the directory of its sweep."""
+    """Runs of an experiment that are done, in the directory of its sweep."""
 
     experiment: "Experiment"
     directory: Path
 
     @cached_property
     def plan(self) -> Plan:
-        """All its runs."""
+        """Plan of the sweep, with all its runs."""
         return read_plan(self.directory)
 
     @cached_property
     def runs(self) -> pl.DataFrame:
-        """One row each: run, draw, seed, env, algo, net, optimizer, actors, lr, score, game.
+        """Frame with one row for each run: run, draw, seed, env, algo, net, optimizer, actors, lr, score, game.
 
-        `game` is what a panel has in its title. ConfigError where no run has ended yet.
+        `game` is the name in a panel's title. Raises ConfigError where no run is done yet.
         """
         done = results(self.directory).filter(pl.col("state") == "done").select("run", "draw", "seed", "score")
         if done["score"].is_null().all():
@@ -90,11 +90,11 @@ class FinishedRuns:
         return done.join(about.with_columns(game=pl.Series(games)), on="run", maintain_order="left")
 
     def paths(self, runs: pl.DataFrame) -> list[Path]:
-        """The directories of some of the runs."""
+        """Returns the directories of some of the runs."""
         return [self.directory / name for name in runs["run"]]
 
     def best(self, by: Sequence[str]) -> pl.DataFrame:
-        """The runs of the best draws of each group, as many as the experiment shows; seeds of a draw count as one."""
+        """Returns the runs of each group's best draws, as many as the experiment shows; a draw's seeds count as one."""
         if not self.experiment.best:
             return self.runs
         draws = self.runs.lazy().group_by(*by, "draw").agg(pl.mean("score"))
@@ -103,7 +103,7 @@ class FinishedRuns:
 
 
 def _game(env: str, env_kwargs: str) -> str:
-    """The name in the paper: a game's title, a setting of TORCS, or the environment's own."""
+    """Returns the paper's name: a game's title, a setting of TORCS, or the environment's own name."""
     kwargs = json.loads(env_kwargs) if env_kwargs else {}
     if "car" in kwargs:
         return f"{kwargs['car'].title()} car, {'bots' if kwargs.get('opponents') else 'no bots'}"

@@ -27,7 +27,7 @@ TASKS += ("hopper-hop", "walker-walk", "ball_in_cup-catch", "finger-spin", "mani
 SIXTEEN = {"actors": 16}
 UP_TO_SIXTEEN = {"actors": [1, 2, 4, 8, 16]}
 RATES = {"lr": "loguniform:1e-4:1e-2"}  # section 5.1
-DAY = 320_000_000  # the authors' one-day runs; how long those of the figures were, the paper does not say
+DAY = 320_000_000  # the authors' one-day runs; the paper does not give the length of the figures' runs
 LENGTH = "The paper does not say how long these runs were: 320M frames, its one-day runs, are taken for its size."
 TRAINING = "Scores are returns of training episodes; the paper does not say how its own were measured."
 STARTS = (
@@ -74,7 +74,7 @@ OVER_GAMES = Experiment(
     games=tuple(references()),
     methods=("a3c",),
     settings=SIXTEEN | {"net": ["ff", "lstm"]},
-    frames=1_000_000_000,  # its four days; one day is 320M
+    frames=1_000_000_000,  # the paper's four days; one day is 320M
     evaluated=True,
     deviations=(
         STARTS,
@@ -130,7 +130,7 @@ EVERY = (
         games=("TORCS",),
         methods=METHODS,
         settings=SIXTEEN | {"env_kwargs": RACES} | RATES,
-        frames=720_000_000,  # 47 hours, the length of its axis, at the speed of figures 3 and 4
+        frames=720_000_000,  # 47 hours, the length of the figure's axis, at the speed of figures 3 and 4
         draws=50,
         best=5,
         deviations=(
@@ -213,7 +213,7 @@ EXPERIMENTS = {each.name: each for each in EVERY}
 
 
 def experiment(name: str) -> Experiment:
-    """The experiment of this name, `fig2` or `tabS3`, in any case; ConfigError where there is none."""
+    """Returns the experiment of this name, `fig2` or `tabS3`, in any case; raises ConfigError where there is none."""
     known = {each.lower(): each for each in EXPERIMENTS}
     if name.lower() not in known:
         raise ConfigError(

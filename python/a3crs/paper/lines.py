@@ -1,4 +1,4 @@
-"""What `a3crs paper` prints."""
+"""Texts that `a3crs paper` prints."""
 
 from a3crs.paper.definition import Experiment
 from a3crs.paper.experiments import EXPERIMENTS
@@ -9,7 +9,7 @@ from a3crs.wording import counted
 
 
 def experiment_lines() -> list[str]:
-    """One line for each experiment: its name, what it asks, and the runs it takes at the paper's size."""
+    """Returns a line for each experiment: its name, its question, and its runs at the paper's size."""
     rows = [(each.name, each.asks, _size(each)) for each in EXPERIMENTS.values()]
     name, asks = (max(len(row[column]) for row in rows) for column in (0, 1))
     lines = [f"{row[0]:{name}}  {row[1]:{asks}}  {row[2]}" for row in rows]
@@ -22,13 +22,13 @@ def _size(experiment: Experiment) -> str:
 
 
 def before_lines(experiment: Experiment, plan: Plan) -> list[str]:
-    """What is going to be run, and what it has otherwise than the paper."""
+    """Returns the runs of a plan and its differences from the paper."""
     size = f"{counted(len(plan.trials), 'run')} of {plan.frames:,} frames"
     said = [f"- {sentence}" for sentence in differences(experiment, plan)]
     return [f"{experiment.title}: {experiment.asks}", size, "differs from the paper:", *said]
 
 
 def estimate_line(hours: float, jobs: int) -> str:
-    """How long that takes here, if runs are as fast as when they were timed."""
+    """Returns the estimated time on this machine, based on the timed speeds."""
     time = counted(max(1, round(hours * 60)), "minute") if hours < 1 else f"{hours:,.1f} hours"
     return f"about {time} on this machine, {counted(jobs, 'run')} at a time"

@@ -1,4 +1,4 @@
-"""Figures and tables of an experiment, in the form of the paper's and with the paper's values beside them."""
+"""Figures and tables of an experiment, in the paper's form and with the paper's values beside them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ _A3C = ("a3c_ff_1day", "a3c_ff", "a3c_lstm")  # columns of table S3
 
 
 def curves(x: str, *, also: Sequence[str] = ()) -> Callable[[FinishedRuns], Shown]:
-    """Figures of score over `hours` or `frames`; `also` are curves of the paper that are nobody's runs."""
+    """Returns a measure of score over `hours` or `frames`; `also` names curves of the paper without runs of ours."""
 
     def show(outcome: FinishedRuns) -> Shown:
         return _curves(outcome, x, also)
@@ -33,7 +33,7 @@ def _curves(outcome: FinishedRuns, x: str, also: Sequence[str]) -> Shown:
 
     label, by = "actors" if len(outcome.experiment.actors) > 1 else "algo", ["game", "algo", "actors"]
     best = outcome.best(by)
-    if label == "algo":  # of an experiment that compares numbers of actors, the runs with the most
+    if label == "algo":  # if the experiment compares numbers of actors, only the runs with the most
         best = best.filter(pl.col("actors") == pl.col("actors").max())
     about = best.lazy().select("run", *by)
     episodes = load.episodes(outcome.paths(best)).join(about, on="run")
@@ -41,7 +41,7 @@ def _curves(outcome: FinishedRuns, x: str, also: Sequence[str]) -> Shown:
         metrics.curves(episodes, x, by=["run", *by], per=by, bins=BINS)
         .group_by(*by, x)
         .agg(pl.mean("episode_return"), low=pl.min("episode_return"), high=pl.max("episode_return"), runs=pl.len())
-        .filter(pl.col("runs") == pl.col("runs").max().over(by))  # one run's longer curve is not the mean
+        .filter(pl.col("runs") == pl.col("runs").max().over(by))  # beyond, a single longer run would stand for the mean
         .sort(*by, x)
         .collect()
     )
@@ -63,7 +63,7 @@ def _curves(outcome: FinishedRuns, x: str, also: Sequence[str]) -> Shown:
 
 
 def _means_of(plan: Plan, best: int) -> str:
-    """What the curves are made of, in a sentence."""
+    """Returns a sentence on the runs that the curves average."""
     if plan.draws == plan.seeds == 1:
         return "Each of our curves is one run."
     several = f"all {plan.draws} draws" if plan.draws > 1 else counted(plan.seeds, "seed")
@@ -72,9 +72,9 @@ def _means_of(plan: Plan, best: int) -> str:
 
 
 def _papers(outcome: FinishedRuns, runs: pl.DataFrame, also: Sequence[str]) -> pl.DataFrame:
-    """The paper's curves of the same games and methods, where it has the figure's data.
+    """Returns the paper's curves of the same games and methods, where it has the figure's data.
 
-    Of the same numbers of actors too, where the experiment compares these; otherwise they are of 16.
+    The numbers of actors are the same where the experiment compares them; otherwise the paper's curves are of 16.
     """
     number = outcome.experiment.number
     if number not in paper.FIGURES:
@@ -86,12 +86,12 @@ def _papers(outcome: FinishedRuns, runs: pl.DataFrame, also: Sequence[str]) -> p
 
 
 def _key(name: str) -> str:
-    """A game's name in the paper's frames."""
+    """Returns a game's name in the paper's frames."""
     return benchmark_game(name) or name
 
 
 def _panels(ours: pl.DataFrame, theirs: pl.DataFrame, *, by_algo: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Ours with a column `panel`, and the paper's of the same panels: one a game, or one a game and method."""
+    """Returns our rows with a column `panel`, and the paper's of these panels: one for a game, or a game and method."""
     if not by_algo or ours["algo"].n_unique() == 1:
         return ours.with_columns(panel="game"), theirs.filter(
             pl.col("algo").is_in(["dqn", "human", *ours["algo"].unique()])
@@ -102,12 +102,12 @@ def _panels(ours: pl.DataFrame, theirs: pl.DataFrame, *, by_algo: bool) -> tuple
 
 
 def _unnamed(theirs: pl.DataFrame) -> pl.DataFrame:
-    """The paper's curves without the method in their names, where each panel is of one."""
+    """Returns the paper's curves without the method's name, for panels with a single method."""
     return theirs.with_columns(algo=pl.lit(None, pl.String))
 
 
 def over_learning_rates(outcome: FinishedRuns) -> Shown:
-    """Figures 2 and S11: a point for each run, over its learning rate."""
+    """Draws figures 2 and S11: a point for each run, over its learning rate."""
     from a3crs.runlog import figures
 
     theirs = paper.learning_rates(outcome.experiment.number)
@@ -123,13 +123,13 @@ def over_learning_rates(outcome: FinishedRuns) -> Shown:
 
 
 def _spread(runs: pl.DataFrame) -> dict[str, Any]:
-    """How many, the best and its learning rate, the median and the lowest."""
+    """Returns the number of runs, the best score and its learning rate, the median and the lowest score."""
     score, lr = runs.sort("score", descending=True).select("score", "lr")
     return {"runs": score.len(), "best": score[0], "its lr": lr[0], "median": score.median(), "lowest": score[-1]}
 
 
 def ranks(outcome: FinishedRuns) -> Shown:
-    """Figure S5: the scores of the draws, best first, by optimizer."""
+    """Draws figure S5: the scores of the draws, best first, by optimizer."""
     from a3crs.runlog import figures
 
     by = ["game", "algo", "optimizer"]
@@ -151,7 +151,7 @@ def ranks(outcome: FinishedRuns) -> Shown:
 
 
 def speed_ups(outcome: FinishedRuns) -> Shown:
-    """Table 2: how many times sooner than one actor so many reach a score; in time, in data, and in frames a second."""
+    """Computes table 2: the speed-up over one actor until a score is reached, in time, in data, in frames a second."""
     from a3crs.runlog import figures
 
     if 1 not in outcome.runs["actors"]:
@@ -179,9 +179,10 @@ def speed_ups(outcome: FinishedRuns) -> Shown:
 
 
 def _to_reference(progress: pl.LazyFrame, by: Sequence[str]) -> pl.DataFrame:
-    """When each run reached the reference score of its game and method; null where it never did.
+    """Returns the time at which each run reached the reference score of its game and method; null where it never did.
 
-    It is half of the way from the first mean of 100 episodes to the highest that every number of actors has reached.
+    The reference score is half of the way from the first mean of 100 episodes to the highest that every number of
+    actors has reached.
     """
     of, mean = ["game", "algo"], pl.col("return_mean_100")
     peaks = progress.group_by(*of, "actors").agg(peak=mean.max())
@@ -193,7 +194,7 @@ def _to_reference(progress: pl.LazyFrame, by: Sequence[str]) -> pl.DataFrame:
 
 
 def _evaluated(outcome: FinishedRuns) -> pl.DataFrame:
-    """The runs with the mean of the newest evaluation, which `mean` and `human_normalised` are of."""
+    """Returns the runs with the `mean` of their newest evaluation, and its `human_normalised` score."""
     evals = load.evals(outcome.paths(outcome.runs)).group_by("run").agg(pl.last("mean", "episodes"))
     found = outcome.runs.lazy().join(evals, on="run")
     rows = human_normalised(found, "mean").collect()
@@ -203,7 +204,7 @@ def _evaluated(outcome: FinishedRuns) -> pl.DataFrame:
 
 
 def over_games(outcome: FinishedRuns) -> Shown:
-    """Table 1: mean and median human-normalised scores over games."""
+    """Computes table 1: mean and median human-normalised scores over games."""
     known = _evaluated(outcome).drop_nulls("human_normalised")
     by_game = known.group_by("algo", "net", "game").agg(pl.mean("human_normalised"))
     ours = by_game.group_by(method=pl.concat_str("algo", "net", separator="-")).agg(
@@ -220,7 +221,7 @@ def over_games(outcome: FinishedRuns) -> Shown:
 
 
 def by_game(outcome: FinishedRuns) -> Shown:
-    """Table S3: the raw score of each game."""
+    """Computes table S3: the raw score of each game."""
     rows = _evaluated(outcome)
     method = pl.concat_str("algo", "net", separator="-")
     ours = rows.with_columns(method=method).pivot("method", index="game", values="mean", aggregate_function="mean")

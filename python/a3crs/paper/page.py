@@ -1,4 +1,4 @@
-"""The page of an experiment: what was run, what differs from the paper, and what came out, as Markdown."""
+"""Page of an experiment as Markdown: the results, the runs and the differences from the paper."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +17,9 @@ from a3crs.wording import counted
 
 
 def present(experiment: Experiment, directory: Path, image: Path | None = None) -> list[Path]:
-    """Draws the experiment's figure to `image` and writes its page beside it; returns what was written.
+    """Draws the experiment's figure to `image` and writes its page beside it; returns the written files.
 
-    Without a name they lie in the directory itself. ConfigError where no run of it is done yet.
+    Without `image`, the files are in the directory itself. Raises ConfigError where no run of it is done yet.
     """
     outcome = FinishedRuns(experiment, directory)
     if outcome.plan.frames is None:
@@ -56,7 +56,7 @@ def _page(outcome: FinishedRuns, shown: Shown, image: str | None) -> str:
 
 
 def markdown(table: pl.DataFrame) -> str:
-    """A table as Markdown; numbers are set to the right."""
+    """Returns a table as Markdown; numbers are aligned to the right."""
     rules = ["--:" if kind.is_numeric() else "---" for kind in table.dtypes]
     rows = [list(table.columns), rules, *([_text(value) for value in row] for row in table.iter_rows())]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
@@ -73,7 +73,7 @@ def _text(value: Any) -> str:
 
 
 def _run(outcome: FinishedRuns) -> list[tuple[str, str]]:
-    """Protocol, size and machine, by name."""
+    """Returns protocol, size and machine, by name."""
     plan, runs = outcome.plan, outcome.runs
     settings = load.settings(outcome.paths(runs))
     cost = metrics.cost(load.progress(outcome.paths(runs))).collect()
@@ -105,7 +105,7 @@ def _score(outcome: FinishedRuns) -> str:
 
 
 def _cores(outcome: FinishedRuns) -> list[str]:
-    """The paper's threads had a core each."""
+    """Returns a difference where actors shared cores: the paper's threads had one each."""
     sessions = [session for run in outcome.paths(outcome.runs) for session in RunDir(run).sessions()]
     cores, most = [session["cores"] for session in sessions if session.get("cores")], max(outcome.runs["actors"])
     if not cores or min(cores) >= most:

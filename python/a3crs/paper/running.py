@@ -1,4 +1,4 @@
-"""Running an experiment: how long it will take, its sweep, and the games that its tables are made of."""
+"""Execution of an experiment: an estimate of its time, its sweep, and the evaluations for its tables."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +20,10 @@ TIMING_SECS = 1.0
 
 
 def estimate(plan: Plan, out: Path, engine: LocalEngine, on_rate: Callable[[str, float], None]) -> float:
-    """How many hours the runs that are not done will take.
+    """Returns the estimated hours for the runs that are not done.
 
-    Times a second of each kind of run, on as many cores as a run will have; `on_rate` hears of each, and of its
-    frames a second. Games differ in their speed: the first one stands for all.
+    Each kind of run is timed for a second, on as many cores as a run will have; `on_rate` is called with each kind and
+    its frames a second. Games differ in speed: the first one stands for all.
     """
     from a3crs.preparation import prepare
 
@@ -47,14 +47,14 @@ def estimate(plan: Plan, out: Path, engine: LocalEngine, on_rate: Callable[[str,
 
 
 def _kind(trial: Trial) -> str:
-    """What the speed depends on but for the game."""
+    """Returns the settings that the speed depends on, except the game."""
     named = (str(trial.settings.get(name, "")) for name in ("algo", "net", "optimizer"))
     return ", ".join([*filter(None, named), f"actors {trial.settings['actors']}"])
 
 
 @contextmanager
 def _on(chosen: Sequence[int]) -> Iterator[None]:
-    """Runs on these cores alone, where the system can do that."""
+    """Restricts the process to these cores, where the system supports that."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -76,10 +76,9 @@ def run_experiment(
     quiet: bool = False,
     on_evaluation: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Runs what is not done yet, on this machine or whatever engine there is; where the experiment is of evaluations,
-    then plays games with each run's last parameters.
+    """Runs the trials that are not done, by default on this machine; then evaluates the last parameters, if needed.
 
-    RunError where a run has failed; the others are done then.
+    Raises RunError where a run has failed, after the others are done.
     """
     run_sweep(plan, out, engine=engine, quiet=quiet)
     if experiment.evaluated:

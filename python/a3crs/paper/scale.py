@@ -1,4 +1,4 @@
-"""An experiment of the paper, scaled to the machine and the patience at hand, and what that changes."""
+"""Scale of an experiment of the paper: a smaller or larger size, and the differences that it makes."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from a3crs.setting import default_of, public_name
 from a3crs.sweep.plan import Plan, Trial
 from a3crs.wording import counted
 
-ANNEALED_FRAMES = 4_000_000  # over so many the Q methods' exploration falls (section 8)
+ANNEALED_FRAMES = 4_000_000  # the Q methods' exploration falls over so many (section 8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """What replaces the paper's size; None leaves it as it is."""
+    """Replacement for the paper's size; None keeps the paper's value."""
 
     games: Sequence[str] | None = None
     methods: Sequence[str] | None = None
@@ -28,7 +28,7 @@ class Scale:
 
 
 def plan_of(experiment: Experiment, scale: Scale) -> Plan:
-    """The sweep that makes the experiment. Each draw begins with other parameters, as in the paper."""
+    """Returns the sweep of the experiment. Each draw starts with other parameters, as in the paper."""
     frames = experiment.frames if scale.frames is None else scale.frames
     draws = experiment.draws if scale.draws is None else scale.draws
     plan = Plan.drawn(settings_of(experiment, scale), frames=frames, draws=draws, seeds=scale.seeds)
@@ -36,7 +36,7 @@ def plan_of(experiment: Experiment, scale: Scale) -> Plan:
 
 
 def settings_of(experiment: Experiment, scale: Scale) -> dict[str, Any]:
-    """Those of the sweep; a list has all values that are compared."""
+    """Returns the settings of the sweep; a list has all values that are compared."""
     compared = {
         "env": _one_or_all(scale.games or experiment.games),
         "algo": _one_or_all(scale.methods or experiment.methods),
@@ -55,7 +55,7 @@ def _reseeded(trial: Trial, seeds: int) -> Trial:
 
 
 def differences(experiment: Experiment, plan: Plan) -> list[str]:
-    """What a plan has otherwise than the paper, a sentence each."""
+    """Returns the differences between a plan and the paper, a sentence each."""
     own, said = settings_of(experiment, Scale()), []
     if plan.frames != experiment.frames:
         length = f"Runs of {plan.frames or 0:,} frames instead of {experiment.frames:,}"

@@ -1,4 +1,4 @@
-"""`a3crs report`: one self-contained HTML file about one or more runs, which opens anywhere and loads nothing."""
+"""`a3crs report`: one self-contained HTML file about one or more runs, without external resources."""
 
 import base64
 import html
@@ -22,8 +22,8 @@ from a3crs.wording import number
 if TYPE_CHECKING:  # Matplotlib is imported when something is drawn
     from a3crs.runlog.drawing import Drawing
 
-CLIP_STEPS, CLIP_WIDTH = 300, 320  # so many steps of the agent are shown, so many pixels wide at most
-MOST_CLIPS = 4  # of so many runs: each is a few MB at most
+CLIP_STEPS, CLIP_WIDTH = 300, 320  # at most so many agent steps and pixels a clip
+MOST_CLIPS = 4  # each is a few MB at most
 STYLE = Path(__file__).with_name("page.css")
 PAGE = Template(
     """<!doctype html>
@@ -40,11 +40,11 @@ $body</body>
 
 
 def write_report(runs: load.Runs, out: Path, *, with_clips: bool = True) -> list[str]:
-    """Writes the file; what could not be shown is returned, a sentence each, and stands in the page too.
+    """Writes the file; returns what could not be shown, a sentence each, which the page contains too.
 
-    Settings, learning curves with the paper's own, what the runs reached and took, evaluations, returns, where the time
-    went, what went wrong, and a clip of each agent at play. ConfigError where there is no run or Matplotlib is missing,
-    RunError where the file cannot be written.
+    The page has the settings, learning curves with the paper's own, the runs' results and cost, evaluations, returns,
+    the shares of time, incidents, and a clip of each agent's play. Raises ConfigError where there is no run or
+    Matplotlib is missing, RunError where the file cannot be written.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"{out} is no name for a report: let it end in .html.")
@@ -73,7 +73,7 @@ def write_report(runs: load.Runs, out: Path, *, with_clips: bool = True) -> list
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """An HTML table; columns of numbers are set to the right."""
+    """Returns an HTML table; columns of numbers are aligned to the right."""
     columns = list(zip(*rows, strict=True))
     sides = [" class=number" if all(map(_is_number, column)) else "" for column in columns]
     lines = [_line("th", header, sides), *(_line("td", map(_text, row), sides) for row in rows)]
@@ -147,7 +147,7 @@ def _clips(runs: list[Path], missing: list[str]) -> str:
     for run in runs[:MOST_CLIPS]:
         try:
             shown.append(f"<figure>{_clip(run)}<figcaption>{html.escape(run.name)}</figcaption></figure>")
-        except Exception as e:  # an environment's may be any; the report is worth having without its film
+        except Exception as e:  # an environment may raise anything; the report is useful without its clip
             said = str(e) if isinstance(e, A3crsError) else f"{type(e).__name__}: {e}"
             missing.append(f"{run} is not shown at play: {said}")
     if len(runs) > MOST_CLIPS:
@@ -175,7 +175,7 @@ def _incidents(runs: list[Path]) -> str:
 
 
 def _settings(runs: list[Path]) -> str:
-    """Those that differ first, a column a run while there are few."""
+    """Returns the table of settings: those that differ come first; a few runs have a column each."""
     settings = load.settings(runs)
     names = [name for name in settings.columns if name != "run"]
     names.sort(key=lambda name: settings[name].n_unique() == 1)
@@ -190,7 +190,7 @@ def _made_with(runs: list[Path], missing: list[str]) -> str:
     for run in runs:
         try:
             sessions = RunDir(run).sessions()
-        except RunError as e:  # its logs are worth a report all the same
+        except RunError as e:  # the logs are worth a report without it
             missing.append(str(e))
             sessions = []
         last = sessions[-1] if sessions else {}

@@ -1,7 +1,7 @@
 """Sweeps: many runs whose settings are drawn from distributions, each with several seeds.
 
-`run_trial(directory)` is all that an engine has to call, in any process and as often as it likes; `results(directory)`
-is what came out, as a Polars frame.
+An engine only has to call `run_trial(directory)`, in any process and as often as it likes. `results(directory)`
+returns the results as a Polars frame.
 """
 
 from typing import Any

@@ -1,6 +1,7 @@
-"""A trial in a process of its own, `python -m a3crs.sweep DIRECTORY CORES`: what LocalEngine starts.
+"""Process of one trial, started by LocalEngine: `python -m a3crs.sweep DIRECTORY CORES`.
 
-Standard input is a line to the engine: when it ends, the engine is gone and so is the trial, as if killed.
+Standard input is a pipe from the engine. When it closes, the engine has ended, and the trial ends at once, as if
+killed.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Who runs the trials. An engine is handed directories and calls `run_trial` on each, wherever it likes."""
+"""Engines, which run trials: an engine gets directories and calls `run_trial` on each, on any machine."""
 
 import os
 import signal
@@ -24,18 +24,18 @@ LOOK_SECS = 0.1
 
 
 class Engine(Protocol):
-    """Runs trials."""
+    """Runner of trials."""
 
     def run(self, trials: Sequence[Path], look: Callable[[Sequence[Path]], None]) -> None:
-        """Calls `run_trial` on each directory, and `look` with those that are running, several times a second.
+        """Calls `run_trial` on each directory, and `look` with the running ones, several times a second.
 
-        A trial that fails leaves a failure.txt, and the others go on. KeyboardInterrupt saves those that are running.
+        A trial that fails leaves a failure.txt, and the others go on. KeyboardInterrupt saves the running trials.
         """
         ...
 
 
 class LocalEngine:
-    """So many trials side by side on this machine, each in a process of its own, with its share of the cores."""
+    """Engine that runs `jobs` trials at a time on this machine, each in a process with its share of the cores."""
 
     def __init__(self, jobs: int) -> None:
         if not 1 <= jobs <= 1024:
@@ -43,7 +43,7 @@ class LocalEngine:
         self.shares = shares(cores(), jobs)
 
     def run(self, trials: Sequence[Path], look: Callable[[Sequence[Path]], None]) -> None:
-        """As `Engine.run`. A second KeyboardInterrupt ends the trials at once."""
+        """Runs the trials, like `Engine.run`. A second KeyboardInterrupt ends them at once."""
         waiting, free = deque(trials), deque(self.shares)
         running: list[_Child] = []
         with _interruptible():
@@ -71,14 +71,14 @@ class LocalEngine:
 
 
 def cores() -> list[int]:
-    """Those this process may use."""
+    """Returns the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def shares(cores: Sequence[int], jobs: int) -> list[list[int]]:
-    """Each job's cores: parts that differ by one at most, or a core for several where there are more jobs."""
+    """Returns each job's cores: shares that differ by one at most, or a core for several jobs if there are more jobs."""
     if jobs >= len(cores):
         return [[cores[job % len(cores)]] for job in range(jobs)]
     ends = [len(cores) * job // jobs for job in range(jobs + 1)]
@@ -101,9 +101,9 @@ class _Child:
 
 
 def _start(trial: Path, cores: list[int]) -> _Child:
-    said = tempfile.TemporaryFile()  # noqa: SIM115 (it is the child's as long as that lives)
+    said = tempfile.TemporaryFile()  # noqa: SIM115 (open for the child's lifetime)
     command = [sys.executable, "-m", "a3crs.sweep", str(trial), ",".join(map(str, cores))]
-    # A session of its own: the terminal's Ctrl-C is the engine's to pass on. Standard input ends with the engine.
+    # A session of its own, so that only the engine forwards the terminal's Ctrl-C. Standard input ends with the engine.
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
     )
@@ -111,7 +111,7 @@ def _start(trial: Path, cores: list[int]) -> _Child:
 
 
 def _note_failure(child: _Child) -> None:
-    """Of a process that died without a word of its own, what is known."""
+    """Writes a failure.txt for a process that died without writing one."""
     lines = child.end()
     code = child.process.returncode
     if code and not (child.trial / FAILURE).exists():
@@ -121,8 +121,9 @@ def _note_failure(child: _Child) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM (of a batch system, or of `kill`) are a KeyboardInterrupt, also in a job of a script: there a
-    shell has SIGINT ignored.
+    """Raises KeyboardInterrupt on Ctrl-C and SIGTERM (from a batch system, or `kill`).
+
+    A script's background job gets it too, although its shell has SIGINT ignored.
     """
 
     def interrupt(signum: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What came out of a sweep, also while it goes on."""
+"""Results of a sweep, also while it goes on."""
 
 import json
 from pathlib import Path
@@ -12,10 +12,11 @@ from a3crs.sweep.trial import state, total_steps
 
 
 def results(sweep: Path | str) -> pl.DataFrame:
-    """One row for each trial: run (its directory's name), draw, the settings that are drawn or have several values,
-    seed, state (done, failed or open), score (mean return of the last 100 episodes), episodes (how many those are).
+    """Returns a frame with one row for each trial.
 
-    A setting of names with values, `env_kwargs`, is text here. The score is null where no episode has ended yet.
+    Columns: run (its directory's name), draw, the settings that are drawn or have several values, seed, state (done,
+    failed or open), score (mean return of the last 100 episodes), episodes (the number of these). A setting of names
+    with values, `env_kwargs`, is JSON text here. The score is null where no episode has ended yet.
     """
     sweep = Path(sweep)
     plan = read_plan(sweep)
@@ -38,7 +39,7 @@ def _cell(value: Any) -> Any:
 
 
 def by_draw(results: pl.DataFrame) -> pl.DataFrame:
-    """One row for each draw in each cell, the best first: draw, its settings, seeds (done), score (their mean)."""
+    """Returns one row for each draw in each cell, the best first: draw, its settings, seeds (done), score (their mean)."""
     names = [name for name in results.columns if name not in ("run", "seed", "state", "score", "episodes")]
     done = pl.col("state") == "done"
     scored = results.group_by(names).agg(seeds=done.sum(), score=pl.col("score").filter(done).mean())

@@ -1,4 +1,4 @@
-"""The plan of a sweep: all its trials, in sweep.json before the first of them begins."""
+"""Plan of a sweep: all its trials, written to sweep.json before the first one starts."""
 
 import json
 import re
@@ -18,34 +18,34 @@ PLAN = "sweep.json"
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a sweep; its directory has its name."""
+    """Run of a sweep; its directory has its name."""
 
     name: str
     draw: int
-    settings: dict[str, Any]  # drawn, with the seed
+    settings: dict[str, Any]  # as drawn, and the seed
 
     @property
     def group(self) -> str:
-        """What it shares with the trials that differ from it in their seeds alone: its name without the seed."""
+        """Name without the seed: the same for all trials that differ only in their seeds."""
         return self.name.rpartition("__")[0]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`draws` times the settings are drawn, and each draw is run with `seeds` seeds, in every cell of the grid.
+    """Plan of a sweep: `draws` draws of the settings, each run with `seeds` seeds in every cell of the grid.
 
     A setting with a list of values spans the grid; a draw is the same in all its cells.
     """
 
     settings: dict[str, Any]  # as given: a value, the text of a distribution, or a list
-    frames: int | None  # the length of each run, in place of total_steps
+    frames: int | None  # length of each run, instead of total_steps
     draws: int
     seeds: int
     trials: tuple[Trial, ...]
 
     @classmethod
     def drawn(cls, settings: Mapping[str, Any], *, frames: int | None = None, draws: int = 1, seeds: int = 1) -> "Plan":
-        """All trials. The setting `seed` is that of the draws, and the first of the runs' seeds."""
+        """Draws all trials. The setting `seed` is the seed of the draws, and the first of the runs' seeds."""
         for name, count in (("draws", draws), ("seeds", seeds)):
             if not 1 <= count <= 100_000:
                 raise ConfigError(f"{name} is {count}, but it must be between 1 and 100000.")
@@ -58,14 +58,14 @@ class Plan:
         if draws > 1 and not spaces:
             raise ConfigError(f"draws is {draws}, but nothing is drawn: give a setting like --lr loguniform:1e-4:1e-2.")
         grid = cells(settings)
-        TrainConfig.from_mapping(dict(settings) | grid[0] | draw(settings, seed, 0))  # the seed's type too
+        TrainConfig.from_mapping(dict(settings) | grid[0] | draw(settings, seed, 0))  # checks the seed's type too
         trials = []
-        for number in range(draws):  # outside, so that a sweep that is stopped has as many draws of each cell
+        for number in range(draws):  # the outer loop, so that a stopped sweep has as many draws in each cell
             for cell in grid:
                 drawn = dict(settings) | cell | draw(settings, seed, number)
                 for run_seed in range(seed, seed + seeds):
                     chosen = drawn | {"seed": run_seed}
-                    TrainConfig.from_mapping(chosen)  # what is wrong is said before anything has been started
+                    TrainConfig.from_mapping(chosen)  # errors are reported before anything starts
                     name = "__".join([*map(_word, cell.items()), f"draw{number:03}", f"s{run_seed}"])
                     trials.append(Trial(name, number, chosen))
         if len({trial.name for trial in trials}) < len(trials):
@@ -74,31 +74,31 @@ class Plan:
 
     @property
     def varied_names(self) -> list[str]:
-        """The settings that have a distribution, or several values."""
+        """Names of the settings that have a distribution, or several values."""
         return [name for name, value in self.settings.items() if is_distribution(value) or isinstance(value, list)]
 
     def trial(self, name: str) -> Trial:
-        """The trial of this name."""
+        """Returns the trial of this name."""
         for trial in self.trials:
             if trial.name == name:
                 return trial
         raise ConfigError(f"There is no trial {name!r} in this sweep: {PLAN} names those there are.")
 
     def to_json(self) -> str:
-        """The whole plan, as sweep.json has it."""
+        """Returns the whole plan, as in sweep.json."""
         plan = {"settings": self.settings, "frames": self.frames, "draws": self.draws, "seeds": self.seeds}
         return json.dumps(plan | {"trials": [vars(trial) for trial in self.trials]}, indent=2) + "\n"
 
 
 def _word(setting: tuple[str, Any]) -> str:
-    """Of a cell, as part of a directory's name: `Pong`, `a3c`, `actors4`, `env_kwargs-car-slow`."""
+    """Returns a cell's part of a directory's name: `Pong`, `a3c`, `actors4`, `env_kwargs-car-slow`."""
     name, value = setting
     text = value if isinstance(value, str) else name + json.dumps(value)
     return "-".join(re.findall("[A-Za-z0-9._]+", text))
 
 
 def read_plan(sweep: Path) -> Plan:
-    """The plan that is in a directory; ConfigError where there is none."""
+    """Returns the plan in a directory; raises ConfigError where there is none."""
     try:
         plan = json.loads((sweep / PLAN).read_bytes())
         return Plan(**plan | {"trials": tuple(Trial(**trial) for trial in plan["trials"])})
@@ -109,10 +109,10 @@ def read_plan(sweep: Path) -> Plan:
 
 
 def refuse_other(sweep: Path, plan: Plan) -> None:
-    """ConfigError where the directory holds something else than this plan's sweep."""
+    """Raises ConfigError where the directory holds anything but this plan's sweep."""
     if (sweep / PLAN).exists():
         there, wanted = (json.loads(each.to_json()) for each in (read_plan(sweep), plan))
-        if there != wanted:  # whatever the order in which the settings were given
+        if there != wanted:  # compares without the order of the settings
             raise ConfigError(f"{sweep} holds a sweep with another plan: repeat its command, or name another --out.")
     elif sweep.is_dir() and any(entry.name not in (LOCK, temporary_of(Path(PLAN)).name) for entry in sweep.iterdir()):
         raise ConfigError(f"{sweep} is not empty and no sweep: name another --out.")
@@ -121,6 +121,6 @@ def refuse_other(sweep: Path, plan: Plan) -> None:
 
 
 def save(sweep: Path, plan: Plan) -> None:
-    """Writes sweep.json, whole or not at all, unless it is there."""
+    """Writes sweep.json atomically, unless it exists."""
     if not (sweep / PLAN).exists():
         RunDir(sweep).write(PLAN, plan.to_json())

@@ -1,6 +1,6 @@
-"""What settings are drawn from, as people write it: `loguniform:1e-4:1e-2`, `uniform:0:1`, `choice:a3c,n-step-q`.
+"""Distributions of settings and their notation: `loguniform:1e-4:1e-2`, `uniform:0:1`, `choice:a3c,n-step-q`.
 
-And what is not drawn, but run with every one of several values: `grid:a3c,n-step-q`, in a settings file a list.
+A grid is not drawn: every one of its values is run. It is written `grid:a3c,n-step-q`, in a settings file as a list.
 """
 
 import dataclasses
@@ -23,14 +23,14 @@ GRID = "grid:"
 
 @dataclass(frozen=True)
 class Uniform:
-    """Every number from low to high, or every whole one, is as likely."""
+    """Uniform distribution of all numbers, or all whole numbers, from low to high."""
 
     low: float
     high: float
     whole: bool = False
 
     def at(self, u: float) -> float:
-        """The value below which a share u of all draws is; 0 <= u < 1."""
+        """Returns the u-quantile; 0 <= u < 1."""
         if self.whole:
             return int(self.low) + int(u * (int(self.high) - int(self.low) + 1))
         return min(self.low + u * (self.high - self.low), self.high)
@@ -38,26 +38,26 @@ class Uniform:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Every order of magnitude from low to high is as likely: how the paper draws learning rates (section 5.1)."""
+    """Log-uniform distribution from low to high: the paper draws learning rates from one (section 5.1)."""
 
     low: float
     high: float
     whole: bool = False
 
     def at(self, u: float) -> float:
-        """The value below which a share u of all draws is; 0 <= u < 1."""
+        """Returns the u-quantile; 0 <= u < 1."""
         value: float = min(max(self.low * (self.high / self.low) ** u, self.low), self.high)
         return round(value) if self.whole else value
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Each of the values is as likely."""
+    """Uniform distribution of some values."""
 
     values: Sequence[Any]
 
     def at(self, u: float) -> Any:
-        """The values in their order, each for an equal part of 0 <= u < 1."""
+        """Returns the value whose equal part of 0 <= u < 1 contains u."""
         return self.values[int(u * len(self.values))]
 
 
@@ -65,12 +65,12 @@ Distribution: TypeAlias = Uniform | LogUniform | Choice
 
 
 def is_distribution(value: Any) -> bool:
-    """Whether a setting's value is the text of a distribution."""
+    """Returns True for the text of a distribution."""
     return isinstance(value, str) and re.match("(uniform|loguniform|choice):", value) is not None
 
 
 def parse_value(name: str, text: str) -> Any:
-    """The setting's value, the text of a distribution as it is, or the list of a grid; ConfigError where it is none."""
+    """Returns a setting's value, a distribution's text unchanged, or a grid's list; ConfigError for any other text."""
     if text.startswith(GRID):
         words = [word.strip() for word in text.removeprefix(GRID).split(",")]
         if not all(words):
@@ -86,7 +86,7 @@ def parse_value(name: str, text: str) -> Any:
 
 
 def parse_distribution(name: str, text: str) -> Distribution:
-    """`lr`, "loguniform:1e-4:1e-2" -> LogUniform(1e-4, 1e-2), for the type that the setting has."""
+    """Parses `lr`, "loguniform:1e-4:1e-2" to LogUniform(1e-4, 1e-2), with the setting's type."""
     form, _, rest = text.partition(":")
     if form == "choice":
         return Choice([parse_setting(name, word.strip()) for word in rest.split(",")])
@@ -105,17 +105,17 @@ def parse_distribution(name: str, text: str) -> Distribution:
 
 
 def read_space(file: Path) -> dict[str, Any]:
-    """The settings of a file, in which text may be a distribution or a grid."""
+    """Returns the settings of a file, in which text may be a distribution or a grid."""
     settings = read_settings(file)
     grids = {name: text for name, text in settings.items() if isinstance(text, str) and text.startswith(GRID)}
     return settings | {name: parse_value(name, text) for name, text in grids.items()}
 
 
 def draw(settings: Mapping[str, Any], seed: int, number: int) -> dict[str, Any]:
-    """Draw `number` of each setting that has a distribution.
+    """Returns draw `number` of each setting that has a distribution.
 
-    Each depends on the seed, the number and the setting's name alone: neither more draws nor another distribution
-    beside it change it.
+    A value depends only on the seed, the number and the setting's name: neither more draws nor further distributions
+    change it.
     """
     return {
         name: parse_distribution(name, text).at(random.Random(f"{seed} {number} {name}").random())
@@ -125,7 +125,7 @@ def draw(settings: Mapping[str, Any], seed: int, number: int) -> dict[str, Any]:
 
 
 def cells(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every combination of the values of the settings that have a list of them; `[{}]` where none has."""
+    """Returns every combination of the values of the settings that have a list of them; `[{}]` where none has."""
     grids = {name: values for name, values in settings.items() if isinstance(values, list)}
     for name, values in grids.items():
         if not values:

@@ -1,4 +1,4 @@
-"""A sweep from its plan to its end."""
+"""Execution of a sweep."""
 
 import dataclasses
 import json
@@ -18,10 +18,10 @@ from a3crs.sweep.trial import State, read_failure, state
 def run_sweep(
     plan: Plan, out: Path, *, jobs: int | None = None, engine: Engine | None = None, quiet: bool = False
 ) -> None:
-    """Runs all trials of the plan that are not done, in `out`, on this machine or whatever engine there is.
+    """Runs all trials of the plan that are not done, in `out`, with the engine; by default on this machine.
 
-    `jobs` are side by side; None is as many as have a core for each actor. A trial that fails does not end the sweep:
-    `check_failures` finds it afterwards.
+    `jobs` trials run at a time; None takes as many as have a core for each actor. A trial that fails does not end the
+    sweep: `check_failures` finds it afterwards.
     """
     engine = engine or LocalEngine(default_jobs(plan) if jobs is None else jobs)
     refuse_other(out, plan)
@@ -32,7 +32,7 @@ def run_sweep(
         raise ConfigError(f"{out} cannot be used for a sweep: {e.strerror}.") from e
     directories = [out / trial.name for trial in plan.trials]
     with RunDir(out).locked():
-        refuse_other(out, plan)  # another a3crs may have been a moment faster
+        refuse_other(out, plan)  # another process may have written a plan before the lock was taken
         save(out, plan)
         try:
             view = SweepView(Progress(plan, out))
@@ -44,7 +44,7 @@ def run_sweep(
 
 
 def check_failures(sweep: Path, plan: Plan) -> None:
-    """RunError where a trial has failed."""
+    """Raises RunError where a trial has failed."""
     directories = [sweep / trial.name for trial in plan.trials]
     failed = [path for path in directories if state(path) is State.FAILED]
     if failed:
@@ -55,13 +55,13 @@ def check_failures(sweep: Path, plan: Plan) -> None:
 
 
 def default_jobs(plan: Plan) -> int:
-    """As many as have a core for each of their actors, but one at least."""
+    """Returns as many jobs as have a core for each of their actors, at least one."""
     actors = max(TrainConfig.from_mapping(trial.settings).actors for trial in plan.trials)
     return max(1, len(cores()) // actors)
 
 
 def default_out(plan: Plan) -> Path:
-    """`runs/<env>__<algo>__sweep`: the same command finds its sweep again."""
+    """Returns `runs/<env>__<algo>__sweep`: the same command finds its sweep again."""
     values = [plan.settings.get(name, "a3c") for name in ("env", "algo")]
     names = ["-".join(map(str, value)) if isinstance(value, list) else str(value) for value in values]
     safe = ["".join(c if c.isalnum() or c in "-." else "-" for c in name) for name in names]
@@ -69,11 +69,11 @@ def default_out(plan: Plan) -> Path:
 
 
 def _check(plan: Plan) -> None:
-    """What is wrong with the environment of the first trial of each cell is said before anything has been started."""
+    """Checks the environment of each cell's first trial, so that errors are reported before anything starts."""
     from a3crs.envs import EnvFamily
     from a3crs.preparation import prepare
 
-    # Other settings choose what learns: many cells have the same environment, which takes a moment to be made.
+    # Cells that differ in the core's settings share an environment, because making one takes time.
     of_env = {f.name for f in dataclasses.fields(TrainConfig) if not f.metadata["core"]} | {"env", "protocol"}
     families: dict[str, EnvFamily] = {}
     for trial in plan.trials[: len(cells(plan.settings)) * plan.seeds : plan.seeds]:

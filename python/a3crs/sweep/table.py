@@ -1,4 +1,4 @@
-"""Appearance of a sweep that goes on, and its table at the end."""
+"""Live display of a sweep, and its table at the end."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from a3crs.sweep.plan import Plan
 from a3crs.sweep.trial import State, newest_row, state, total_steps
 from a3crs.wording import number
 
-if TYPE_CHECKING:  # rich is imported where a terminal is
+if TYPE_CHECKING:  # rich is imported only on a terminal
     from rich.console import Group
 
 REDRAWN_SECS = 1.0
@@ -18,18 +18,18 @@ BEST_DRAWS = 5
 
 
 class Progress:
-    """How far a sweep is, read from its trials' files; a trial that has ended is read once."""
+    """Progress of a sweep, read from its trials' files; a trial that has ended is read once."""
 
     def __init__(self, plan: Plan, sweep: Path) -> None:
         self._plan = plan
         self._sweep = sweep
         self._ended: dict[Path, State] = {}
         self._scores: dict[Path, float | None] = {}
-        self._began: tuple[float, float] | None = None  # when we looked first, and the share that was done then
+        self._began: tuple[float, float] | None = None  # time of the first call, and the share done then
         self._directories = [sweep / trial.name for trial in plan.trials]
 
     def headline(self, running: Sequence[Path]) -> str:
-        """`3 done, 2 running, 0 failed, 15 waiting, ETA 0:04:10`."""
+        """Returns `3 done, 2 running, 0 failed, 15 waiting, ETA 0:04:10`."""
         shares = [self._share(path, path in running) for path in self._directories]
         states = list(self._ended.values())
         counts = {"done": states.count(State.DONE), "running": len(running), "failed": states.count(State.FAILED)}
@@ -41,13 +41,13 @@ class Progress:
         return ", ".join([f"{count} {word}" for word, count in counts.items()]) + f", ETA {eta}"
 
     def is_over(self) -> bool:
-        """Returns true where every trial has ended, none of which may be running."""
+        """Returns True where every trial has ended; none may be running."""
         for path in self._directories:
             self._share(path, is_running=False)
         return len(self._ended) == len(self._directories)
 
     def best_draws(self) -> list[tuple[str, dict[str, Any], float, int]]:
-        """The best so far: group, what was drawn, mean score of the seeds that are done, and how many those are."""
+        """Returns the best draws so far: group, drawn settings, mean score of the finished seeds, and their number."""
         by_group: dict[str, list[float]] = {}
         for trial, path in zip(self._plan.trials, self._directories, strict=True):
             score = self._scores.get(path)
@@ -61,7 +61,7 @@ class Progress:
         return sorted(rows, key=lambda row: -row[2])[:BEST_DRAWS]
 
     def _share(self, path: Path, is_running: bool) -> float:
-        """Of the trial's steps; 1 when it has ended, either way."""
+        """Returns the share of the trial's steps that is done; 1 for a trial that is done or failed."""
         if path in self._ended:
             return 1.0
         now = State.OPEN if is_running else state(path)
@@ -75,18 +75,18 @@ class Progress:
 
 
 class SweepView:
-    """Progress of a sweep as the trials run: the counts, and the best draws so far."""
+    """View of a sweep's progress: the counts, and the best draws so far."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
     def is_last(self, running: Sequence[Path]) -> bool:
-        """Returns true where no trial is running or waiting."""
+        """Returns True where no trial is running or waiting."""
         return not running and self._progress.is_over()
 
     def line(self, running: Sequence[Path]) -> str:
         """Returns the counts and the best draw."""
-        headline = self._progress.headline(running)  # first: it reads what the best is chosen from
+        headline = self._progress.headline(running)  # first, because it reads the scores of the draws
         best = [f", best {group} {score:.1f}" for group, _, score, _ in self._progress.best_draws()[:1]]
         return "".join([headline, *best])
 
@@ -95,7 +95,7 @@ class SweepView:
         from rich.console import Group
         from rich.table import Table
 
-        headline = self._progress.headline(running)  # first: it reads what the best are chosen from
+        headline = self._progress.headline(running)  # first, because it reads the scores of the draws
         table = Table("draw", "drawn", "seeds", "score")
         for group, drawn, score, seeds in self._progress.best_draws():
             table.add_row(group.rpartition("draw")[2], spelled(drawn), str(seeds), number(score, ".1f"))
@@ -103,14 +103,14 @@ class SweepView:
 
 
 def spelled(drawn: dict[str, Any]) -> str:
-    """`lr 0.00123, t_max 20`."""
+    """Returns `lr 0.00123, t_max 20`."""
     return ", ".join(
         f"{name} {value:.4g}" if type(value) is float else f"{name} {value}" for name, value in drawn.items()
     )
 
 
 def draw_lines(sweep: Path) -> list[str]:
-    """All draws, the best first, as the command prints them at the end."""
+    """Returns the table of all draws, the best first, which the command prints at the end."""
     from a3crs.sweep.outcome import by_draw, results
 
     table = by_draw(results(sweep))

@@ -1,4 +1,4 @@
-"""One trial of a sweep: an ordinary run, begun, gone on with or left alone as its directory says."""
+"""Trial of a sweep: an ordinary run, which is started, resumed or left alone depending on its directory."""
 
 import json
 import shutil
@@ -16,11 +16,11 @@ from a3crs.rundir import RunDir
 from a3crs.rundir.names import CONFIG, FAILURE, LOCK, PROGRESS, checkpoint_steps
 from a3crs.sweep.plan import read_plan
 
-FREE_SECS = 30.0  # so long a killed process may take to be gone
+FREE_SECS = 30.0  # longest wait for a killed process to release the run
 
 
 class State(Enum):
-    """Where a trial stands. It is read from the run's own files: nothing else could disagree with them."""
+    """State of a trial. It is read from the run's own files, so that it cannot disagree with them."""
 
     DONE = "done"
     FAILED = "failed"
@@ -28,10 +28,10 @@ class State(Enum):
 
 
 def run_trial(directory: Path) -> None:
-    """Brings the trial in `<sweep>/<trial>` to its end, from its newest checkpoint where it has one.
+    """Runs the trial in `<sweep>/<trial>` to its end, from its newest checkpoint where it has one.
 
-    A trial that is done is left as it is. What goes wrong is written to failure.txt, a sentence in its first line, and
-    raised. Ctrl-C and SIGTERM save the trial, as they do any run.
+    A trial that is done is left unchanged. An error is written to failure.txt, with a sentence in the first line, and
+    raised. Ctrl-C and SIGTERM save the trial, as in any run.
     """
     from a3crs.training import resume_run, start_run
 
@@ -52,7 +52,7 @@ def run_trial(directory: Path) -> None:
 
 
 def state(directory: Path) -> State:
-    """Done is a trial whose newest checkpoint has all its steps; failed one with a failure.txt."""
+    """Returns DONE where the newest checkpoint has all steps, FAILED where there is a failure.txt, else OPEN."""
     total = total_steps(directory)
     if total is not None and checkpoint_steps(directory) and checkpoint_steps(directory)[-1] >= total:
         return State.DONE
@@ -60,14 +60,14 @@ def state(directory: Path) -> State:
 
 
 def total_steps(directory: Path) -> int | None:
-    """The length of the run; None where it has not begun."""
+    """Returns the length of the run; None where it has not begun."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         return int(json.loads((directory / CONFIG).read_bytes())["total_steps"])
     return None
 
 
 def newest_row(directory: Path) -> dict[str, Any] | None:
-    """The newest row of progress.jsonl; None where there is none yet."""
+    """Returns the newest row of progress.jsonl; None where there is none yet."""
     with suppress(OSError, ValueError):
         row = json.loads(last_line(directory / PROGRESS) or b"null")
         return row if isinstance(row, dict) else None
@@ -75,13 +75,13 @@ def newest_row(directory: Path) -> dict[str, Any] | None:
 
 
 def write_failure(directory: Path, sentence: str, *more: str) -> None:
-    """Notes in the trial's directory why it failed."""
+    """Writes the reason of a failure to the trial's directory."""
     directory.mkdir(exist_ok=True)
     RunDir(directory).write(FAILURE, "\n".join([sentence.strip(), *more]) + "\n")
 
 
 def read_failure(directory: Path) -> str:
-    """The sentence that says why a trial failed."""
+    """Returns the sentence on a trial's failure."""
     lines = (directory / FAILURE).read_text(encoding="utf-8", errors="replace").splitlines()
     return lines[0] if lines else "It failed."
 
@@ -89,11 +89,11 @@ def read_failure(directory: Path) -> str:
 def _told(e: Exception) -> list[str]:
     if isinstance(e, A3crsError):
         return [str(e), *getattr(e, "__notes__", [])]
-    return [f"{type(e).__name__}: {e}".replace("\n", " "), *traceback.format_exception(e)]  # of the environment, mostly
+    return [f"{type(e).__name__}: {e}".replace("\n", " "), *traceback.format_exception(e)]  # mostly from the environment
 
 
 def _wait_until_free(directory: Path) -> None:
-    """A process of a sweep that was killed may take a moment to let go of the run."""
+    """Waits for the lock of the run: a killed process may take a moment to release it."""
     deadline = time.monotonic() + FREE_SECS
     while True:
         try:
@@ -106,7 +106,7 @@ def _wait_until_free(directory: Path) -> None:
 
 
 def _clear(directory: Path) -> None:
-    """Makes the directory of a trial that has no checkpoint as good as new."""
+    """Empties the directory of a trial that has no checkpoint."""
     directory.mkdir(exist_ok=True)
     _wait_until_free(directory)
     with RunDir(directory).locked():
