@@ -21,7 +21,10 @@ class EnvError(A3crsError, RuntimeError):
 
 
 class EnvLostError(EnvError):
-    """Loss of an environment's process, which died or hung; the message fits after `because it`. Training restarts it."""
+    """Loss of an environment's process, which died or hung; the message fits after `because it`.
+
+    Training starts another process.
+    """
 
 
 class CheckpointError(A3crsError, OSError):

@@ -1,4 +1,4 @@
-"""The command line: parse, build a config, call. No logic of its own. The commands stand in the other files here."""
+"""Command line: it parses, builds a config and calls the library. The commands are in the other files here."""
 
 import os
 import re
@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def main() -> None:
-    """The entry point: every foreseen failure becomes one sentence on standard error and an exit code."""
+    """Runs the command line; every foreseen failure becomes one sentence on standard error and an exit code."""
     sys.exit(run(sys.argv[1:]))
 
 
@@ -26,7 +26,7 @@ def run(arguments: list[str]) -> int:
     """Runs one command line; the exit code is 0, 1 after a failure, 2 after bad usage or settings, 130 after Ctrl-C."""
     command = typer.main.get_command(app)
     try:
-        # Typer's own main would replace a KeyboardInterrupt, and with it the note that says how to go on.
+        # Typer's own main would replace a KeyboardInterrupt, and lose its note that says how to go on.
         with command.make_context("a3crs", arguments) as context:
             command.invoke(context)
         return 0
@@ -38,23 +38,23 @@ def run(arguments: list[str]) -> int:
         return _fail(str(e), *_notes(e), exit_code=2)
     except A3crsError as e:
         return _fail(str(e), *_notes(e), exit_code=1)
-    except BrokenPipeError:  # whoever read the output (`| head`) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor shall the flush at exit complain
+    except BrokenPipeError:  # the reader of the output (`| head`) has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail either
         return 1
     except KeyboardInterrupt as e:
         print("\na3crs: stopped.", *_notes(e), sep="\n", file=sys.stderr)  # below the terminal's ^C
         return 130
-    except SystemExit as e:  # no command of ours leaves like this, and its code may be that of a success
-        if isinstance(e.__context__, BrokenPipeError):  # rich's way out where whoever read the help has gone
+    except SystemExit as e:  # only an environment exits like this, perhaps with code 0
+        if isinstance(e.__context__, BrokenPipeError):  # rich exits like this when the reader of the help has closed it
             return 1
         return _fail(f"The environment called sys.exit({e.code!r}) while it was made.", exit_code=1)
-    except Exception as e:  # of the environment, most likely: its author needs the traceback
+    except Exception as e:  # mostly an environment's, whose author needs the traceback
         traceback.print_exception(e)
         return _fail(f"{type(e).__name__}: {e}", exit_code=1)
 
 
 def _usage(message: str, arguments: list[str]) -> str:
-    """What typer says of a wrong command line, of a number with its value, and of `a3crs train Pong` what was meant."""
+    """Returns Typer's message on a wrong command line, with a bad number's value and a hint for `a3crs train Pong`."""
     number = re.fullmatch(r"Invalid value for '(--[\w-]+)': Input should be a valid (integer|number).*", message)
     if number:
         flag, kind = number.groups()
@@ -76,7 +76,7 @@ def _fail(*lines: str, exit_code: int) -> int:
 
 
 def _notes(e: BaseException) -> list[str]:
-    """For example how to go on with a run that has been saved."""
+    """Returns an exception's notes, such as how to go on with a saved run."""
     return getattr(e, "__notes__", [])
 
 

@@ -1,4 +1,4 @@
-"""Commands that let an agent play, or hand it over."""
+"""Commands that play with an agent or export it."""
 
 import sys
 from pathlib import Path

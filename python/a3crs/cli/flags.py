@@ -1,4 +1,4 @@
-"""Flags generated from the settings: every setting is one, of every command that takes settings."""
+"""Flags generated from the settings: every command that takes settings has one for each setting."""
 
 import dataclasses
 import inspect
@@ -27,13 +27,13 @@ Assignments = Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", h
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """Settings as given on a command line, by public name, and the length in frames if that was given."""
+    """Settings given on a command line, by public name, and the length in frames if it was given."""
 
     settings: dict[str, Any]
     frames: int | None
 
     def config(self, **fallback: Any) -> TrainConfig:
-        """The settings as a configuration; `fallback` for what was not given."""
+        """Returns the settings as a configuration; `fallback` has values for settings that were not given."""
         return TrainConfig.from_mapping(fallback | self.settings)
 
 
@@ -43,10 +43,10 @@ def takes_settings(
     read: Callable[[Path], dict[str, Any]] = read_settings,
     leave_out: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorates a command whose first parameter is `given: Given`: it gets a flag for each setting but `leave_out`.
+    """Decorates a command whose first parameter is `given: Given` with a flag for each setting but `leave_out`.
 
-    `parse(name, text)` makes a value of a flag's text, `read` the settings of a file. Flags win over --set, and --set
-    over the file.
+    `parse(name, text)` converts a flag's text to a value, `read` reads the settings of a file. Flags override --set,
+    and --set overrides the file.
     """
     fields = [f for f in dataclasses.fields(TrainConfig) if public_name(f) not in leave_out]
 
@@ -96,7 +96,7 @@ def _given(
     parse: Callable[[str, str], Any],
     read: Callable[[Path], dict[str, Any]],
 ) -> Given:
-    """Takes the settings out of a command's values: of the file, of --set, of the flags; the later wins."""
+    """Removes the settings from a command's values and merges them: file, --set, flags; later ones override."""
     file, assignments = values.pop("config"), values.pop("assignments")
     frames, steps = values.pop("frames"), values.pop("steps")
     settings = {} if file is None else read(file)
@@ -117,6 +117,6 @@ def _given(
 
 
 def unknown_flag(flag: str) -> ConfigError | None:
-    """The error for a flag that others call a setting by, like --learning-rate; None for any other flag."""
+    """Returns the error for a flag that has another library's name, like --learning-rate; None for other flags."""
     name = flag.removeprefix("--").replace("-", "_")
     return no_setting(name) if name in ALIASES else None

@@ -1,4 +1,4 @@
-"""Commands that look at the installation."""
+"""Commands about the installation."""
 
 from typing import Annotated
 

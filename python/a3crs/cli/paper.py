@@ -19,7 +19,7 @@ Name = Annotated[str, typer.Argument(help="fig1, figS5, tab2, ...: `a3crs paper`
 
 @app.callback(invoke_without_command=True)
 def list_experiments(context: typer.Context) -> None:
-    """Without a command: every experiment, what it asks, and what it takes at the paper's size."""
+    """Lists the experiments if no command is given: each one's question, and its runs at the paper's size."""
     if context.invoked_subcommand is None:
         from a3crs.paper.lines import experiment_lines
 

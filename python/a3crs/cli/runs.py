@@ -1,4 +1,4 @@
-"""Commands that look at runs."""
+"""Commands that show and compare runs."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Many runs at a glance: runs that differ in their seeds alone are one curve, and one row of a table.
+"""Comparison of many runs: runs that differ only in their seeds share a curve and a row of the table.
 
-`a3crs plot` and `a3crs compare` are made of this; a notebook may call it as well.
+`a3crs plot` and `a3crs compare` use this module; a notebook may call it as well.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 AXES = ("frames", "steps", "hours")
 
-# Settings that do not tell one experiment from another: chance, length, and how a run is kept and watched over.
+# Settings that do not distinguish experiments: the seed, the length, and how a run is saved and supervised.
 INCIDENTAL = {"seed", "total_steps", "checkpoint_secs", "keep_checkpoints", "env_workers"}
 INCIDENTAL |= {"env_timeout_secs", "env_restarts"}
 
 
 def labelled(runs: load.Runs) -> pl.DataFrame:
-    """What each run is: `run`, env, algo, actors and `label`, the settings in which runs of one environment differ.
+    """Returns a row for each run: `run`, env, algo, actors and `label`, the settings that differ within an environment.
 
-    Runs that have the same label differ in their seeds alone, or in how long they are.
+    Runs with the same label differ only in their seeds or lengths.
     """
     settings = load.settings(runs)
     telling = [name for name in settings.columns if name not in INCIDENTAL | {"run", "env"}]
-    values = settings.group_by("env").agg(pl.col(telling).n_unique())  # environments have settings of their own
+    values = settings.group_by("env").agg(pl.col(telling).n_unique())  # each environment has its own settings
     differing = [name for name in telling if name == "algo" or (values[name] > 1).any()]
     words = [_words(settings[name]) for name in differing]
     label = pl.concat_str(words, separator=", ", ignore_nulls=True)
@@ -42,7 +42,7 @@ def labelled(runs: load.Runs) -> pl.DataFrame:
 
 
 def _words(column: pl.Series) -> pl.Series:
-    """The value alone where it is a name (of a method, a network), `lr 0.001` where it is not."""
+    """Returns the value alone where it is a name (of a method, a network), else text such as `lr 0.001`."""
     if column.name in ("algo", "net", "optimizer"):
         return column
     text = column.cast(pl.String)
@@ -53,7 +53,7 @@ def _words(column: pl.Series) -> pl.Series:
 
 
 def sides(named: Mapping[str, load.Runs]) -> pl.DataFrame:
-    """As `labelled`, but the runs found under each name have that name as their label."""
+    """Returns a frame like that of `labelled`; the label of a run is the name under which it was found."""
     where: dict[Path, str] = {}
     seen = set()
     for name, runs in named.items():
@@ -67,7 +67,7 @@ def sides(named: Mapping[str, load.Runs]) -> pl.DataFrame:
 
 
 def differences(runs: load.Runs, of: pl.DataFrame) -> pl.DataFrame:
-    """A row for each setting in which labels differ, a column for each label; null where it has several values."""
+    """Returns a row for each setting in which labels differ, a column for each label; null means several values."""
     settings = load.settings(runs)
     labels = of["label"].unique(maintain_order=True)
     rows = []
@@ -82,9 +82,9 @@ def differences(runs: load.Runs, of: pl.DataFrame) -> pl.DataFrame:
 
 
 def curves(runs: load.Runs, of: pl.DataFrame, x: str = "frames", *, bins: int = 60) -> pl.LazyFrame:
-    """A learning curve for each environment and label: the interquartile mean of its runs, with a 95 % interval.
+    """Returns a learning curve for each environment and label: the runs' interquartile mean with a 95 % interval.
 
-    `of` is what `labelled` or `sides` gives. Columns: env, label, x, episode_return, low, high, runs.
+    `of` is a frame from `labelled` or `sides`. Columns: env, label, x, episode_return, low, high, runs.
     """
     about = of.lazy().select("run", "env", "label")
     episodes = load.episodes(runs).join(about, on="run")
@@ -93,7 +93,7 @@ def curves(runs: load.Runs, of: pl.DataFrame, x: str = "frames", *, bins: int = 
 
 
 def table(runs: load.Runs, of: pl.DataFrame) -> pl.DataFrame:
-    """A row for each environment and label.
+    """Returns a row for each environment and label.
 
     Columns: env, label, runs, score (interquartile mean over runs of the mean of the last 100 episodes), low, high (its
     95 % interval), human_normalised (percent; null where no reference is known), frames, hours and frames_per_sec
@@ -113,7 +113,7 @@ def table(runs: load.Runs, of: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(runs: load.Runs, of: pl.DataFrame, x: str = "frames", *, with_paper: bool = True) -> "Drawing":
-    """The curves as a figure, a panel an environment, the paper's own of the same game and method behind them."""
+    """Draws the curves, a panel for each environment, with the paper's own of the same game and method behind them."""
     if x not in AXES:
         raise ConfigError(f"The axis is {x!r}{did_you_mean(x, AXES)}, but it must be one of {', '.join(AXES)}.")
     from a3crs.runlog import figures
@@ -123,9 +123,10 @@ def draw(runs: load.Runs, of: pl.DataFrame, x: str = "frames", *, with_paper: bo
 
 
 def paper_curves(of: pl.DataFrame, x: str) -> pl.DataFrame | None:
-    """The curves of 16 threads of the same games and methods: figure 1 over hours, 3 and S9 over frames.
+    """Returns the paper's curves of 16 threads of the same games and methods.
 
-    None over steps, which the paper does not have.
+    They are those of figure 1 over hours, of figures 3 and S9 over frames. Over steps the paper has no curves, and the
+    result is None.
     """
     numbers: Sequence[str] = {"hours": ("1",), "frames": ("3", "S9")}.get(x, ())
     if not numbers:
@@ -136,9 +137,9 @@ def paper_curves(of: pl.DataFrame, x: str) -> pl.DataFrame | None:
 
 
 def save(figure: "Drawing", path: Path) -> None:
-    """Writes the image, whole or not at all.
+    """Writes the image atomically.
 
-    ConfigError where its ending is unknown, RunError where it cannot be written.
+    Raises ConfigError for an unknown suffix, RunError where the file cannot be written.
     """
     kinds = figure.canvas.get_supported_filetypes()
     kind = path.suffix.removeprefix(".").lower()

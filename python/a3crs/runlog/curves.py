@@ -6,7 +6,7 @@ import polars as pl
 
 
 def height_at(curve: pl.DataFrame, x: float, column: str = "score") -> float | None:
-    """Returns the height of a curve at x, linear between its points; None outside of them."""
+    """Returns the height of a curve at x, by linear interpolation; None outside the curve."""
     points = list(curve.drop_nulls(column).sort("x").select("x", column).iter_rows())
     for (left, low), (right, high) in pairwise(points):
         if left <= x <= right:
@@ -15,7 +15,7 @@ def height_at(curve: pl.DataFrame, x: float, column: str = "score") -> float | N
 
 
 def until(curve: pl.DataFrame, end: float) -> pl.DataFrame:
-    """Returns the points up to x = end, with one there where the curve goes on beyond it."""
+    """Returns the points up to x = end, with an interpolated one at the end where the curve goes on."""
     inside = curve.filter(pl.col("x") <= end)
     if inside.is_empty() or inside.height == curve.height:
         return inside

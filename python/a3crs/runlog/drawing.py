@@ -1,4 +1,4 @@
-"""Parts that the figures are made of: style, panels, colours, legend, and the paper's curves behind ours."""
+"""Parts of the figures: style, panels, colours, legend, and the paper's curves behind ours."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -20,12 +20,12 @@ except ImportError as e:
 
 Frame = pl.DataFrame | pl.LazyFrame
 
-# Okabe and Ito's colours, which the colour-blind tell apart as well; without the yellow, which is hard to see.
+# Okabe and Ito's colours, which colour-blind readers can distinguish, without the yellow, which is hard to see.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5D3A9B", "#333333")
 PAPER = "#8a8a8a"
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 LEGEND_ROWS = 12
-FLAT = 5  # where the paper's scores range over more than so many times ours, ours would look all alike beside them
+FLAT = 5  # above this ratio of the paper's range of scores to ours, our scores would look flat on the paper's axis
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
@@ -44,13 +44,13 @@ STYLE: Any = {
 
 
 class Drawing(Figure):
-    """A figure that a notebook shows where it is the last line of a cell."""
+    """Figure that a notebook shows where it is the last line of a cell."""
 
     def __init__(self, width: float, height: float) -> None:
         super().__init__(figsize=(width, height), dpi=150, layout="constrained")
 
     def draw(self, renderer: Any) -> None:
-        """Matplotlib makes some ticks and grid lines only now; they are to look like the others."""
+        """Draws with the style: Matplotlib makes some ticks and grid lines only now."""
         with mpl.rc_context(STYLE):
             super().draw(renderer)
 
@@ -65,7 +65,7 @@ def collected(frame: Frame | None) -> Any:
 
 
 def panels_of(rows: pl.DataFrame, panel: str | None) -> tuple[Drawing, list[tuple[Axes, pl.DataFrame, Any]]]:
-    """The figure, and for each panel its axes, its rows and its value; at most three panels side by side."""
+    """Returns the figure, and axes, rows and value of each panel; at most three panels are side by side."""
     if rows.is_empty():
         raise ConfigError("There is nothing to draw yet: no whole episode is in the logs of these runs.")
     values = [None] if panel is None else rows[panel].unique().sort().to_list()
@@ -84,7 +84,7 @@ def panels_of(rows: pl.DataFrame, panel: str | None) -> tuple[Drawing, list[tupl
 
 
 def colours_of(rows: pl.DataFrame, label: str) -> dict[Any, Any]:
-    """Numbers, and more names than there are colours, go from dark to light."""
+    """Returns a colour for each label: from dark to light for numbers, and for more names than there are colours."""
     keys = sorted(rows[label].unique(), key=by_numbers)
     if len(keys) <= len(COLOURS) and not (rows[label].dtype.is_numeric() and len(keys) > 2):
         return dict(zip(keys, COLOURS, strict=False))
@@ -107,7 +107,7 @@ def dashes() -> Iterator[Any]:
 
 
 def rows_of_game(theirs: pl.DataFrame | None, value: Any) -> pl.DataFrame:
-    """The paper's rows of the panel's game; all of them in the only panel, which has no value."""
+    """Returns the paper's rows of the panel's game; all rows for a single panel, which has no value."""
     if theirs is None:
         return pl.DataFrame(schema={"algo": pl.String})
     return (
@@ -116,15 +116,14 @@ def rows_of_game(theirs: pl.DataFrame | None, value: Any) -> pl.DataFrame:
 
 
 def papers_axes(axes: Axes, ours: pl.DataFrame, theirs: pl.DataFrame) -> Axes:
-    """Where the paper's scores are drawn: in the panel, or where ours would look all alike beside them, over a scale of
-    their own to the right."""
+    """Returns the axes for the paper's scores: the panel's, or a second one on the right where ours would look flat."""
     if theirs.is_empty() or _span(theirs) <= FLAT * _span(ours):
         return axes
     beside = axes.twinx()
     beside.set_ylabel("the paper's score", color=PAPER)
     beside.tick_params(axis="y", colors=PAPER)
     beside.grid(visible=False)
-    axes.set_zorder(beside.get_zorder() + 1)  # ours over the paper's
+    axes.set_zorder(beside.get_zorder() + 1)  # draws ours over the paper's
     axes.patch.set_visible(False)
     return beside
 
@@ -135,7 +134,7 @@ def _span(rows: pl.DataFrame) -> float:
 
 
 def papers_curves(theirs: pl.DataFrame | None, value: Any) -> list[tuple[str, pl.DataFrame]]:
-    """The paper's curves of the panel's game, each with its name: what tells it from the others."""
+    """Returns the paper's curves of the panel's game, each with a name that distinguishes it from the others."""
     rows = rows_of_game(theirs, value)
     if rows.is_empty():
         return []
@@ -149,7 +148,7 @@ def _paper_name(row: dict[str, Any]) -> str:
 
 
 def shorten_numbers(axes: Axes, *, x: bool) -> None:
-    """10M rather than 1e7."""
+    """Formats large numbers as 10M instead of 1e7."""
     for axis in (axes.xaxis, axes.yaxis) if x else (axes.yaxis,):
         low, high = sorted(axis.get_view_interval())
         if max(abs(low), abs(high)) >= 10_000 or (axis is axes.xaxis and high >= 1000):
@@ -157,7 +156,7 @@ def shorten_numbers(axes: Axes, *, x: bool) -> None:
 
 
 def add_legend(figure: Figure, every: Sequence[Axes]) -> None:
-    """One for all panels, to the right; ours first, and no more rows than fit."""
+    """Adds one legend for all panels, on the right: ours first, and no more rows than fit."""
     entries = {
         name: handle for axes in figure.axes for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
     }

@@ -1,6 +1,6 @@
 """Figures of what `metrics` computes. Each function takes frames and returns a Matplotlib figure.
 
-`label` is the column whose values get a colour each, `panel` (say `env`) one whose values get a panel each. `against`
+Each value of the column `label` gets a colour, each value of the column `panel` (such as `env`) a panel. `against`
 are the paper's own points, rows of `published.paper`; they are drawn in grey behind ours, in the same panel.
 Save a figure with `figure.savefig("curves.png")`; a notebook shows it. Needs Matplotlib: `pip install 'a3crs[plot]'`.
 """
@@ -27,7 +27,7 @@ from a3crs.runlog.drawing import (
 )
 from a3crs.runlog.metrics import SHARES
 
-import matplotlib as mpl  # isort: skip  # drawing has said so where it is missing
+import matplotlib as mpl  # isort: skip  # only after drawing, which reports a missing Matplotlib
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter  # isort: skip
 
 AXES = {"frames": "frames", "steps": "steps of all actors", "hours": "hours"}
@@ -37,10 +37,10 @@ RETURN, SCORE = "mean episode return", "score (last 100 episodes)"
 def learning_curves(
     curves: Frame, x: str = "frames", *, label: str = "run", panel: str | None = None, against: Frame | None = None
 ) -> Drawing:
-    """Return over frames, steps or hours: figures 1, 3, 4, S6, S9 and S10.
+    """Draws return over frames, steps or hours: figures 1, 3, 4, S6, S9 and S10.
 
-    `curves` has the columns label, panel, x, episode_return and, for the shaded band, low and high: it is what
-    `metrics.curves` gives, or `intervals.across_runs` of that. `against` are rows of `paper.curves`, in the same axis.
+    `curves` has the columns label, panel, x, episode_return and, for the shaded band, low and high, as returned by
+    `metrics.curves`, or by `intervals.across_runs` for it. `against` are rows of `paper.curves`, on the same axis.
     """
     ours, theirs = collected(curves), collected(against)
     with mpl.rc_context(STYLE):
@@ -49,7 +49,7 @@ def learning_curves(
         for axes, rows, value in panels:
             end = float(rows[x].max() or 1)  # type: ignore[arg-type]
             for style, (name, curve) in zip(dashes(), papers_curves(theirs, value), strict=False):
-                points = until(curve, end)  # what lies beyond would set the height of the panel
+                points = until(curve, end)  # points beyond would stretch the panel's height
                 axes.plot(
                     points["x"], points["score"], color=PAPER, linestyle=style, linewidth=1.2, label=name, zorder=1
                 )
@@ -59,7 +59,7 @@ def learning_curves(
                 curve = rows.filter(pl.col(label).eq_missing(key)).sort(x)
                 if curve.is_empty():
                     continue
-                marker = "o" if curve.height == 1 else None  # a line of one point is not to be seen
+                marker = "o" if curve.height == 1 else None  # a line of one point is invisible
                 name = name_of(key, label)
                 axes.plot(curve[x], curve["episode_return"], marker=marker, color=colour, label=name, zorder=3)
                 if "low" in curve.columns:
@@ -77,7 +77,7 @@ def learning_curves(
 def learning_rates(
     scores: Frame, *, label: str = "algo", panel: str | None = None, against: Frame | None = None
 ) -> Drawing:
-    """A point for each run, over its learning rate: figures 2 and S11.
+    """Draws a point for each run, over its learning rate: figures 2 and S11.
 
     `scores` has the columns label, panel, lr and score; `against` are rows of `paper.learning_rates`.
     """
@@ -114,7 +114,7 @@ def learning_rates(
 
 
 def scaling(speed_up: Frame, *, label: str = "algo", against: Frame | None = None) -> Drawing:
-    """How many times sooner so many actors reach a score than one: table 2.
+    """Draws the speed-up over one actor until a score is reached, by number of actors: table 2.
 
     `speed_up` has the columns label, actors and speed_up, or no rows; `against` is `paper.table("2")` or part of it.
     """
@@ -152,9 +152,9 @@ def scaling(speed_up: Frame, *, label: str = "algo", against: Frame | None = Non
 def optimizers(
     ranked: Frame, *, label: str = "optimizer", panel: str | None = None, against: Frame | None = None
 ) -> Drawing:
-    """The scores of many learning rates, best first: figure S5. Who is robust, stays high for longest.
+    """Draws the scores of many learning rates, best first: figure S5. The curve of a robust method stays high.
 
-    `ranked` has the columns label, panel, rank and score, as `metrics.ranked` gives them; `against` are rows of
+    `ranked` has the columns label, panel, rank and score, as returned by `metrics.ranked`; `against` are rows of
     `paper.curves("S5")`.
     """
     ours, theirs = collected(ranked), collected(against)
@@ -181,7 +181,7 @@ def optimizers(
 
 
 def returns(histogram: Frame, *, label: str = "run", panel: str | None = None) -> Drawing:
-    """How often which episode return came about. `histogram`: label, panel and what `metrics.histogram` gives."""
+    """Draws the distribution of episode returns. `histogram`: label, panel and the columns of `metrics.histogram`."""
     ours = collected(histogram)
     with mpl.rc_context(STYLE):
         figure, panels = panels_of(ours, panel)
@@ -203,7 +203,7 @@ def returns(histogram: Frame, *, label: str = "run", panel: str | None = None) -
 
 
 def time_shares(shares: Frame, *, label: str = "run") -> Drawing:
-    """Where the cores' time went, a bar a row. `shares`: label and what `metrics.time_shares` gives."""
+    """Draws the shares of the actors' time, a bar a row. `shares`: label and the columns of `metrics.time_shares`."""
     ours = collected(shares)
     with mpl.rc_context(STYLE):
         figure = Drawing(7, 1.1 + 0.34 * ours.height)
@@ -226,7 +226,7 @@ def time_shares(shares: Frame, *, label: str = "run") -> Drawing:
 
 
 def _outline(bars: pl.DataFrame) -> tuple[list[float], list[float]]:
-    """The line around the bars of a histogram, down to 0 where some are missing."""
+    """Returns the outline of a histogram's bars, which falls to 0 where bars are missing."""
     x: list[float] = [bars["low"][0]]
     y = [0.0]
     for low, high, share in bars.select("low", "high", pl.col("share") * 100).iter_rows():

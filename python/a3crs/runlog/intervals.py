@@ -1,7 +1,7 @@
 """Scores of several runs as one figure with its uncertainty, as Agarwal et al. 2021 recommend.
 
-The interquartile mean (IQM) leaves out the best and the worst quarter of the runs; the interval is a percentile
-bootstrap that draws runs again within each stratum (each environment), as many as there are.
+The interquartile mean (IQM) leaves out the best and the worst quarter of the runs. The interval is a percentile
+bootstrap that resamples runs within each stratum (each environment), as many as there are.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 def iqm(values: Floats) -> Floats:
-    """The mean of the middle half along the last axis; of fewer than four values, of all."""
+    """Returns the mean of the middle half along the last axis; of fewer than four values, the mean of all."""
     count = values.shape[-1]
     cut = count // 4
     middle = np.sort(values, axis=-1)[..., cut : count - cut]
@@ -43,10 +43,10 @@ def across_runs(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pl.LazyFrame:
-    """One row for each group, of the rows (one a run) that have a value.
+    """Returns a row for each group, over the rows (one a run) that have a value.
 
     Columns: `by`, the value (their `iqm`, `median` or `mean`), low, high (its confidence interval; null for a single
-    run), runs. `strata` is the column within which runs are drawn again; scores of several environments should be
+    run), runs. `strata` is the column within which runs are resampled; scores of several environments should be
     normalised before.
     """
     if statistic not in STATISTICS:
@@ -57,7 +57,7 @@ def across_runs(
 
     def summarise(columns: Sequence[pl.Series]) -> pl.Series:
         values = columns[0].cast(pl.Float64).to_numpy()
-        if not values.size:  # Polars asks what comes of no rows
+        if not values.size:  # Polars calls this without rows to learn the result's type
             return pl.Series([None], dtype=summary)
         groups = [np.arange(values.size)] if strata is None else _indices(columns[1])
         drawn = _resampled(values, groups, resamples, np.random.default_rng(seed))
@@ -79,6 +79,6 @@ def _indices(strata: pl.Series) -> list[NDArray[np.int64]]:
 
 
 def _resampled(values: Floats, groups: list[Any], resamples: int, rng: np.random.Generator) -> Floats:
-    """(resamples, len(values)): each row draws from every group as many as it has."""
+    """Returns (resamples, len(values)): each row draws from every group as many values as the group has."""
     drawn = [values[group[rng.integers(group.size, size=(resamples, group.size))]] for group in groups]
     return np.concatenate(drawn, axis=1)

@@ -1,7 +1,7 @@
 """Readers of runs' logs, as lazy Polars frames. They may be called while a run goes on, or after it was killed.
 
 Each takes a run's directory, a directory with runs somewhere below it, a glob (`"runs/Pong*"`) or a list of these. The
-first column, `run`, is the name of the run's directory, with as much of its path as tells the runs apart; `settings`
+first column, `run`, is the name of the run's directory, with as much of its path as distinguishes the runs. `settings`
 names settings of config.json that become further columns: `progress("runs", settings=["lr", "actors"])`.
 """
 
@@ -23,36 +23,36 @@ from a3crs.runlog.schema import EPISODES, EVALS, INCIDENTS, PROGRESS, RESTARTS
 
 Runs: TypeAlias = Path | str | Iterable[Path | str]
 
-CHUNK_BYTES = 16 << 20  # so much of the logs is parsed at once
+CHUNK_BYTES = 16 << 20  # bytes of the logs that are parsed at once
 
 
 def episodes(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
-    """One row for each whole episode; columns as in `schema.EPISODES`."""
+    """Returns a row for each whole episode; columns as in `schema.EPISODES`."""
     return _scan(runs, names.EPISODES, EPISODES, settings)
 
 
 def progress(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
-    """One row about every 2 seconds; columns as in `schema.PROGRESS`."""
+    """Returns a row about every 2 seconds; columns as in `schema.PROGRESS`."""
     return _scan(runs, names.PROGRESS, PROGRESS, settings)
 
 
 def evals(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
-    """One row for each evaluation; columns as in `schema.EVALS`."""
+    """Returns a row for each evaluation; columns as in `schema.EVALS`."""
     return _scan(runs, names.EVALS, EVALS, settings)
 
 
 def restarts(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
-    """One row for each worker process that was restarted; columns as in `schema.RESTARTS`."""
+    """Returns a row for each worker process that was restarted; columns as in `schema.RESTARTS`."""
     return _scan(runs, names.RESTARTS, RESTARTS, settings)
 
 
 def incidents(runs: Runs, settings: Sequence[str] = ()) -> pl.LazyFrame:
-    """One row for each thing that should not have happened; columns as in `schema.INCIDENTS`."""
+    """Returns a row for each unexpected event; columns as in `schema.INCIDENTS`."""
     return _scan(runs, names.INCIDENTS, INCIDENTS, settings)
 
 
 def last_progress(run: Path | str) -> dict[str, Any] | None:
-    """The newest whole row of one run's progress.jsonl, without the others being read; None where there is none yet."""
+    """Returns the newest whole row of a run's progress.jsonl, reading no other; None where there is none yet."""
     path = Path(run) / names.PROGRESS
     line = last_line(path)
     try:
@@ -65,7 +65,7 @@ def last_progress(run: Path | str) -> dict[str, Any] | None:
 
 
 def find(runs: Runs) -> list[Path]:
-    """The runs' directories, which are those with a config.json, sorted; ConfigError where there is none."""
+    """Returns the runs' directories, those with a config.json, sorted; raises ConfigError where there is none."""
     asked = [runs] if isinstance(runs, (str, Path)) else list(runs)
     found = {run for place in asked for run in _below(place)}
     if not found:
@@ -76,9 +76,9 @@ def find(runs: Runs) -> list[Path]:
 
 
 def settings(runs: Runs, wanted: Sequence[str] | None = None) -> pl.DataFrame:
-    """One row for each run: `run` and the named settings, or all of them.
+    """Returns a row for each run: `run` and the named settings, or all of them.
 
-    Null where an older run did not know a setting; ConfigError where no run knows it.
+    A setting that an older run did not know is null. Raises ConfigError for a setting that no run knows.
     """
     directories = find(runs)
     configs = [_config(directory) for directory in directories]
@@ -94,7 +94,7 @@ def settings(runs: Runs, wanted: Sequence[str] | None = None) -> pl.DataFrame:
 
 def _below(place: Path | str) -> Iterator[Path]:
     matches = map(Path, glob.glob(str(place))) if glob.has_magic(str(place)) else [Path(place)]
-    seen = set()  # links may lead round in circles
+    seen = set()  # links may form cycles
     for path in matches:
         for directory, inner, files in os.walk(path, followlinks=True):
             real = os.path.realpath(directory)
@@ -103,12 +103,12 @@ def _below(place: Path | str) -> Iterator[Path]:
                 continue
             seen.add(real)
             if names.CONFIG in files:
-                inner.clear()  # a run holds no runs
+                inner.clear()  # a run contains no runs
                 yield Path(directory)
 
 
 def _names(directories: Sequence[Path]) -> list[str]:
-    """The last parts of each path, as few as tell them all apart."""
+    """Returns the last parts of each path, as few as distinguish all paths."""
     paths = [directory.resolve() for directory in directories]
     for parts in range(1, max(len(path.parts) for path in paths)):
         shown = ["/".join(path.parts[-parts:]) for path in paths]
@@ -129,7 +129,7 @@ def _config(directory: Path) -> dict[str, Any]:
 
 
 def _column(values: list[Any]) -> pl.Series:
-    """Whole numbers become floats beside others; values of several types (t_max can be a word) become text."""
+    """Converts whole numbers to floats beside floats, and values of several types (t_max can be a word) to text."""
     types = {type(value) for value in values if value is not None}
     if types <= {int, float}:
         return pl.Series(values, dtype=pl.Int64 if types == {int} else pl.Float64)
@@ -139,10 +139,10 @@ def _column(values: list[Any]) -> pl.Series:
 
 
 def _scan(runs: Runs, log: str, schema: pl.Schema, asked: Sequence[str]) -> pl.LazyFrame:
-    """A frame that reads the logs when it is collected, 16 MiB at a time."""
+    """Returns a frame that reads the logs when it is collected, 16 MiB at a time."""
     paths = [directory / log for directory in find(runs)]
     about = settings(runs, [name for name in asked if name != "run"])
-    # lr, for one, is a column of the progress, and its initial value a setting
+    # Some names are both, such as lr: a column of the progress, and a setting with its initial value.
     about = about.rename({name: f"{name}_setting" for name in about.columns if name in schema})
 
     def read(
@@ -165,11 +165,11 @@ def _scan(runs: Runs, log: str, schema: pl.Schema, asked: Sequence[str]) -> pl.L
     return register_io_source(read, schema=full, validate_schema=True)
 
 
-Piece: TypeAlias = tuple[int, int, bytes]  # which run, how many bytes of its log lie before, whole lines
+Piece: TypeAlias = tuple[int, int, bytes]  # index of the run, byte offset in its log, whole lines
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[list[Piece]]:
-    """The logs in pieces, many short logs or part of a long one at once."""
+    """Yields the logs in batches: many short logs, or part of a long one."""
     batch: list[Piece] = []
     size = 0
     for run, path in enumerate(paths):
@@ -184,7 +184,7 @@ def _batches(paths: Sequence[Path]) -> Iterator[list[Piece]]:
 
 
 def _whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """What follows the last newline is a row still being written, or cut off by a kill. No log yet has no rows."""
+    """Yields whole lines with their offset: text after the last newline is unfinished, or cut off by a kill."""
     if not path.exists():
         return
     offset, rest = 0, b""
@@ -205,12 +205,12 @@ def _parse(paths: Sequence[Path], pieces: list[Piece], schema: pl.Schema) -> pl.
         if rows.height == sum(lines.count(b"\n") for _, _, lines in pieces):
             return rows
     except pl.exceptions.PolarsError:
-        pass  # which line it is, is found below
+        pass  # _damage finds the line
     raise _damage(paths, pieces)
 
 
 def _damage(paths: Sequence[Path], pieces: list[Piece]) -> RunError:
-    """The first line that is not an object with the right types."""
+    """Returns the error for the first line that is not an object with the right types."""
     for run, offset, lines in pieces:
         for number, line in enumerate(lines.splitlines(), 1):
             try:

@@ -1,7 +1,7 @@
-"""Metrics of runs: a lazy frame in, a lazy frame out. Nothing is drawn here.
+"""Metrics of runs: functions from lazy frames to lazy frames, without drawing.
 
-`episodes` and `progress` are frames as `load` gives them. `by` names the columns that tell apart what is measured,
-`run` and the settings asked of `load` among them. An axis `x` is `steps`, `frames` or `hours`.
+`episodes` and `progress` are frames from `load`. `by` names the columns whose values distinguish the groups, among
+them `run` and the settings asked of `load`. An axis `x` is `steps`, `frames` or `hours`.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,11 @@ Columns = str | Sequence[str]
 def curves(
     episodes: pl.LazyFrame, x: str = "frames", *, by: Columns = "run", per: Columns = (), bins: int = 100
 ) -> pl.LazyFrame:
-    """Learning curves: the mean return of the episodes that ended in each of `bins` equal parts of the axis.
+    """Returns learning curves: the mean return of the episodes that ended in each of `bins` equal parts of the axis.
 
-    Columns: `by`, x (where the part ends), episode_return, episodes (0 where none ended in the part: it has the mean of
-    the part before). The axis reaches to the longest run, or to the longest of each group of `per`, say of each `env`.
+    Columns: `by`, x (the end of the part), episode_return, episodes (0 where none ended in the part; its mean is then
+    that of the part before). The axis reaches to the longest run, or to the longest of each group of `per`, such as
+    `env`.
     """
     keys, groups = _names(by), _names(per)
     measured = episodes.select(
@@ -44,10 +45,10 @@ def curves(
 
 
 def scores(episodes: pl.LazyFrame, *, by: Columns = "run", last_episodes: int = 100) -> pl.LazyFrame:
-    """How good each became: the mean return of its last 100 episodes.
+    """Returns final scores: the mean return of each group's last 100 episodes.
 
-    Columns: `by`, score, stderr (of the mean; null for a single episode), best (of the same episodes), episodes (how
-    many).
+    Columns: `by`, score, stderr (of the mean; null for a single episode), best (of the same episodes), episodes (their
+    number).
     """
     last = pl.col("episode_return").tail(last_episodes)
     stderr = last.std() / last.len().sqrt()
@@ -56,9 +57,9 @@ def scores(episodes: pl.LazyFrame, *, by: Columns = "run", last_episodes: int = 
 
 
 def best(scores: pl.LazyFrame, k: int, *, by: Columns = (), score: str = "score") -> pl.LazyFrame:
-    """The k best rows of each group: the paper's curves are of the best 3 or 5 of 50 learning rates.
+    """Returns the k best rows of each group: the paper's curves are of the best 3 or 5 of 50 learning rates.
 
-    Take their curves with `curves.join(best, on="run", how="semi")`.
+    Select their curves with `curves.join(best, on="run", how="semi")`.
     """
     place = pl.col(score).rank("ordinal", descending=True)
     return scores.filter((place.over(_names(by)) if by else place) <= k)
@@ -71,10 +72,10 @@ def ranked(scores: pl.LazyFrame, *, by: Columns = (), score: str = "score") -> p
 
 
 def over_learning_rates(scores: pl.LazyFrame, *, by: Columns = (), per_decade: int = 4) -> pl.LazyFrame:
-    """The distribution of scores over learning rates, in equal parts of their logarithm.
+    """Returns the distribution of scores over learning rates, in equal parts of their logarithm.
 
-    Columns: `by`, lr_low, lr_high, runs, low, median, high (quartiles of the score), share_of_best (the median's part
-    of the way from the worst score of the group to its best, 0..1).
+    Columns: `by`, lr_low, lr_high, runs, low, median, high (quartiles of the score), share_of_best (the position of the
+    median between the worst score of the group and its best, 0..1).
     """
     keys = _names(by)
     part = (pl.col("lr").log10() * per_decade).floor()
@@ -100,9 +101,9 @@ def over_learning_rates(scores: pl.LazyFrame, *, by: Columns = (), per_decade: i
 
 
 def reached(progress: pl.LazyFrame, threshold: float | pl.Expr, *, by: Columns = "run") -> pl.LazyFrame:
-    """What it took until the mean of the last 100 episodes was the threshold or more.
+    """Returns the steps, frames and hours until the mean of the last 100 episodes first reached the threshold.
 
-    Columns: `by`, threshold, steps, frames, hours; these three are null where it never was. The threshold may be an
+    Columns: `by`, threshold, steps, frames, hours; these three are null where it never did. The threshold may be an
     expression, so that each environment has its own.
     """
     limit = pl.lit(threshold, pl.Float64) if isinstance(threshold, (int, float)) else threshold
@@ -112,17 +113,17 @@ def reached(progress: pl.LazyFrame, threshold: float | pl.Expr, *, by: Columns =
 
 
 def halfway(per: Columns = "env") -> pl.Expr:
-    """A threshold for `reached`: half of the way from the worst mean of 100 episodes to the best of each group."""
+    """Returns a threshold for `reached`: halfway from the worst mean of 100 episodes to the best of each group."""
     mean = pl.col("return_mean_100")
     return ((mean.min() + mean.max()) / 2).over(_names(per))
 
 
 def speed_up(reached: pl.LazyFrame, x: str = "hours", *, by: Columns = (), games: str = "env") -> pl.LazyFrame:
-    """Table 2: how many times sooner than one actor so many actors reach the same score, a mean over games.
+    """Returns table 2: the speed-up over one actor until the same score is reached, as a mean over games.
 
-    Needs the columns `actors`, `games` and x (steps and frames tell of data, hours of time). Runs of the same game and
-    number of actors are averaged, those that never got there left out. Columns: `by`, actors, speed_up, games (how many
-    of them count: both one actor and so many have got there).
+    Needs the columns `actors`, `games` and x (steps and frames measure data, hours time). Runs of the same game and
+    number of actors are averaged; those that never reached the score are left out. Columns: `by`, actors, speed_up,
+    games (the number of games in which both reached it, one actor and this number of actors).
     """
     keys = [*_names(by), games]
     times = reached.group_by(*keys, "actors").agg(pl.mean(x))
@@ -137,9 +138,9 @@ def speed_up(reached: pl.LazyFrame, x: str = "hours", *, by: Columns = (), games
 
 
 def area_under_curve(curves: pl.LazyFrame, x: str = "frames", *, by: Columns = "run") -> pl.LazyFrame:
-    """The mean height of each curve, by the trapezoid rule: it is in the unit of the score, whatever the axis.
+    """Returns the mean height of each curve, by the trapezoid rule: it has the unit of the score on any axis.
 
-    Columns: `by`, area. A curve of a single point has its height.
+    Columns: `by`, area. The area of a curve of a single point is its height.
     """
     ordered = curves.sort(x).group_by(*_names(by), maintain_order=True)
     width, y = pl.col(x).diff(), pl.col("episode_return")
@@ -149,7 +150,7 @@ def area_under_curve(curves: pl.LazyFrame, x: str = "frames", *, by: Columns = "
 
 
 def staleness(progress: pl.LazyFrame, *, by: Columns = "run") -> pl.LazyFrame:
-    """How many updates by others lay between an actor's pull and its push.
+    """Returns the number of updates by others between an actor's pull and its push.
 
     Columns: `by`, staleness (mean of all updates), median, high (95th percentile), the last two of the progress rows.
     """
@@ -164,14 +165,14 @@ SHARES = ("share_env", "share_forward", "share_backward", "share_update", "share
 
 
 def time_shares(progress: pl.LazyFrame, *, by: Columns = "run") -> pl.LazyFrame:
-    """Where the cores' time went over the whole run: `by` and the five shares, 0..1, which add up to 1."""
+    """Returns the shares of the cores' time over the whole run: `by` and the five shares, 0..1, which add up to 1."""
     rows = _since_the_row_before(progress, "secs")
     means = [((pl.col(share) * pl.col("_since")).sum() / pl.col("_since").sum()).alias(share) for share in SHARES]
     return rows.group_by(*_names(by)).agg(means)
 
 
 def cost(progress: pl.LazyFrame, *, by: Columns = "run") -> pl.LazyFrame:
-    """How long each run is so far: `by`, steps, frames, hours, frames_per_sec."""
+    """Returns the length of each run so far: `by`, steps, frames, hours, frames_per_sec."""
     rows = progress.with_columns(_axis("hours").alias("hours"))
     return rows.group_by(*_names(by)).agg(
         pl.col("steps", "frames", "hours").max(), frames_per_sec=pl.col("frames").max() / pl.col("secs").max()
@@ -179,10 +180,10 @@ def cost(progress: pl.LazyFrame, *, by: Columns = "run") -> pl.LazyFrame:
 
 
 def histogram(episodes: pl.LazyFrame, *, by: Columns = (), per: Columns = (), bins: int = 40) -> pl.LazyFrame:
-    """How returns are distributed: `by`, low, high (of a bin of returns), episodes, share (of the group, 0..1).
+    """Returns the distribution of returns: `by`, low, high (of a bin of returns), episodes, share (of the group, 0..1).
 
-    Bins are the same for all, or for all of a group of `per`; returns that are all whole numbers have bins of whole
-    width.
+    Bins are the same for all groups, or within each group of `per`. Bins have a whole width if all returns are whole
+    numbers.
     """
     keys, groups = _names(by), _names(per)
     returns = pl.col("episode_return")
@@ -222,6 +223,6 @@ def _with(frame: pl.LazyFrame, ends: pl.LazyFrame, groups: list[str]) -> pl.Lazy
 
 
 def _since_the_row_before(progress: pl.LazyFrame, column: str) -> pl.LazyFrame:
-    """Adds `_since`: how far the column has come since the row before of the same run, the weight of a row's means."""
+    """Adds `_since`: the column's increase since the run's previous row, which is the weight of the row's means."""
     before = pl.col(column).shift(fill_value=0).over("run")
     return progress.with_columns(_since=(pl.col(column) - before).clip(0))

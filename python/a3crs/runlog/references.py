@@ -14,9 +14,9 @@ Starts = Literal["no-op", "human"]
 def of_games(starts: Starts = "no-op") -> pl.DataFrame:
     """Returns the random and human raw scores of the paper's 57 games: game (ALE name), random, human.
 
-    Games of our evaluations start with no-ops, those of the paper's tables where a human had played to. The random
-    score of Video Pinball counts as 0 under both: the published ones are close to the human scores, so the formula
-    would divide by almost nothing, and the paper's table 1 comes out with a 0 there.
+    Games of our evaluations start with no-ops; those of the paper's tables start from states that a human had reached.
+    The random score of Video Pinball counts as 0 with both: the published ones are close to the human scores, so the
+    formula would divide by almost nothing, and the paper's table 1 is reproduced with a 0 there.
     """
     if starts == "no-op":
         rows = [(game, reference.random, reference.human) for game, reference in references().items()]
@@ -28,7 +28,7 @@ def of_games(starts: Starts = "no-op") -> pl.DataFrame:
 def human_normalised(
     scores: pl.LazyFrame, score: str = "score", *, game: str = "env", starts: Starts = "no-op"
 ) -> pl.LazyFrame:
-    """Adds `human_normalised`, percent; null where `game`, a column of names in any spelling, has none of the 57."""
+    """Adds `human_normalised`, percent; null where `game`, a column of names in any spelling, is not one of the 57."""
     names = pl.col(game).map_elements(benchmark_game, return_dtype=pl.String, skip_nulls=True)
     known = of_games(starts).lazy().rename({"game": "_game", "random": "_random", "human": "_human"})
     percent = 100 * (pl.col(score) - pl.col("_random")) / (pl.col("_human") - pl.col("_random"))

@@ -1,4 +1,4 @@
-"""The columns of a run's logs. One JSON object a line; no value yet is null, never NaN.
+"""Columns of a run's logs. Each line is a JSON object; a missing value is null, never NaN.
 
 `_steps` are agent decisions summed over the actors, `frames` emulator frames (4 a step in Atari games), `secs` seconds
 of training including those before a resume. Returns are raw scores of whole episodes.
@@ -6,32 +6,32 @@ of training including those before a resume. Returns are raw scores of whole epi
 
 import polars as pl
 
-# One row for each whole episode, when it ends.
+# A row for each whole episode, when it ends.
 EPISODES = pl.Schema(
     {
-        "steps": pl.Int64,  # T when it ended
+        "steps": pl.Int64,  # T at the end of the episode
         "frames": pl.Int64,
         "secs": pl.Float64,
         "actor": pl.Int64,
-        "explore_eps": pl.Float64,  # its probability of a random action then; null for a3c
+        "explore_eps": pl.Float64,  # the actor's probability of a random action; null for a3c
         "episode_return": pl.Float64,
         "length_steps": pl.Int64,
     }
 )
 
-# One row for each thing that should not be, though the run went on: an update refused because it was not finite, an
-# environment that a resumed run could not bring back to where it was, a policy that has collapsed.
+# A row for each unexpected event that did not stop the run: an update refused because it was not finite, an environment
+# that a resumed run could not restore to its state, a policy that has collapsed.
 INCIDENTS = pl.Schema(
     {
         "steps": pl.Int64,  # T
         "frames": pl.Int64,
         "secs": pl.Float64,
-        "actor": pl.Int64,  # whom it happened to; null where it concerns the run
+        "actor": pl.Int64,  # null for an event that concerns the whole run
         "what": pl.String,
     }
 )
 
-# One row about every 2 seconds, of deterministic runs every 10,000 steps; means are over the time since the row before.
+# A row about every 2 seconds, in deterministic runs every 10,000 steps; means are over the time since the previous row.
 PROGRESS = pl.Schema(
     {
         "steps": pl.Int64,  # T
@@ -60,7 +60,7 @@ PROGRESS = pl.Schema(
     }
 )
 
-# One row for each evaluation of a checkpoint.
+# A row for each evaluation of a checkpoint.
 EVALS = pl.Schema(
     {  # type: ignore[arg-type]  # a type and a type with an inner type have no common name
         "steps": pl.Int64,  # of the checkpoint
@@ -77,7 +77,7 @@ EVALS = pl.Schema(
     }
 )
 
-# One row for each worker process that died or hung and was restarted.
+# A row for each worker process that died or hung and was restarted.
 RESTARTS = pl.Schema(
     {
         "time": pl.String,  # ISO 8601, with the offset from UTC

@@ -78,7 +78,7 @@ def cores() -> list[int]:
 
 
 def shares(cores: Sequence[int], jobs: int) -> list[list[int]]:
-    """Returns each job's cores: shares that differ by one at most, or a core for several jobs if there are more jobs."""
+    """Returns each job's cores: shares that differ by one at most, or a core for several jobs if jobs are more."""
     if jobs >= len(cores):
         return [[cores[job % len(cores)]] for job in range(jobs)]
     ends = [len(cores) * job // jobs for job in range(jobs + 1)]

@@ -39,7 +39,7 @@ def _cell(value: Any) -> Any:
 
 
 def by_draw(results: pl.DataFrame) -> pl.DataFrame:
-    """Returns one row for each draw in each cell, the best first: draw, its settings, seeds (done), score (their mean)."""
+    """Returns a row for each draw in each cell, best first: draw, its settings, seeds (done), score (their mean)."""
     names = [name for name in results.columns if name not in ("run", "seed", "state", "score", "episodes")]
     done = pl.col("state") == "done"
     scored = results.group_by(names).agg(seeds=done.sum(), score=pl.col("score").filter(done).mean())

@@ -89,7 +89,7 @@ def read_failure(directory: Path) -> str:
 def _told(e: Exception) -> list[str]:
     if isinstance(e, A3crsError):
         return [str(e), *getattr(e, "__notes__", [])]
-    return [f"{type(e).__name__}: {e}".replace("\n", " "), *traceback.format_exception(e)]  # mostly from the environment
+    return [f"{type(e).__name__}: {e}".replace("\n", " "), *traceback.format_exception(e)]  # mostly the environment's
 
 
 def _wait_until_free(directory: Path) -> None:
