@@ -11,7 +11,7 @@ from a3crs.runlog.schema import PROGRESS
 
 
 class Recall(gymnasium.Env):
-    """Shows one of four signs; naming it earns 1. Ten signs make an episode, so 10 is the best return, 2.5 chance."""
+    """Environment with four signs; naming the sign shown earns 1. Ten signs are an episode: 10 is the best, 2.5 chance."""
 
     def __init__(self, fails_at_step=None):
         self.observation_space = Box(0, 1, (4,))
@@ -47,7 +47,7 @@ def failing_recall():
 
 @pytest.fixture
 def recall_config():
-    """Small enough for a test, and it learns."""
+    """Settings that learn the environment in a short test."""
     return TrainConfig(
         env="Recall",
         actors=2,
@@ -61,7 +61,7 @@ def recall_config():
 
 @pytest.fixture
 def a3crs(capsys):
-    """Runs a command line in this process: (exit code, standard output, standard error)."""
+    """Runs a command line in this process; returns (exit code, standard output, standard error)."""
 
     def command(*arguments):
         code = run([str(argument) for argument in arguments])
@@ -73,7 +73,7 @@ def a3crs(capsys):
 
 @pytest.fixture(scope="session")
 def pong_run(tmp_path_factory):
-    """A short run on the real game; tests must leave it as it is."""
+    """Short run on the real game; tests must not change it."""
     out = tmp_path_factory.mktemp("runs") / "pong"
     assert run(["train", "--env", "Pong", "--actors", "2", "--steps", "3k", "--out", str(out), "--quiet"]) == 0
     return out

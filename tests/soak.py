@@ -14,16 +14,16 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-# The first tenth is not judged: the last 100 episodes, the allocator's arenas and the emulators' caches fill up.
+# Not judged: the last 100 episodes, the allocator's arenas and the emulators' caches are still filling up.
 WARM_UP = 0.1
-# What the resident memory may differ by between the first quarter and the last.
+# Tolerance for the difference in resident memory between the first quarter and the last.
 SLACK_SHARE = 0.02
 SLACK_MB = 2.0
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a process and its descendants hold at one moment."""
+    """Resources of a process and its descendants at one moment."""
 
     secs: float
     rss_mb: float
@@ -33,7 +33,7 @@ class Sample:
 
 
 def verdict(samples: list[Sample]) -> str | None:
-    """What has grown, in a sentence; None where nothing has. ValueError for too few samples to tell."""
+    """Returns a sentence on what has grown; None if nothing has. Raises ValueError for too few samples."""
     judged = samples[int(len(samples) * WARM_UP) :]
     quarter = len(judged) // 4
     if quarter < 3:
@@ -42,7 +42,7 @@ def verdict(samples: list[Sample]) -> str | None:
     before, after = (statistics.median(sample.rss_mb for sample in part) for part in (first, last))
     if after > before * (1 + SLACK_SHARE) + SLACK_MB:
         return f"resident memory grew from {before:.1f} to {after:.1f} MB"
-    # The least of each quarter: a leak raises it for good, a checkpoint that was being written does not.
+    # The minimum of each quarter: a leak raises it permanently, a checkpoint being written does not.
     for name in ("open_files", "threads", "processes"):
         before, after = (min(getattr(sample, name) for sample in part) for part in (first, last))
         if after > before:
@@ -51,7 +51,7 @@ def verdict(samples: list[Sample]) -> str | None:
 
 
 def sample(pid: int, secs: float) -> Sample:
-    """What the process `pid` and its descendants hold; OSError where it is gone."""
+    """Returns the resources of the process `pid` and its descendants; raises OSError where it has ended."""
     family, found = [pid], [pid]
     while found:
         tasks = [task for parent in found for task in Path(f"/proc/{parent}/task").iterdir()]
@@ -73,7 +73,7 @@ def _status(pid: int) -> dict[str, str]:
 
 
 def soak(command: list[str], hours: float, every: float, log: Path) -> list[Sample]:
-    """Runs a training for so many hours and stops it as Ctrl-C does; SystemExit where it ends by itself."""
+    """Trains for so many hours and stops with SIGINT, like Ctrl-C; raises SystemExit if the training ends by itself."""
     samples: list[Sample] = []
     with log.open("w") as out, subprocess.Popen(command) as process:
         try:

@@ -14,7 +14,7 @@ def learned(tmp_path, env="CartPole-v1", **settings):
 
 
 def play(agent, seed, deterministic):
-    """The loop that users of Stable-Baselines3 write."""
+    """Plays an episode with the loop of Stable-Baselines3's users; returns its score."""
     env = agent.make_env()
     agent.set_random_seed(seed)
     obs, _ = env.reset(seed=seed)

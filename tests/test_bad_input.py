@@ -1,4 +1,4 @@
-"""What a person may type or do that is wrong, and the one sentence each gets."""
+"""Wrong input and damaged files, and the one-sentence error for each."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def _checkpoints(damaged):
     return damage
 
 
-# What has been done to copies of a run that had not finished, by the copy's name.
+# Damage to copies of an unfinished run, by the copy's name.
 DAMAGE = {
     "whole": lambda run: None,
     "config-cut": lambda run: (run / "config.json").write_bytes((run / "config.json").read_bytes()[:100]),
@@ -90,7 +90,7 @@ DAMAGE = {
     "lock-folder": _file("lock", None),
 }
 
-# An importable module with environments nobody can train in; each registers under its name.
+# Importable module with environments that cannot be trained on; each registers under its name.
 MODULE = """
 import gymnasium
 import numpy as np
@@ -160,7 +160,7 @@ for name, how in {
 
 @pytest.fixture
 def place(made_place, monkeypatch):
-    """To stand in."""
+    """Directory with the prepared files, as working directory."""
     monkeypatch.chdir(made_place)
     monkeypatch.syspath_prepend(str(made_place))
     return made_place
@@ -168,7 +168,7 @@ def place(made_place, monkeypatch):
 
 @pytest.fixture(scope="module")
 def made_place(tmp_path_factory):
-    """A folder with all of the above."""
+    """Directory with the files, environments and damaged runs from above."""
     place = tmp_path_factory.mktemp("place")
     known = set(gymnasium.registry)
     for name, content in FILES.items():
@@ -183,7 +183,7 @@ def made_place(tmp_path_factory):
         damage(place / name)
     shutil.copy(place / "Acrobot-v1" / "checkpoints" / "latest.safetensors", place / "other-env" / "other.safetensors")
     yield place
-    for name in set(gymnasium.registry) - known:  # worker processes of other tests could not import them
+    for name in set(gymnasium.registry) - known:  # workers of other tests could not import them
         del gymnasium.registry[name]
 
 
@@ -265,10 +265,10 @@ def test_nothing_unpickles_a_file():
     users = {
         path.name for path, text in sources.items() if re.search(r"pickle|marshal|shelve|allow_pickle|eval\(", text)
     }
-    assert users <= {"worker.py"}  # between a process and its own children, through a pipe
+    assert users <= {"worker.py"}  # it pickles messages between a process and its children, through a pipe
 
 
 def _contents(place):
-    """Of every file but locks, which are empty, and notes of who resumed when."""
+    """Returns the contents of all files but locks, which are empty, and records of the sessions."""
     files = (path for path in Path(place).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {path: path.read_bytes() for path in files if path.name not in ("lock", "meta.json", "config.json")}

@@ -199,7 +199,7 @@ def test_list_envs_has_all_games_and_a_star_for_the_57(a3crs):
 
 
 def test_the_package_imports_in_well_under_half_a_second():
-    # Processor time, because other work on the machine must not fail a test.
+    # Processor time, because other load on the machine must not fail the test.
     code = "import time; start = time.process_time(); import a3crs; print(time.process_time() - start)"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert float(printed) < 0.3
@@ -210,7 +210,7 @@ def test_a_reader_that_goes_away_is_no_error_to_talk_about():
         [sys.executable, "-m", "a3crs", "list", "envs"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    process.stdout.close()  # as `| head` does when it has seen enough
+    process.stdout.close()  # as `| head` does after its last line
     assert process.stderr is not None
     assert process.stderr.read() == ""
     assert process.wait(timeout=60) == 1

@@ -27,14 +27,14 @@ def test_the_defaults_are_the_papers():
         "env_restarts": 10,
         "algo": "a3c",
         "net": "ff",
-        "hidden": [],  # as the network has it
+        "hidden": [],  # the network's own
         "activation": "relu",
-        "cells": 0,  # as the network has it
+        "cells": 0,  # the network's own
         "optimizer": "shared-rmsprop",
-        "gaussian": "diagonal",  # counts for no discrete actions
+        "gaussian": "diagonal",  # unused with discrete actions
         "actors": 16,
         "deterministic": False,
-        "segments_at_once": 0,  # as many as suit the cores
+        "segments_at_once": 0,  # chosen for the number of cores
         "total_steps": 80_000_000,  # 320M frames
         "t_max": 5,
         "gamma": 0.99,
@@ -150,7 +150,7 @@ def test_a_setting_is_refused_exactly_where_nothing_reads_it(f):
     other = "spherical" if f.name == "gaussian" else other
     for name in NAMES[what]:
         default = {what: name} if f.name == what else {what: name, f.name: default_of(f)}
-        TrainConfig(env="Pong", **default)  # as every config.json has it
+        TrainConfig(env="Pong", **default)  # every config.json gives the defaults
         if name in names:
             TrainConfig(env="Pong", **{f.name: other} | {what: name})
         else:

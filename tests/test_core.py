@@ -1,4 +1,4 @@
-"""The hand-written stub `_core.pyi` against the compiled module."""
+"""Comparison of the hand-written stub `_core.pyi` with the compiled module."""
 
 import ast
 import inspect
@@ -43,7 +43,7 @@ def test_the_chosen_instruction_set_is_one_of_the_usable_ones():
 
 
 def test_a_wrong_instruction_set_is_refused_in_one_sentence(tmp_path):
-    # In a process of its own, because the choice is made once in a process.
+    # A subprocess, because the instruction set is chosen once in a process.
     arguments = ["-m", "a3crs", "train", "--env", "CartPole-v1", "--out", str(tmp_path / "run")]
     environment = os.environ | {"A3CRS_ISA": "mmx"}
     process = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True)

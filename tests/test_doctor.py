@@ -19,7 +19,7 @@ def test_each_failure_comes_with_its_cure():
     assert process.returncode == 1
     assert "FAIL  processor" in process.stdout
     assert process.stdout.count("mmx") == 1
-    assert "ok    games" in process.stdout  # the other examinations go on
+    assert "ok    games" in process.stdout  # the other checks go on
 
 
 def test_what_a_domain_needs_can_be_asked_for(a3crs):

@@ -60,5 +60,5 @@ def test_whole_games_are_played_where_training_stops_at_a_lost_life(tmp_path):
     start_run(TrainConfig(env="Breakout", actors=1, total_steps=200), out=out, quiet=True)
     played = []
     evaluate_run(out, Evaluation(episodes=1), on_episode=played.append)
-    assert played[0]["length_steps"] > 100  # five lives of random play; one alone is some 30 steps
+    assert played[0]["length_steps"] > 100  # five lives of random play; one life takes some 30 steps
     json.dumps(played)

@@ -114,7 +114,7 @@ def test_safetensors_has_the_parameters_alone_in_canonical_shapes(tmp_path):
 def test_tensorboard_gets_every_point_once(tmp_path):
     agent = agent_of("CartPole-v1", tmp_path)
     episodes = load.episodes(agent.run.path).collect()
-    for _ in range(2):  # the second time instead of the first
+    for _ in range(2):  # the second export replaces the first
         sentence = export(agent, "tensorboard")
         (events,) = (agent.run.path / "tensorboard").iterdir()
     assert "tensorboard --logdir" in sentence

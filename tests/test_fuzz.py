@@ -1,4 +1,4 @@
-"""Damaged files get an error of ours or a value, never another exception."""
+"""Fuzzed files: reading one gives a3crs's own error or a value, never another exception."""
 
 import json
 import random
@@ -35,7 +35,7 @@ PIECES += [b"true", b'{"steps": 1}\n', b"\\ud800", b"\xef\xbb\xbf", b"0x10", b"9
 
 
 def mutations(seed, whole, count):
-    """`whole` with parts cut out, doubled, replaced and flipped, a few at once."""
+    """Yields copies of `whole` with a few parts cut out, doubled, replaced or flipped."""
     random_numbers = random.Random(seed)
     for _ in range(count):
         text = bytearray(whole)
@@ -49,7 +49,7 @@ def mutations(seed, whole, count):
 
 
 def refusal(call):
-    """What an error of ours says, "" where there is none; any other exception goes on."""
+    """Returns the message of an A3crsError, "" if there is none; any other exception is raised."""
     try:
         call()
     except A3crsError as e:
@@ -97,7 +97,7 @@ def test_logs(recall, recall_config, tmp_path, log, read):
 
 
 def test_checkpoints(recall, recall_config, tmp_path):
-    """Of a checkpoint no other byte is believed: each flip is found; the Rust side's tests flip every one."""
+    """Checks that no changed byte of a checkpoint goes unnoticed; the Rust side's tests flip every one."""
     run = start_run(recall_config.changed(total_steps=100), out=tmp_path / "run", quiet=True, env=recall).run
     whole = run.latest_checkpoint.read_bytes()
     for path in run.latest_checkpoint.parent.iterdir():

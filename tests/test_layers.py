@@ -1,4 +1,4 @@
-"""Arrows between the Python files, as drawn in the architecture: read from the source, also the lazy imports."""
+"""Dependencies between the Python files, as in the architecture: read from the source, including lazy imports."""
 
 import ast
 import re
@@ -11,10 +11,10 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "python"
 LONGEST = 400  # lines of a file
 
-# Circles that are still to be cut; an entry that is no circle any more fails.
+# Import cycles that remain; an entry that is no cycle any more fails.
 CIRCLES: set[frozenset[str]] = set()
 
-# Rooms, and those they may import besides themselves and the standard library.
+# Modules, and those they may import besides themselves and the standard library.
 ALLOWED = {
     "errors": set(),
     "files": {"errors"},
@@ -24,7 +24,7 @@ ALLOWED = {
     "report": {"agent", "errors", "files", "rundir", "runlog", "video", "wording"},
     "export": {"agent", "checkpoint", "envs", "errors", "files", "rundir", "runlog"},
 }
-# Rooms that these may never import.
+# Modules, and those they may never import.
 FORBIDDEN = {
     "envs": {"agent", "cli", "paper", "rundir", "runlog", "sweep", "training"},
     "rundir": {"agent", "cli", "envs", "paper", "runlog", "sweep", "training"},
@@ -47,7 +47,7 @@ MODULES = modules()
 
 
 def imports(path):
-    """Modules that a file imports anywhere in it, those for type checking included."""
+    """Returns the modules that a file imports anywhere, including those for type checking."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""Nothing is lost but the work since the last checkpoint, and a repeatable run repeats."""
+"""Crashes lose only the work since the last checkpoint, and a deterministic run repeats."""
 
 import json
 import resource
@@ -16,7 +16,7 @@ from a3crs.rundir import RunDir
 from a3crs.training import resume_run
 
 REPEATABLE = ["--env", "CartPole-v1", "--deterministic", "--actors", "3", "--seed", "7"]
-# What the clock on the wall and the system say.
+# Columns that depend on the wall clock and the system.
 WALL = (
     "secs",
     "steps_per_sec",
@@ -30,7 +30,7 @@ WALL = (
 
 
 def remains(run):
-    """Theta, its statistics and the logs, as far as they can repeat themselves."""
+    """Returns theta, its statistics and the logs, without the columns that cannot repeat."""
     content = run.latest_checkpoint.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
     places = {name: at["data_offsets"] for name, at in json.loads(content[8:start]).items() if name != "__metadata__"}
@@ -59,14 +59,14 @@ def test_a_repeatable_run_killed_again_and_again_is_the_run_that_was_not(a3crs, 
         )
         if newest > done:
             done = newest
-            time.sleep(0.013 * kills)  # now in this part of what there is to write, now in that
+            time.sleep(0.013 * kills)  # varies the moment of the kill between the files that are written
             process.kill()
             kills += 1
             process.communicate()
             process = spawn("resume", killed.path, "--quiet")
         time.sleep(0.005)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 0 or "has finished" in err, err  # killed when it had only to say so
+    assert process.returncode == 0 or "has finished" in err, err  # it may have been killed after its end, in its last message
     assert kills >= 2
     assert remains(killed) == remains(whole)
 
@@ -83,7 +83,7 @@ def test_other_seeds_are_other_runs(a3crs, tmp_path):
 
 @pytest.fixture
 def unfinished(a3crs, tmp_path):
-    """A run whose length has been doubled."""
+    """Run whose length was doubled after its end."""
     run = RunDir(tmp_path / "run")
     flags = ["--env", "CartPole-v1", "--actors", "2", "--steps", "2k", "--quiet", "--out", run.path]
     assert a3crs("train", *flags)[0] == 0
@@ -115,7 +115,7 @@ def test_a_log_that_cannot_be_written_ends_the_run_in_a_sentence(unfinished, log
 
 
 def _train_on(run):
-    # What resume does, but for the cleaning of the logs, which would replace the link.
+    # Like resume, but without the rewinding of the logs, which would replace the link.
     from a3crs.envs import Mode, resolve
 
     config = run.read_config()

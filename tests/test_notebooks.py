@@ -53,7 +53,7 @@ def test_a_notebook_imports_polars_and_the_run_log_alone(notebook):
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, pong_run):
-    """A directory with a few short runs in runs/, where a3crs leaves them, and an empty notebooks/."""
+    """Directory with a few short runs in runs/, the default place, and an empty notebooks/."""
     directory = tmp_path_factory.mktemp("workplace")
     shutil.copytree(pong_run, directory / "runs" / "pong")
     for actors, optimizer in ((1, "rmsprop"), (2, "rmsprop"), (2, "shared-rmsprop")):
@@ -83,7 +83,7 @@ def test_the_notebook_of_ones_own_environment_learns_and_shows_what_that_is_wort
     *_, table = [show(cell, namespace) for cell in code_cells(OWN_ENVIRONMENT)]
     learnt, unseen = table.iter_rows(named=True)
     assert learnt["period"] == "learnt"
-    # It has learned the days by heart. How well depends on the order of the actors, which other work on the machine
+    # The agent has memorised these days. The return depends on the order of the actors, which other load on the machine
     # changes: in twelve runs 1 became 13 to 89.
     assert learnt["learned"] > learnt["held"] == pytest.approx(3.518, abs=0.001)
     assert unseen["held"] == pytest.approx(1.754, abs=0.001)

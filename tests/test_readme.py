@@ -27,7 +27,7 @@ SHORT = "--actors 1 --steps 100"
 OF_CI = {"bash .ci/run", "bash .ci/run --quick"}
 NOT_INSTALLED = re.compile(
     r"install the system packages|TORCS needs Debian's game|rustc is not in PATH"
-)  # what no Python package brings
+)  # no Python package has these dependencies
 
 
 def text(document):
@@ -79,7 +79,7 @@ def run(process_arguments, what, workplace, page):
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    """Directory in which the main README's commands were run; the other pages go on with its runs."""
+    """Directory in which the main README's commands were run; the other pages continue with its runs."""
     directory = tmp_path_factory.mktemp("readme")
     run_page(MAIN, directory)
     return directory
@@ -100,7 +100,7 @@ def test_the_main_readme_is_short():
 
 def test_every_block_is_run_here_or_by_ci():
     languages = {language for document in DOCUMENTS for language, _ in blocks(document)}
-    assert languages == {"sh", "python", "mermaid"}  # the last is the figure
+    assert languages == {"sh", "python", "mermaid"}  # mermaid is the figure
     assert len(INSTALLATIONS) == 3
     assert {UNLIMITED, *LONG} <= set(ALL_COMMANDS)
     others = [command for command in ALL_COMMANDS if command not in INSTALLATIONS]
@@ -134,7 +134,7 @@ def test_the_papers_experiments_that_took_hours_could_be_run_again(tmp_path):
 
 
 def test_the_paper_run_starts_and_is_saved_when_it_is_stopped(tmp_path):
-    # SIGTERM rather than SIGINT: a shell may have told its background jobs to ignore the latter.
+    # SIGTERM rather than SIGINT, which shells ignore in background jobs.
     process = subprocess.Popen(arguments(UNLIMITED), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 120

@@ -20,7 +20,7 @@ SECTIONS = [
 
 
 class Page(HTMLParser):
-    """Its headings, the text of each cell by row, and what it would load from elsewhere."""
+    """Parsed page: its headings, the text of each cell by row, and the addresses that it would load."""
 
     def __init__(self, path):
         super().__init__()
@@ -48,7 +48,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory):
-    """A run of CartPole with an evaluation, a restart and an incident; tests must leave it as it is."""
+    """Run of CartPole with an evaluation, a restart and an incident; tests must not change it."""
     run = tmp_path_factory.mktemp("runs") / "cart&pole"
     Agent("CartPole-v1", actors=1).learn(steps=300, out=run, quiet=True).evaluate(episodes=2)
     (run / "restarts.jsonl").write_text('{"time": "2026-01-01T00:00:00+0000", "actor": 0, "reason": "it died"}\n')

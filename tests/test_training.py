@@ -18,7 +18,7 @@ from a3crs.training import resume_run, start_run
 
 
 def test_a_toy_environment_is_learned_through_the_whole_stack(recall, recall_config, tmp_path):
-    one_order = recall_config.changed(actors=1)  # of updates: with two actors a run in some hundred fails
+    one_order = recall_config.changed(actors=1)  # of updates: with two actors, one run in some hundred fails
     result = start_run(one_order, out=tmp_path / "run", quiet=True, env=recall)
     assert result.summary["return_mean_100"] > 9
     row = evaluate_run(tmp_path / "run", Evaluation(episodes=20, greedy=True), env=recall)
@@ -80,12 +80,12 @@ def test_frames_are_steps_times_the_action_repeat(tmp_path):
 def test_a_run_goes_on_where_its_checkpoint_left_off(recall, recall_config, tmp_path):
     first = start_run(recall_config.changed(actors=1), out=tmp_path / "run", quiet=True, env=recall).summary
     with (tmp_path / "run" / "progress.jsonl").open("a") as log:
-        log.write('{"steps": 99')  # as a kill leaves it
+        log.write('{"steps": 99')  # a row cut off by a kill
     second = resume_run(tmp_path / "run", frames=60_000, quiet=True, env=recall).summary
     assert second["steps"] >= 60_000 > first["steps"]
     assert second["updates"] > first["updates"]
     assert second["secs"] > first["secs"]
-    assert second["return_mean_100"] > 9  # what had been learned was kept
+    assert second["return_mean_100"] > 9  # the parameters were kept
     assert len(json.loads((tmp_path / "run" / "meta.json").read_text())["sessions"]) == 2
     for log in (load.episodes, load.progress):
         steps = log(tmp_path / "run").collect()["steps"]
@@ -327,7 +327,7 @@ def test_two_trainings_of_one_run_at_once_are_refused(recall, recall_config, tmp
 
 
 def test_two_new_runs_of_one_directory_at_the_same_moment_are_refused(recall, recall_config, tmp_path):
-    # Both have seen an empty directory; one has the lock.
+    # Both have seen an empty directory; one of them has the lock.
     with RunDir(tmp_path).locked(), pytest.raises(ConfigError, match="is in use by another a3crs"):
         start_run(recall_config, out=tmp_path, quiet=True, env=recall)
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
@@ -343,7 +343,7 @@ def test_another_process_that_trains_holds_the_run_until_it_is_killed(tmp_path):
         while not RunDir(out).latest_checkpoint.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         with pytest.raises(ConfigError, match="is in use by another a3crs: wait until it ends, or stop it"):
-            resume_run(out, frames=1, quiet=True)  # finished long ago, should the lock not refuse it
+            resume_run(out, frames=1, quiet=True)  # the run has its length already, so only the lock can refuse it
     finally:
         process.kill()
         process.wait()

@@ -17,7 +17,7 @@ def cartpole(tmp_path_factory):
 
 
 def frames_of(path):
-    """What ffmpeg decodes: (n, height, width, 3), of CartPole's size."""
+    """Returns the frames that ffmpeg decodes: (n, height, width, 3), of CartPole's size."""
     command = [get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     raw = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, 400, 600, 3)
@@ -27,7 +27,7 @@ def test_an_mp4_has_every_frame_and_the_score_is_told(cartpole, tmp_path):
     heard = []
     record(cartpole, tmp_path / "a.mp4", Showing(seed=4), heard.append)
     (row,) = heard
-    assert row["return"] == row["length_steps"]  # of CartPole
+    assert row["return"] == row["length_steps"]  # CartPole earns 1 a step
     frames = frames_of(tmp_path / "a.mp4")
     assert len(frames) in (row["length_steps"], row["length_steps"] + 1)
     assert frames[0].std() > 5
@@ -38,7 +38,7 @@ def test_a_gif_has_a_frame_a_step(pong_run, tmp_path):
     agent = Agent.load(pong_run)
     record(agent, tmp_path / "a.gif", Showing(max_steps=30, overlay=True))
     with Image.open(tmp_path / "a.gif") as gif:
-        assert 20 < gif.n_frames <= 30  # equal ones in a row become one
+        assert 20 < gif.n_frames <= 30  # equal frames in a row are merged
         assert gif.width >= 320
         assert gif.height > gif.width * 210 / 160
 

@@ -19,7 +19,7 @@ FIELDS = {public_name(f): f for f in dataclasses.fields(TrainConfig)}
 
 
 def given(*words, **how):
-    """What a command that takes settings gets from these words."""
+    """Returns the settings that a command gets from these words."""
     got = []
 
     @takes_settings(**how)

@@ -72,7 +72,7 @@ def test_minus_one_and_one_are_the_bounds_and_what_lies_beyond_is_clipped(vector
 
 def test_a_dimension_without_bounds_is_as_it_is():
     np.testing.assert_array_equal(acted(Box(-np.inf, np.inf, (2,)), -1234.5, 0.25), [-1234.5, 0.25])
-    largest = np.finfo(np.float32).max  # as some spaces say that they have no bound
+    largest = np.finfo(np.float32).max  # some spaces use it for "no bound"
     np.testing.assert_array_equal(acted(Box(-largest, largest, (2,)), -1234.5, 0.25), [-1234.5, 0.25])
 
 

@@ -1,4 +1,4 @@
-"""Our Atari environment against Gymnasium's AtariPreprocessing and frame stack over the same emulator."""
+"""Comparison of our Atari environment with Gymnasium's AtariPreprocessing and frame stack over the same emulator."""
 
 import random
 import subprocess
@@ -17,14 +17,14 @@ from a3crs.envs.atari import MULTIPLAYER_ONLY, PROTOCOLS, AtariGame, AtariProtoc
 from a3crs.errors import EnvError
 from a3crs.published.atari57 import references
 
-# Starts without no-ops, so that the reference can be at the same frame.
+# Without no-ops at the start, the reference is at the same frame.
 NO_NOOPS = AtariProtocol(0.0, full_action_space=False, max_noop_frames=0, life_loss_is_terminal=False)
 PAPER = PROTOCOLS["atari2016"]
 SEED = 7
 
 
 def reference_game(game):
-    """Gymnasium's preprocessing, on an emulator that has been seeded as ours is."""
+    """Returns Gymnasium's preprocessing of an emulator with our seed."""
     emulator = AtariEnv(game, frameskip=1, repeat_action_probability=0.0, max_num_frames_per_episode=None)
     emulator.ale.setInt("random_seed", SEED)
     emulator.ale.loadROM(roms.get_rom_path(game))
@@ -33,7 +33,7 @@ def reference_game(game):
 
 
 def play_until(game, rng, stop):
-    """Random play until `stop(step result)`; all step results."""
+    """Plays random actions until `stop(step result)`; returns all step results."""
     results = []
     while not results or not stop(results[-1]):
         results.append(game.step(rng.randrange(game.num_actions)))
@@ -83,7 +83,7 @@ def test_a_lost_life_ends_a_training_episode_but_not_the_game():
         score += reward
         if whole_ended:
             break
-        if terminated:  # a lost life: the game goes on where it was, after 1 to 7 no-ops of 4 frames each
+        if terminated:  # a lost life: the game continues, after 1 to 7 no-ops of 4 frames each
             assert info == {}
             np.testing.assert_array_equal(obs, whole_obs)
             lives_lost += 1
@@ -95,7 +95,7 @@ def test_a_lost_life_ends_a_training_episode_but_not_the_game():
     assert (lives_lost, terminated) == (4, True)
     assert info["episode"] == {"r": score, "l": length}
     assert whole_info["episode"]["r"] == score
-    assert whole_info["episode"]["l"] > length  # evaluation saw the no-ops as steps
+    assert whole_info["episode"]["l"] > length  # evaluation counts the no-ops as steps
 
 
 def test_the_frame_stack_starts_anew_after_a_lost_life():
@@ -212,7 +212,7 @@ def test_the_57_games_load_and_the_refused_ones_are_not_among_them():
     games = list(references())
     assert len(games) == 57
     assert not MULTIPLAYER_ONLY & set(games)
-    # In a process of its own: ALE ends the process where a game cannot be played.
+    # A subprocess, because ALE ends the process where a game cannot be played.
     code = f"""
 from a3crs.envs import Mode
 from a3crs.envs.atari import PROTOCOLS, AtariGame

@@ -1,4 +1,4 @@
-"""Environments of one's own, through `a3crs.train`, `a3crs.resume` and `a3crs.evaluate`."""
+"""Users' own environments with `a3crs.train`, `a3crs.resume` and `a3crs.evaluate`."""
 
 import json
 
@@ -16,12 +16,12 @@ THREAD = {"env_workers": "thread"}
 
 
 class Fork(gymnasium.Env):
-    """Shows S or, one time in five, X.
+    """Environment that starts in state S or, one time in five, in state X.
 
     In X, any action earns 1 and ends the episode. In S, action 0 earns 5/8 and ends it; action 1 earns nothing and
-    leads to X, where the episode ends too: either a time limit cuts it there, or X is terminal. With gamma = 0.8 action
-    1 is worth 0.8 V(X) = 0.8 where V(X) counts, and 0 where it does not. Should another observation than the final one
-    count, the first of the next episode, it would be worth 0.8 (0.2 x 1 + 0.8 x 5/8) = 0.56.
+    leads to X, where the episode ends too: by a time limit, or because X is terminal. With gamma = 0.8, action 1 is
+    worth 0.8 V(X) = 0.8 if V(X) counts, and 0 if it does not. If the first observation of the next episode counted
+    instead of the final one, action 1 would be worth 0.8 (0.2 x 1 + 0.8 x 5/8) = 0.56.
     """
 
     observation_space = Box(0, 1, (2,))

@@ -1,4 +1,4 @@
-"""Table of the domains: what each row must hold, and that a row is all that a new domain takes."""
+"""Table of the domains: contents of its rows, and a new domain as a single row."""
 
 import os
 import subprocess

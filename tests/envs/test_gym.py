@@ -14,7 +14,7 @@ CONFIG = TrainConfig(env="callable", env_workers="thread")
 
 
 class Counter(gymnasium.Env):
-    """Earns 2 a step for three steps."""
+    """Environment that gives a reward of 2 a step for three steps."""
 
     observation_space = Box(-1, 1, (5,))
     action_space = spaces.Discrete(2)

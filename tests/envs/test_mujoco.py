@@ -15,7 +15,7 @@ from a3crs.envs.gym_env import GymEnv
 from a3crs.envs.worker import WorkerEnv
 from a3crs.errors import ConfigError
 
-# Observations, actions and steps of an episode.
+# Number of observations, number of actions, steps of an episode.
 TASKS = {
     "Reacher-v5": (10, 2, 50),
     "InvertedPendulum-v5": (4, 1, 1000),
@@ -27,7 +27,7 @@ TASKS = {
     "Swimmer-v5": (8, 2, 1000),
     "Pusher-v5": (23, 7, 100),
 }
-NEAREST_TO_THE_PAPERS = {  # all of 1000 steps
+NEAREST_TO_THE_PAPERS = {  # each of 1000 steps
     "reacher-easy": (6, 2),
     "cartpole-balance": (5, 1),
     "cartpole-swingup": (5, 1),
@@ -122,9 +122,9 @@ def test_mujocos_environments_are_known_before_they_are_made():
 
 @pytest.fixture
 def linux(monkeypatch):
-    """No choice of OpenGL has been made; only what the test names works."""
+    """Pretends Linux without MUJOCO_GL, where only the named renderers work."""
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setenv("MUJOCO_GL", "")  # so that what is there now comes back
+    monkeypatch.setenv("MUJOCO_GL", "")  # makes monkeypatch restore the present value
     monkeypatch.delenv("MUJOCO_GL")
     monkeypatch.setenv("LP_NUM_THREADS", "")
     monkeypatch.delenv("LP_NUM_THREADS")

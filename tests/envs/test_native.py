@@ -1,4 +1,4 @@
-"""The core's own way of stepping a game against the Python one, which test_atari.py holds against Gymnasium's."""
+"""Comparison of the core's own stepping of a game with the Python one, which test_atari.py compares to Gymnasium's."""
 
 import pytest
 from ale_py import _ale_py

@@ -12,7 +12,7 @@ from a3crs.errors import ConfigError
 
 
 class Film(gymnasium.Env):
-    """Shows these observations one after the other, the last for ever."""
+    """Environment that shows these observations in turn, and repeats the last one."""
 
     action_space = spaces.Discrete(2)
 
@@ -30,7 +30,7 @@ class Film(gymnasium.Env):
 
 
 def shown(space, *shows, **settings):
-    """The spec, and all observations of such a film."""
+    """Returns the spec, and all observations of a Film."""
     config = TrainConfig(env="callable", env_workers="thread", **settings)
     family = gym_family("Film", lambda: Film(space, *shows), config)
     env = family.make(0)
@@ -80,7 +80,7 @@ def test_what_is_no_image_becomes_a_vector(space, obs, vector):
     [
         ((20, 21, 3), (2, 0, 1)),
         ((84, 84, 4), (2, 0, 1)),
-        ((24, 30, 24), (2, 0, 1)),  # in doubt, channels are last, as in Gymnasium's own
+        ((24, 30, 24), (2, 0, 1)),  # channels are last where both are possible, as in Gymnasium
         ((3, 20, 21), (0, 1, 2)),
         ((4, 84, 84), (0, 1, 2)),
         ((1, 21, 20), (0, 1, 2)),
@@ -109,7 +109,7 @@ def test_images_are_made_grey_and_resized_as_gymnasium_does(shape):
     assert shown(space, picture, resize="20x10")[0] == ImageObs(3, 20, 10)
     spec, (seen,) = shown(space, picture, grayscale=True, resize="20x10")
     assert spec == ImageObs(1, 20, 10)
-    np.testing.assert_array_equal(seen[0, :, 0], [42] * 10 + [0] * 10)  # 0.2125 x 200, cut off
+    np.testing.assert_array_equal(seen[0, :, 0], [42] * 10 + [0] * 10)  # 0.2125 x 200, rounded down
 
 
 def test_a_stack_of_images_has_the_oldest_first_and_starts_with_the_first_one():

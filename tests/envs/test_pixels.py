@@ -1,4 +1,4 @@
-"""Environments observed as the images they render; MuJoCo's are drawn in worker processes."""
+"""Environments whose observations are their rendered images; MuJoCo's render in worker processes."""
 
 import itertools
 
@@ -17,7 +17,7 @@ draws = pytest.mark.skipif(mujoco._opengl_that_works() is None, reason="this mac
 
 
 class Dot(gymnasium.Env):
-    """Shows numbers, and renders a dot in the column that the last action names."""
+    """Environment that observes numbers, and renders a dot in the column of the last action."""
 
     observation_space = Box(-1, 1, (2,))
     action_space = Box(-1, 1, (1,))
@@ -40,7 +40,7 @@ class Dot(gymnasium.Env):
 
 
 def play(env, *actions, **settings):
-    """The spec, and all observations of an environment that a callable or an id brings."""
+    """Returns the spec, and all observations of an environment from a callable or an id."""
     make, name = (None, env) if isinstance(env, str) else (env, "callable")
     family = resolve(TrainConfig(env=name, pixels=True, **settings), Mode.TRAINING, make)
     env = family.make(0)

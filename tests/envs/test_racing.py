@@ -19,7 +19,7 @@ AHEAD = racing.ACTIONS.index((0.0, racing.GAS))
 
 @pytest.fixture
 def car():
-    """Makes environments that are closed in the end, without the time limit's wrapper."""
+    """Makes environments without the time limit's wrapper, and closes them in the end."""
     made = []
 
     def make(**arguments):

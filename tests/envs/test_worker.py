@@ -1,4 +1,4 @@
-"""Environments in processes of their own: what they show, and what becomes of a run when they die or hang."""
+"""Environments in worker processes: their observations, and the run's behaviour when they die or hang."""
 
 import json
 import os
@@ -25,9 +25,9 @@ from a3crs.runlog import load
 
 
 def ten_steps(trouble=lambda env: None, at=5, shape=(3,), dtype=np.float32):
-    """A maker of an environment whose episodes are ten steps of reward 1; it has its trouble in the step `at`.
+    """Returns a class of environments with ten steps of reward 1 an episode; `trouble` is called in step `at`.
 
-    The class is local, as one of a notebook: no module that a worker could import holds it.
+    The class is local, like one of a notebook: workers cannot import it from a module.
     """
 
     class TenSteps(gymnasium.Env):
@@ -52,7 +52,7 @@ def ten_steps(trouble=lambda env: None, at=5, shape=(3,), dtype=np.float32):
 
 
 def once(path, trouble):
-    """Has the trouble one time in all processes together."""
+    """Returns `trouble`, limited to one call in all processes together."""
 
     def maybe(env):
         try:
@@ -74,7 +74,7 @@ def hang(env):
 
 @pytest.fixture(autouse=True)
 def _this_file_is_sent_whole():
-    module = sys.modules[__name__]  # the workers cannot import it
+    module = sys.modules[__name__]  # workers cannot import it
     cloudpickle.register_pickle_by_value(module)
     yield
     cloudpickle.unregister_pickle_by_value(module)
@@ -82,7 +82,7 @@ def _this_file_is_sent_whole():
 
 @pytest.fixture
 def worker():
-    """Makes an environment in a worker process; ends it after the test."""
+    """Makes an environment in a worker process; closes it after the test."""
     made = []
 
     def make(make_env, **settings):
@@ -144,7 +144,7 @@ def test_the_environment_computes_in_another_process_and_leaves_with_its_actor(w
     env.step(0)
     pid = int(note.read_text())
     assert pid != os.getpid()
-    os.kill(pid, 0)  # it is there
+    os.kill(pid, 0)  # raises an error if there is no such process
     env.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -158,7 +158,7 @@ def test_waiting_for_a_worker_leaves_the_interpreter_to_others(worker):
     counted = 0
     while stepping.is_alive():
         counted += 1
-    assert counted > 1000  # with the lock held this thread would have waited as well
+    assert counted > 1000  # a held interpreter lock would have stopped this thread
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_a_run_goes_on_when_workers_die_and_says_how_many(tmp_path):
     assert set(rows["reason"]) == {"died (signal SIGKILL)"}
     assert set(rows["actor"]) <= {0, 1}
     episodes = load.episodes(tmp_path / "run").collect()
-    assert set(episodes["length_steps"]) == {10}  # those that were lost have no score
+    assert set(episodes["length_steps"]) == {10}  # lost episodes have no score
 
 
 PROGRAM = """
@@ -324,7 +324,7 @@ def test_a_program_without_a_main_guard_trains_and_leaves_no_process_behind(tmp_
     (tmp_path / "program.py").write_text(
         PROGRAM.format(body="return [1, 0], 1, True, False, {}", out=str(tmp_path / "run"))
     )
-    # The pipe's end is read only when the last process that holds it has gone.
+    # The pipe ends only when the last process that holds it has ended.
     done = subprocess.run([sys.executable, tmp_path / "program.py"], capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stdout) == (0, "started\n"), done.stderr
     assert json.loads((tmp_path / "run" / "config.json").read_text())["env"] == "callable"
@@ -338,7 +338,7 @@ def test_workers_that_hang_follow_a_program_that_was_killed(tmp_path):
         wait_until(lambda: len(list(tmp_path.glob("[0-9]*"))) == 2)
     finally:
         program.kill()
-    program.communicate(timeout=100)  # the pipe's end again: the workers sleep for longer than that
+    program.communicate(timeout=100)  # the pipe ends only with the workers, which would sleep for longer
 
 
 def test_a_signal_to_all_processes_saves_the_run_and_ends_it_quietly(tmp_path):

@@ -12,9 +12,9 @@ FRAMES = 4000
 
 @pytest.fixture
 def finished(tmp_path):
-    """Writes an experiment's runs as if they had been run: `finished("fig2", scale, returns=lambda settings: [...])`.
+    """Writes the files of an experiment's finished runs: `finished("fig2", scale, returns=lambda settings: [...])`.
 
-    An episode ends every 4 frames, as many as there are returns; `frames_per_sec` of a run's settings says how fast.
+    A run has 4,000 frames, with an episode for each return; `frames_per_sec` gives the speed for a run's settings.
     """
 
     def write(name, scale, returns, frames_per_sec=lambda settings: 1000.0):

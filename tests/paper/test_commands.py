@@ -24,7 +24,7 @@ def test_an_experiment_is_run_drawn_and_explained(a3crs, tmp_path):
     assert results(out)["seed"].to_list() == [0, 1]
 
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-    code, said, _ = a3crs("paper", "run", "fig2", *SMALL, "-o", out)  # nothing is left to be run or timed
+    code, said, _ = a3crs("paper", "run", "fig2", *SMALL, "-o", out)  # no run is left to be started or timed
     assert (code, "timed" in said, said.splitlines()[-2]) == (0, False, "nothing is left to be run")
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
 
@@ -60,7 +60,7 @@ def test_stopped_between_evaluations_it_says_how_many_are_left(a3crs, tmp_path, 
     assert code == 130
     assert "All runs are saved, 1 of 2 are not evaluated; the same command goes on with them." in err
     assert a3crs("paper", "run", "tab1", *size, "-o", out)[0] == 0
-    assert played[1:] == played[1:2] * 2  # the first is not played again
+    assert played[1:] == played[1:2] * 2  # the first run is not evaluated again
 
 
 def test_tables_of_games_are_of_evaluations(a3crs, tmp_path):
@@ -71,7 +71,7 @@ def test_tables_of_games_are_of_evaluations(a3crs, tmp_path):
     assert [json.loads(text)["episodes"] for text in evals] == [2, 2]  # ff and lstm
     code, _, err = a3crs("paper", "run", "tab1", *size, "-o", out)
     assert code == 0, err
-    assert [path.read_text() for path in sorted(out.glob("*/evals.jsonl"))] == evals  # once is enough
+    assert [path.read_text() for path in sorted(out.glob("*/evals.jsonl"))] == evals  # no second evaluation
     code, said, err = a3crs("paper", "plot", "tab1", out)
     assert (code, said) == (0, f"{out / 'tab1.md'}\n"), err
     page = (out / "tab1.md").read_text()

@@ -16,7 +16,7 @@ def shown(name, directory):
 
 
 def texts(drawing):
-    """Titles of panels, and the legend."""
+    """Returns the panels' titles, and the legend's texts."""
     (legend,) = drawing.legends
     return [axes.get_title() for axes in drawing.axes if axes.get_title()], [t.get_text() for t in legend.get_texts()]
 
@@ -44,7 +44,7 @@ def test_curves_are_means_of_the_best_three_draws(finished):
         ("n-step-q", 2),
     ]
     assert (rows[1]["best"], rows[1]["of"]) == (3, 5)
-    assert rows[1]["score"] == 2 + (4 + 3 + 2) / 3  # the draws with the seeds 4, 3 and 2
+    assert rows[1]["score"] == 2 + (4 + 3 + 2) / 3  # the draws with seeds 4, 3 and 2 are the best
     assert rows[1]["median of all"] == 2 + 2
     assert rows[1]["until frames"] == 4000
     theirs = paper.curves("3", game="Pong", algo="a3c", actors=2).sort("x")["score"][0]
@@ -86,7 +86,7 @@ def test_ranks_are_of_each_optimizer(finished):
 
 
 def climbing(settings):
-    """0 to 20, twice as soon in frames with four actors as with one."""
+    """Returns scores that climb from 0 to 20, in half as many frames with four actors as with one."""
     reach = 20 if settings["actors"] == 1 else 10
     return [min(20.0, 20.0 * number / reach) for number in range(41)]
 
@@ -97,7 +97,7 @@ def test_a_speed_up_is_in_time_and_apart_from_it_in_data(finished):
     of = shown("tab2", finished("tab2", scale, climbing, lambda settings: speed[settings["actors"]]))
     one, four = of.table.rows(named=True)
     assert (one["speed_up"], four["games"], four["paper's speed_up"]) == (1.0, 2, 3.7)
-    # Frames are whole: the halfway point comes after 11 and after 6 of 41 parts.
+    # The log is coarse: the halfway point is reached after 11 and after 6 of 41 rows.
     assert four["in data"] == pytest.approx(2, rel=0.1)
     assert four["speed_up"] == pytest.approx(3 * four["in data"])
     assert four["frames_per_sec"] == pytest.approx(3000)

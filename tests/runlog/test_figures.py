@@ -30,7 +30,7 @@ def test_learning_curves_are_drawn_before_the_papers_own(written):
 def test_hours_beside_one_another_are_apart(hours):
     curves = pl.DataFrame({"env": ["Pong", "Pong", "Seaquest", "Seaquest"], "hours": [0.0, hours] * 2})
     curves = curves.with_columns(run=pl.lit("a"), episode_return=1.0)
-    against = paper.curves("1", algo="a3c")  # its legend takes room
+    against = paper.curves("1", algo="a3c")  # its legend takes space
     figure = figures.learning_curves(curves, "hours", label="run", panel="env", against=against)
     figure.canvas.draw()
     for axes in figure.axes:

@@ -5,13 +5,11 @@ import pytest
 from a3crs.errors import ConfigError
 from a3crs.sweep.space import draw, is_distribution, parse_distribution, parse_value, read_space
 
-KS_1_PERCENT = (
-    1.63  # times 1 / sqrt(n): the distance that a sample of its own distribution keeps within 99 times of 100
-)
+KS_1_PERCENT = 1.63  # times 1 / sqrt(n): samples of the distribution itself exceed it once in 100 times
 
 
 def distance(values, cumulative):
-    """Kolmogorov and Smirnov's, of a sample from a distribution."""
+    """Returns the Kolmogorov-Smirnov distance of a sample from a distribution."""
     values, n = sorted(values), len(values)
     return max(max((i + 1) / n - cumulative(x), cumulative(x) - i / n) for i, x in enumerate(values))
 
@@ -20,7 +18,7 @@ def test_log_uniform_draws_are_those_of_the_paper():
     rates = [draw({"lr": "loguniform:1e-4:1e-2"}, 0, number)["lr"] for number in range(1000)]
     assert all(1e-4 <= rate <= 1e-2 for rate in rates)
     assert distance(rates, lambda rate: math.log(rate / 1e-4) / math.log(100)) < KS_1_PERCENT / math.sqrt(1000)
-    assert distance(rates, lambda rate: rate / 1e-2) > 0.4  # uniform draws would not pass
+    assert distance(rates, lambda rate: rate / 1e-2) > 0.4  # the draws are far from uniform
 
 
 def test_uniform_draws_are_uniform():
@@ -60,7 +58,7 @@ def test_a_draw_depends_on_its_own_setting_number_and_seed_alone():
     assert len({draw(lr, seed, number)["lr"] for seed in range(3) for number in range(3)}) == 9
     assert draw(lr, 0, 0)["lr"] == pytest.approx(
         0.006966980209597724, rel=1e-12
-    )  # or yesterday's sweep could not go on
+    )  # otherwise an older sweep could not be continued
 
 
 def test_a_settings_file_holds_distributions_too(tmp_path):

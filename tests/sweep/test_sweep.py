@@ -18,14 +18,14 @@ from a3crs.sweep.trial import State, read_failure, run_trial, state
 CARTPOLE = {"env": "CartPole-v1", "actors": 1, "total_steps": 300, "lr": "loguniform:1e-4:1e-2"}
 TRIAL = ["--env", "CartPole-v1", "--actors", "1", "--lr", "loguniform:1e-4:1e-2"]
 SEED_OF_BOTH = 5  # draws ff first, then nature too
-DEADLINE_SECS = 120  # for a machine that is busy
+DEADLINE_SECS = 120  # for a busy machine
 
 
-IGNORING_SIGINT = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]  # as a script's shell does for its jobs
+IGNORING_SIGINT = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]  # like a shell for a script's background jobs
 
 
 def start(*flags, out, by=()):
-    """`a3crs sweep` in a process of its own."""
+    """Starts `a3crs sweep` as a subprocess."""
     command = [*by, sys.executable, "-m", "a3crs", "sweep", *TRIAL, *flags, "--jobs", "2", "--out", str(out)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
@@ -51,7 +51,7 @@ def sessions(trial):
 
 
 def written(trial):
-    """All files of a trial and when they were written."""
+    """Returns all files of a trial with their modification times."""
     return {path: path.stat().st_mtime_ns for path in trial.rglob("*") if path.is_file()}
 
 
@@ -67,7 +67,7 @@ def test_a_sweep_gives_each_trial_an_ordinary_run(a3crs, tmp_path):
     table = results(out)
     assert table["run"].to_list() == [path.name for path in trials(out)]
     assert table["state"].to_list() == ["done"] * 4
-    assert table["score"].min() > 8  # steps, even of the clumsiest
+    assert table["score"].min() > 8  # steps; even the worst policy takes as many
     ordinary = load.settings(out, ["lr", "t_max", "seed"])
     assert ordinary.rows() == table.select("run", "lr", "t_max", "seed").rows()
     draws = by_draw(table)
@@ -75,7 +75,7 @@ def test_a_sweep_gives_each_trial_an_ordinary_run(a3crs, tmp_path):
 
     before = {path: written(path) for path in trials(out)}
     assert a3crs("sweep", *flags)[:2] == (0, shown)
-    assert {path: written(path) for path in trials(out)} == before  # what is done is left alone
+    assert {path: written(path) for path in trials(out)} == before  # finished trials are left alone
     code, _, err = a3crs("sweep", *flags, "--gamma", "0.9")
     assert (code, "holds a sweep with another plan" in err) == (2, True)
 
@@ -101,9 +101,9 @@ def test_twenty_trials_killed_twice_end_with_twenty_results_and_none_is_run_twic
         try:
             wait_until(lambda enough=enough: len(done(out)) >= enough, process)
         finally:
-            process.kill()  # -9: the engine has no time for anything
+            process.kill()  # SIGKILL, so that the engine cannot clean up
             process.communicate()
-        wait_until_free(trials(out))  # the trials have died with it, or finished just before
+        wait_until_free(trials(out))  # the trials have ended with the engine, or finished just before
         left_alone |= {path: written(path) for path in done(out)}
     process = start(*flags, out=out)
     shown, err = process.communicate(timeout=DEADLINE_SECS)
@@ -111,7 +111,7 @@ def test_twenty_trials_killed_twice_end_with_twenty_results_and_none_is_run_twic
     assert len(trials(out)) == len(done(out)) == results(out)["score"].count() == 20
     assert len(shown.splitlines()) == 1 + 10 + 1
     assert {path: written(path) for path in left_alone} == left_alone
-    # Each kill interrupts the two that run. They begin once more; nothing else does.
+    # Each kill interrupts the two running trials, which start once more; no other trial does.
     assert sum(sessions(path) for path in trials(out)) <= 20 + 2 * 2
     for path in trials(out):
         assert load.progress(path).collect()["steps"].is_sorted()
@@ -119,7 +119,7 @@ def test_twenty_trials_killed_twice_end_with_twenty_results_and_none_is_run_twic
 
 
 def wait_until_free(paths):
-    """Until nobody trains in them."""
+    """Waits until no process trains in these directories."""
     deadline = time.monotonic() + DEADLINE_SECS
     for path in paths:
         while True:
@@ -145,13 +145,13 @@ def test_a_sweep_that_is_stopped_saves_its_trials_and_goes_on_with_them(tmp_path
         process.kill()
     assert (process.returncode, shown) == (130, "")
     assert "The sweep is saved; the same command goes on with it." in err
-    assert [state(path) for path in trials(out)] == [State.OPEN] * 2  # the third was not begun
+    assert [state(path) for path in trials(out)] == [State.OPEN] * 2  # the third has not been started
     wait_until_free(trials(out))
     steps = [int(path.stem.removeprefix("step_")) for path in trials(out)[0].glob("checkpoints/step_*")]
     config = json.loads((trials(out)[0] / "config.json").read_text())
     (trials(out)[0] / "config.json").write_text(json.dumps(config | {"total_steps": max(steps) + 100}))
     run_trial(trials(out)[0])
-    assert (state(trials(out)[0]), sessions(trials(out)[0])) == (State.DONE, 2)  # from where it was
+    assert (state(trials(out)[0]), sessions(trials(out)[0])) == (State.DONE, 2)  # it was resumed
 
 
 def test_a_failing_trial_is_named_and_the_others_go_on(a3crs, tmp_path):
@@ -171,7 +171,7 @@ def test_a_failing_trial_is_named_and_the_others_go_on(a3crs, tmp_path):
     )
     before = written(out / bad[0])
     assert a3crs("sweep", *flags, "--out", out)[0] == 1
-    assert written(out / bad[0]) == before  # it is not tried again
+    assert written(out / bad[0]) == before  # it is not run again
 
 
 def test_a_trial_whose_process_dies_wordlessly_is_failed_with_what_is_known(tmp_path):

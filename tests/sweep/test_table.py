@@ -11,7 +11,7 @@ PLAN = Plan.drawn({"env": "CartPole-v1", "lr": "loguniform:1e-4:1e-2"}, draws=3,
 
 
 def run(sweep, name, steps, score, failed=False):
-    """A trial's directory after so many of its 100 steps."""
+    """Writes the directory of a trial after so many of its 100 steps."""
     (sweep / name / "checkpoints").mkdir(parents=True, exist_ok=True)
     (sweep / name / "config.json").write_text('{"total_steps": 100}')
     (sweep / name / "progress.jsonl").write_text(json.dumps({"steps": steps, "return_mean_100": score}) + '\n{"st')
@@ -54,6 +54,6 @@ def test_the_live_table_has_the_best_draws_first(half_done):
     console.print(shown[0])
     text = console.file.getvalue()
     assert text.index("31.0") < text.index("20.0")
-    assert "99.0" not in text  # neither what is not done nor what failed
+    assert "99.0" not in text  # the score of an unfinished trial and of a failed one
     assert "3 done, 0 running, 1 failed, 2 waiting" in text
     assert f"lr {PLAN.trials[2].settings['lr']:.4g}" in text

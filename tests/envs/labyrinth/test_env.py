@@ -20,7 +20,7 @@ FORWARD, STAY = list(ACTIONS).index("forward"), [0.0, 0.0]
 
 @pytest.fixture
 def labyrinth():
-    """Makes environments that are closed in the end; `labyrinth(size=4)` is without the time limit's wrapper."""
+    """Makes environments and closes them in the end; `labyrinth(size=4)` is without the time limit's wrapper."""
     made = []
 
     def make(**options):
@@ -37,12 +37,12 @@ def engine(env):
 
 
 def position(env):
-    """Of the player, in blocks."""
+    """Returns the player's position, in blocks."""
     return engine(env).variable("POSITION_X") / BLOCK, engine(env).variable("POSITION_Y") / BLOCK
 
 
 def go_to(env, block):
-    """Puts the player into the middle of a block; the reward of being there."""
+    """Moves the player to the middle of a block; returns the reward there."""
     x, y = (coordinate * BLOCK + BLOCK // 2 for coordinate in block)
     engine(env).command(f"warp {x} {y}")
     return sum(engine(env).act([speed, 0.0], 2) for speed in (0.0, 10.0, -10.0, 0.0))
@@ -112,7 +112,7 @@ def test_each_episode_has_another_maze_and_a_seed_brings_the_same_ones(labyrinth
 
 def test_the_same_seed_gives_the_same_episode_in_another_engine_and_with_a_larger_view(labyrinth):
     one, other = labyrinth(), labyrinth(render_mode="rgb_array")
-    other.reset(seed=1)  # whatever came before
+    other.reset(seed=1)  # independent of earlier episodes
     (seen, rewards), (seen_there, rewards_there) = rollout(one, 7), rollout(other, 7)
     assert (seen == seen_there).all()
     assert rewards == rewards_there
@@ -252,7 +252,7 @@ def test_nothing_is_left_in_the_directory_it_is_used_in(labyrinth, tmp_path, mon
 
 
 def test_engines_may_start_side_by_side():
-    # What this process has open for writing, the children that other threads fork have open too: executing it fails.
+    # A file that is open for writing here may also be open in children that other threads fork: executing it fails.
     code = (
         "import sys; opened = []\n"
         "sys.addaudithook(lambda event, about: opened.append(about) if event == 'open' else None)\n"

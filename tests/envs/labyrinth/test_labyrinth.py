@@ -18,7 +18,7 @@ SMALL = {"size": 4, "apples": 5}
 
 @pytest.fixture
 def actor():
-    """Makes the environment of an actor, and the restarts counted: `actor(Mode.TRAINING, env_restarts=1)`."""
+    """Makes an actor's environment; returns it with its counter of restarts: `actor(Mode.TRAINING, env_restarts=1)`."""
     made = []
 
     def make(mode=Mode.TRAINING, **settings):
@@ -99,7 +99,7 @@ def test_a_worker_process_whose_engine_dies_is_restarted(actor):
 
 
 def child_of(pid, name):
-    """The process of this name whose parent is `pid`."""
+    """Returns the number of the process of this name whose parent is `pid`."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         number, _, rest = stat.read_text().partition(" (")
         its_name, _, rest = rest.rpartition(") ")

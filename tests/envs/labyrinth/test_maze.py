@@ -19,7 +19,7 @@ def mazes(kind, count, seed=0):
 
 
 def reached(maze):
-    """The open blocks that can be walked to from the start."""
+    """Returns the open blocks that can be reached from the start."""
     found, new = set(), {maze.start}
     while new:
         found |= new
@@ -49,7 +49,7 @@ def test_a_wall_surrounds_the_maze(kind):
 
 def test_without_rooms_and_loops_there_is_one_way_between_any_two_cells():
     for maze in mazes(MazeKind(rooms=0, loops=0.0), 30):
-        assert len(maze.open) == 2 * len(maze.cells) - 1  # a tree: a passage less than cells
+        assert len(maze.open) == 2 * len(maze.cells) - 1  # a tree has one passage less than cells
 
 
 def test_rooms_are_open_squares_of_four_cells():
@@ -73,7 +73,7 @@ def test_mazes_are_distinct_and_follow_from_the_seed():
 
 
 def test_no_maze_is_for_training_and_for_evaluation():
-    # Of so few different mazes, both sides would draw the same ones if anything but the walls decided.
+    # There are so few such mazes that both sides would draw the same ones, unless the walls decide the side.
     small = {"size": 3, "apples": 0, "rooms": 0, "loops": 0.0}
     training = {maze.open for maze in mazes(MazeKind(**small), 2000)}
     evaluation = {maze.open for maze in mazes(MazeKind(**small, mazes="evaluation"), 500)}

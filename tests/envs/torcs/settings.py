@@ -1,4 +1,4 @@
-"""The paper's four settings of TORCS, one after the other: `python tests/envs/torcs/settings.py`.
+"""Runs the paper's four settings of TORCS in turn: `python tests/envs/torcs/settings.py`.
 
 Each is started, driven for 1,000 steps and reset 20 times. Prints a table, and fails if the game's memory grew with the
 resets, or if a process, a file or shared memory is still there at the end.
@@ -17,7 +17,7 @@ from a3crs.envs.torcs.env import ACTIONS
 
 STEPS = 1000
 RESETS = 20
-SLACK_MB = 1.0  # of one process, whose pages come and go
+SLACK_MB = 1.0  # of one process, whose memory varies by some pages
 AHEAD = ACTIONS.index((0.0, 1.0))
 
 
@@ -26,7 +26,7 @@ def resident_mb(pid: int) -> float:
 
 
 def has_ended(pid: int) -> bool:
-    """A zombie has."""
+    """Returns True for a process that has ended or is a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -34,7 +34,7 @@ def has_ended(pid: int) -> bool:
 
 
 def driven(env: gymnasium.Env, steps: int) -> float:
-    """Steps a second, half of them ahead and half at random: cars get into each other's way."""
+    """Returns steps a second, half of the actions ahead and half random, so that cars block each other."""
     rng, begun = random.Random(0), time.monotonic()
     for _ in range(steps):
         if env.step(AHEAD if rng.random() < 0.5 else rng.randrange(len(ACTIONS)))[2]:
@@ -43,7 +43,7 @@ def driven(env: gymnasium.Env, steps: int) -> float:
 
 
 def measured(car: str, opponents: int) -> tuple[str, list[str]]:
-    """A row of the table, and what was left behind."""
+    """Returns a row of the table, and a list of what was left behind."""
     begun = time.monotonic()
     env = gymnasium.make(ENV_ID, disable_env_checker=True, max_episode_steps=10**6, car=car, opponents=opponents)
     env.reset()
@@ -72,14 +72,14 @@ def measured(car: str, opponents: int) -> tuple[str, list[str]]:
 
 
 def segments_of(pids: list[int]) -> list[str]:
-    """Shared memory that one of these has made."""
+    """Returns the shared memory segments that these processes have made."""
     rows = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()]
     maker = rows[0].index("cpid")
     return [f"shared memory {row[1]}" for row in rows[1:] if int(row[maker]) in pids]
 
 
 def shared_files(pid: int) -> set[Path]:
-    """What it has mapped of /dev/shm."""
+    """Returns the files in /dev/shm that the process has mapped."""
     words = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
     return {Path(word[5]) for word in words if len(word) == 6 and word[5].startswith("/dev/shm/")}
 

@@ -14,7 +14,7 @@ TRACK = "g-track-1"
 
 @pytest.fixture
 def game(monkeypatch, tmp_path):
-    """The files of an installed game, so far as they are looked at."""
+    """Creates the files of an installed game that the checks read."""
     data, libraries = tmp_path / "data", tmp_path / "lib"
     track = data / "tracks" / "road" / TRACK
     track.mkdir(parents=True)

@@ -33,7 +33,7 @@ def make(**options):
 
 @pytest.fixture(scope="module")
 def torcs():
-    """One game for the tests that leave it as it is."""
+    """Game shared by the tests that do not change it."""
     env = make()
     yield env
     env.close()
@@ -41,7 +41,7 @@ def torcs():
 
 @pytest.fixture
 def actors():
-    """The environments of two actors, and the restarts counted."""
+    """Environments of two actors, with the counter of restarts."""
     family = resolve(TrainConfig(env="TORCS", env_restarts=1), Mode.TRAINING)
     envs = [family.make(0), family.make(1)]
     yield envs, family.restarts
@@ -160,7 +160,7 @@ def start_owner(end):
 
 @pytest.fixture(scope="module")
 def owners():
-    """Started side by side, and looked at one after the other."""
+    """Processes that are started in parallel; the tests check one after the other."""
     owners = {end: start_owner(end) for end in ("close", "kill")}
     yield owners
     for owner in owners.values():
