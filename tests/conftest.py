@@ -11,7 +11,7 @@ from a3crs.runlog.schema import PROGRESS
 
 
 class Recall(gymnasium.Env):
-    """Environment with four signs; naming the sign shown earns 1. Ten signs are an episode: 10 is the best, 2.5 chance."""
+    """Environment with four signs; naming the sign shown earns 1. Ten signs are an episode: best 10, by chance 2.5."""
 
     def __init__(self, fails_at_step=None):
         self.observation_space = Box(0, 1, (4,))

@@ -1,4 +1,4 @@
-"""CarRacing, a substitute for TORCS: `a3crs/CarRacing-v0`, Gymnasium's track and car on Box2D.
+"""CarRacing, for machines without TORCS: `a3crs/CarRacing-v0`, Gymnasium's track and car on Box2D.
 
 Observations and actions are those of TORCS, so that the same networks and flags suit both; the rewards are CarRacing's
 own. Importing this module registers the environment with Gymnasium. Needs the extra `[racing]`.

@@ -76,9 +76,9 @@ def run_experiment(
     quiet: bool = False,
     on_evaluation: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Runs the trials that are not done, by default on this machine; then evaluates the last parameters, if needed.
+    """Runs the trials that are not done, by default on this machine.
 
-    Raises RunError where a run has failed, after the others are done.
+    An experiment of evaluations then plays games with each run's last parameters. Raises RunError where a run has failed, after the others are done.
     """
     run_sweep(plan, out, engine=engine, quiet=quiet)
     if experiment.evaluated:
