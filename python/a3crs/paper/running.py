@@ -78,7 +78,8 @@ def run_experiment(
 ) -> None:
     """Runs the trials that are not done, by default on this machine.
 
-    An experiment of evaluations then plays games with each run's last parameters. Raises RunError where a run has failed, after the others are done.
+    An experiment of evaluations then plays games with each run's last parameters. Raises RunError where a run has
+    failed, after the others are done.
     """
     run_sweep(plan, out, engine=engine, quiet=quiet)
     if experiment.evaluated:
