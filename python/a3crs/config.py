@@ -217,6 +217,56 @@ class TrainConfig(Configuration):
     value_coef: float = setting(
         0.5, "factor of the value loss (R - V)^2", "[E]", in_range(0), read_by("algo", "value_coef"), group=METHOD
     )
+    epochs: int = setting(
+        3,
+        "passes over the same rollouts",
+        "Schulman et al. 2017, table 5",
+        in_range(1, 1000),
+        read_by("algo", "epochs"),
+        group=METHOD,
+        continuous=10,
+    )
+    minibatch_steps: int = setting(
+        256,
+        "steps of one update; 0 is all that the pool has played",
+        "Schulman et al. 2017, table 5; 64 for continuous actions, table 3",
+        in_range(0, 2**24),
+        read_by("algo", "minibatch_steps"),
+        group=METHOD,
+        continuous=64,
+    )
+    pool: int = setting(
+        8,
+        "number of actors whose rollouts are learned from together; the other pools go on meanwhile",
+        "Schulman et al. 2017, table 5: 8 actors",
+        in_range(1, 1024),
+        read_by("algo", "pool"),
+        group=METHOD,
+    )
+    clip_range: float = setting(
+        0.2,
+        "epsilon, distance from 1 to which the ratio of new and old probability is clipped",
+        "Schulman et al. 2017, table 3",
+        above(0),
+        read_by("algo", "clip_range"),
+        group=METHOD,
+    )
+    value_clip_range: float = setting(
+        0.0,
+        "distance from the old value to which the new one is clipped; 0 does not clip",
+        "not in Schulman et al. 2017, but in their code; Andrychowicz et al. 2021 found that it does not help",
+        in_range(0),
+        read_by("algo", "value_clip_range"),
+        group=METHOD,
+    )
+    normalize_advantage: bool = setting(
+        True,
+        "advantages of mean 0 and deviation 1 in each minibatch",
+        "not in Schulman et al. 2017, but in their code",
+        whatever,
+        read_by("algo", "normalize_advantage"),
+        group=METHOD,
+    )
     gaussian: str = setting(
         "diagonal",
         "sigma of continuous actions: diagonal, one a dimension, or spherical, one that depends on the state",
@@ -284,6 +334,13 @@ class TrainConfig(Configuration):
         RECURRENT,
         group=NETWORK,
     )
+    init: str = setting(
+        "torch",
+        "initial parameters: torch, uniform by the number of inputs, or orthogonal",
+        "[P] has Torch's; orthogonal is usual for ppo and a2c",
+        one_of("torch", "orthogonal"),
+        group=NETWORK,
+    )
     # Optimizer
     optimizer: str = setting(
         "shared-rmsprop",
@@ -294,11 +351,25 @@ class TrainConfig(Configuration):
     )
     lr: float = setting(
         7e-4,
-        "learning rate at the start, annealed linearly to 0 over the run",
+        "learning rate, at its highest",
         "[E]; annealing [P] section 8; tuned for continuous actions",
         above(0),
         group=OPTIMIZER,
         continuous=1e-3,
+    )
+    lr_schedule: str = setting(
+        "linear",
+        "way in which the learning rate falls over the run: linear, to 0; cosine, to 0; or constant",
+        "[P] section 8: linear",
+        one_of("linear", "cosine", "constant"),
+        group=OPTIMIZER,
+    )
+    lr_warmup_steps: int = setting(
+        0,
+        "agent steps over which the learning rate first rises from 0",
+        "not in the paper",
+        in_range(0, 2**53),
+        group=OPTIMIZER,
     )
     max_grad_norm: float = setting(
         40.0,
@@ -327,6 +398,25 @@ class TrainConfig(Configuration):
         read_by("optimizer", "rms_eps"),
         group=OPTIMIZER,
         continuous=1e-3,
+    )
+    adam_beta1: float = setting(
+        0.9, "beta_1 of Adam", "Kingma and Ba 2015, section 2", decay, read_by("optimizer", "adam_beta1"), group=OPTIMIZER
+    )
+    adam_beta2: float = setting(
+        0.999,
+        "beta_2 of Adam",
+        "Kingma and Ba 2015, section 2",
+        decay,
+        read_by("optimizer", "adam_beta2"),
+        group=OPTIMIZER,
+    )
+    adam_eps: float = setting(
+        1e-5,
+        "epsilon of Adam, outside the square root",
+        "the code of Schulman et al. 2017; Kingma and Ba 2015 have 1e-8",
+        above(0),
+        read_by("optimizer", "adam_eps"),
+        group=OPTIMIZER,
     )
     # Logging
     checkpoint_secs: float = setting(

@@ -46,6 +46,9 @@ PROGRESS = pl.Schema(
         "entropy": pl.Float64,  # nats
         "value_loss": pl.Float64,
         "policy_loss": pl.Float64,
+        "clip_fraction": pl.Float64,  # of steps, 0..1; null for methods that clip none
+        "approx_kl": pl.Float64,  # nats, between the policy that acted and the one learned; null likewise
+        "explained_variance": pl.Float64,  # of the returns by the values, at most 1
         "grad_norm": pl.Float64,  # before clipping
         "clipped_share": pl.Float64,  # of updates, 0..1
         "staleness": pl.Float64,  # updates by others between an actor's pull and its push

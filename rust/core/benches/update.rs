@@ -19,7 +19,8 @@ fn shared_memory<L: Lanes>(c: &mut Criterion, path: &str) {
         let mut group = c.benchmark_group(format!("{path}/{}", isa.name()));
         group.bench_function("theta' <- theta", |b| b.iter(|| theta.read_into(isa, black_box(&mut snapshot))));
         for kind in OptimizerKind::ALL {
-            let optimizer = AsyncOptimizer::<L>::new(OptimizerConfig { kind, decay: 0.99, eps: 0.1 }, LEN, 1);
+            let optimizer =
+                AsyncOptimizer::<L>::new(OptimizerConfig { kind, decay: 0.99, decay2: 0.999, eps: 0.1 }, LEN, 1);
             group.bench_function(kind.name(), |b| {
                 b.iter(|| optimizer.apply(isa, 0, &theta, black_box(&d_theta), 1.0, 1e-4));
             });

@@ -4,7 +4,7 @@
 use a3crs_core::env::{ActionSpec, EnvSpec, ObsMut, ObsSpec};
 use a3crs_core::kernel::Isa;
 use a3crs_core::nn::{Net, Network, Observations};
-use a3crs_core::rl::{A3c, ActionVector, Covariance, Exploration, GaussianA3c, Loss, Method, ValueBased};
+use a3crs_core::rl::{A3c, ActionVector, Covariance, Exploration, GaussianA3c, Loss, Method, Sample, ValueBased};
 use a3crs_core::train::{Algo, Setup, TrainConfig};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -52,13 +52,14 @@ impl Case {
             let name = format!("action{t}");
             let mut components = uniform(&name, 1.0);
             let action = ActionVector::from_fn(DIMS, |_| components.next().unwrap());
-            return GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef }.grad(y, y, action, g, dy);
+            let step = Sample { acted: y, a: action, g, advantage: f32::NAN };
+            return GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef }.grad(y, step, dy);
         }
         let method: Box<dyn Method<usize>> = match self.method.as_str() {
             "q" => Box::new(ValueBased::one_step_q(Exploration { final_eps: 0.0, anneal_steps: 0 })),
             _ => Box::new(A3c { lambda, entropy_beta, value_coef }),
         };
-        method.grad(y, y, action, g, dy)
+        method.grad(y, Sample { acted: y, a: action, g, advantage: f32::NAN }, dy)
     }
 
     /// As a run would build it.

@@ -4,7 +4,7 @@ use a3crs_core::env::{ObsMut, ObsSpec};
 use a3crs_core::kernel::Isa;
 use a3crs_core::kernel::activation::Activation::{self, Identity, Relu, Tanh};
 use a3crs_core::kernel::gradient::MAX_OUTER;
-use a3crs_core::nn::{Filters, Graph, Head, Layout, Net, NetSpec, Network, Observations};
+use a3crs_core::nn::{Filters, Graph, Head, Init, Layout, Net, NetSpec, Network, Observations};
 use a3crs_core::rl::ActorRng;
 use rand::{RngExt, SeedableRng};
 
@@ -113,7 +113,7 @@ fn a_residual_network_is_its_twin_and_its_gradient_finite_differences() {
     for activation in [Identity, Relu, Tanh] {
         let (net, rng) = (residual(activation), &mut ActorRng::seed_from_u64(3));
         let layout = net.layout();
-        let theta = layout.init(rng);
+        let theta = layout.init(Init::Torch, |_| None, rng);
         let mut obs = Observations::new(&IMAGE, STEPS);
         for t in 0..STEPS {
             if t > 0 {
@@ -186,7 +186,7 @@ fn any_number_of_large_layers_has_a_gradient() {
     let net = Network::new(net, &input, &[Head { name: "value", outputs: 1 }]).unwrap();
     let names: Vec<_> = net.layout().params.iter().map(|param| param.name.as_str()).collect();
     assert!(names.contains(&"fc1.weight") && names.contains(&"fc7.bias") && !names.contains(&"fc.weight"));
-    let (isa, theta) = (Isa::available()[0], net.layout().init(&mut ActorRng::seed_from_u64(1)));
+    let (isa, theta) = (Isa::available()[0], net.layout().init(Init::Torch, |_| None, &mut ActorRng::seed_from_u64(1)));
     let (mut tape, mut workspace, mut obs) = (net.tape(1), net.workspace(1), Observations::new(&input, 1));
     let ObsMut::Vector(x) = obs.get_mut(0) else { unreachable!() };
     x.fill(1.0);

@@ -146,7 +146,8 @@ fn the_tear_test_reads_and_finds_this_cpu_sound() {
 /// Hogwild minimisation of `|theta - goal|^2 / 2` by several threads; returns how far theta ends from the goal.
 fn minimise<L: Lanes>(kind: OptimizerKind) -> f32 {
     let isa = Isa::available()[0];
-    let optimizer = AsyncOptimizer::<L>::new(OptimizerConfig { kind, decay: 0.9, eps: 0.1 }, LEN, THREADS);
+    let optimizer =
+        AsyncOptimizer::<L>::new(OptimizerConfig { kind, decay: 0.9, decay2: 0.999, eps: 0.1 }, LEN, THREADS);
     let (theta, goal) = (Slab::<L>::zeros(LEN), noise(7));
     let learn = &|actor: usize| {
         let mut d_theta = vec![0.0; LEN];

@@ -21,7 +21,7 @@
 
 use a3crs_core::env::{ActionSpec, Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Recall, Step};
 use a3crs_core::nn::{Net, Observations};
-use a3crs_core::rl::{ActorRng, Loss, Method};
+use a3crs_core::rl::{ActorRng, Loss, Method, Sample};
 use a3crs_core::shared::OptimizerKind;
 use a3crs_core::train::Actor;
 use a3crs_core::train::config::TMax;
@@ -106,7 +106,7 @@ impl Method<usize> for Noting {
     fn value(&self, y: &[f32], next: Option<usize>) -> f32 {
         y[next.expect("the action taken next")]
     }
-    fn grad(&self, _: &[f32], _: &[f32], _: usize, _: f32, dy: &mut [f32]) -> Loss {
+    fn grad(&self, _: &[f32], _: Sample<'_, usize>, dy: &mut [f32]) -> Loss {
         dy.fill(0.0);
         Loss::default()
     }

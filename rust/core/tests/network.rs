@@ -5,7 +5,7 @@ use a3crs_core::kernel::activation::Activation::{self, Identity, Relu};
 use a3crs_core::kernel::conv2d::Conv2dShape;
 use a3crs_core::kernel::linear::LinearShape;
 use a3crs_core::kernel::{Isa, naive, pad};
-use a3crs_core::nn::{Head, Net, Network, Observations, Part};
+use a3crs_core::nn::{Head, Init, Net, Network, Observations, Part};
 use a3crs_core::rl::ActorRng;
 use rand::{RngExt, SeedableRng};
 
@@ -197,7 +197,7 @@ impl Segment {
             Shared => Network::new(net, input, HEADS).unwrap(),
             Separate => Network::of_parts(net, input, PARTS).unwrap(),
         };
-        let (theta, state) = (net.layout().init(rng), random_state(&net, rng));
+        let (theta, state) = (net.layout().init(Init::Torch, |_| None, rng), random_state(&net, rng));
         let c = (0..STEPS * OUTPUTS).map(|_| rng.random_range(-1.0..1.0)).collect();
         Segment { theta, obs: random_observations(input, rng), state, c, net }
     }

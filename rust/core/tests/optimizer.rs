@@ -134,7 +134,7 @@ fn an_outer_product_updates_as_if_it_were_written_out_with_the_same_bits_on_ever
     let start: Vec<f32> = (0..LEN).map(|i| i as f32 * 0.01 - 1.0).collect();
     for kind in OptimizerKind::ALL {
         let run = |isa: Isa, written_out: bool| {
-            let optimizer = SharedOptimizer::new(OptimizerConfig { kind, decay: 0.9, eps: 0.1 }, LEN, 1);
+            let optimizer = SharedOptimizer::new(OptimizerConfig { kind, decay: 0.9, decay2: 0.999, eps: 0.1 }, LEN, 1);
             let theta = Store::from_slice(&start);
             let (gradient, mut copy) = (with_outer(&dense, &x, &delta), vec![f32::NAN; LEN]);
             let whole = gradient.to_dense();
@@ -167,7 +167,7 @@ fn without_a_gradient_mean_squares_decay_and_a_momentum_carries_theta_on() {
         |x: &'static [f32; 1]| Gradient::from(&dense).with_outer(Outer { start: 0, x, delta: &delta, rank: 1 });
     for kind in OptimizerKind::ALL {
         let isa = Isa::available()[0];
-        let optimizer = SharedOptimizer::new(OptimizerConfig { kind, decay: 0.5, eps: 0.1 }, 32, 1);
+        let optimizer = SharedOptimizer::new(OptimizerConfig { kind, decay: 0.5, decay2: 0.999, eps: 0.1 }, 32, 1);
         let theta = Store::zeros(32);
         optimizer.apply(isa, 0, &theta, gradient(&[2.0]), 1.0, 1.0);
         let mut before = [0.0; 32];

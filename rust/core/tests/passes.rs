@@ -2,7 +2,7 @@
 
 use a3crs_core::env::{ActionSpec, Chain, EnvSpec};
 use a3crs_core::nn::Net;
-use a3crs_core::rl::{ActorRng, Loss, Method};
+use a3crs_core::rl::{ActorRng, Loss, Method, Sample};
 use a3crs_core::train::log::{ActorStats, Stat};
 use a3crs_core::train::{Actor, ActorLearner, Algo, Setup, Shared};
 use std::sync::{Arc, Mutex};
@@ -31,10 +31,10 @@ impl Method<usize> for ToOne {
     fn value(&self, y: &[f32], _: Option<usize>) -> f32 {
         y[0]
     }
-    fn grad(&self, y: &[f32], acted: &[f32], _: usize, _: f32, dy: &mut [f32]) -> Loss {
-        self.0.lock().unwrap().push((y.to_vec(), acted.to_vec()));
+    fn grad(&self, y: &[f32], step: Sample<'_, usize>, dy: &mut [f32]) -> Loss {
+        self.0.lock().unwrap().push((y.to_vec(), step.acted.to_vec()));
         dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = y - 1.0);
-        Loss { policy: 0.0, value: error(y), entropy: 0.0 }
+        Loss::new(0.0, error(y), 0.0)
     }
     fn greedy(&self, _: &[f32]) -> usize {
         1

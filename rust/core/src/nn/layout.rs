@@ -1,7 +1,6 @@
 //! Where each tensor lies in theta, how it starts, and the order a checkpoint shows it in.
 
 use crate::kernel::pad;
-use rand::{Rng, RngExt};
 
 /// One named tensor of theta.
 ///
@@ -38,6 +37,16 @@ impl Param {
     /// Whether it has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Number of inputs that one of its outputs has.
+    pub(super) fn fan_in(&self) -> usize {
+        self.fan_in
+    }
+
+    /// False for constants, which start at 0.
+    pub(super) fn is_drawn(&self) -> bool {
+        self.fan_in > 0
     }
 
     /// Where canonical element `i` lies in theta.
@@ -172,28 +181,11 @@ impl Layout {
         self.params.push(Param { name: name.into(), shape: vec![outputs], fan_in: 0, offset, order });
         offset
     }
-
-    /// A fresh theta by Torch's default: weights and biases from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), where all of
-    /// an LSTM's count its cells as their fan_in; padding and constants are 0.
-    pub fn init(&self, rng: &mut impl Rng) -> Vec<f32> {
-        let mut theta = vec![0.0; self.len];
-        for param in &self.params {
-            if param.fan_in == 0 {
-                continue; // it is no weight
-            }
-            let bound = 1.0 / (param.fan_in as f32).sqrt();
-            let values: Vec<f32> = (0..param.len()).map(|_| rng.random_range(-bound..bound)).collect();
-            param.import(&values, &mut theta);
-        }
-        theta
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rl::ActorRng;
-    use rand::SeedableRng;
 
     fn layout() -> Layout {
         let mut layout = Layout::default();
@@ -221,19 +213,6 @@ mod tests {
         }
         assert!(seen.iter().all(|&n| n <= 1));
         assert_eq!(seen.iter().sum::<u32>() as usize, layout.num_params());
-    }
-
-    #[test]
-    fn init_is_torchs_fan_in_rule_and_leaves_the_padding_zero() {
-        let layout = layout();
-        let theta = layout.init(&mut ActorRng::seed_from_u64(1));
-        let conv = layout.params[0].export(&theta);
-        let bound = 1.0 / (3.0 * 3.0 * 4.0f32).sqrt();
-        assert!(conv.iter().all(|w| w.abs() <= bound) && conv.iter().any(|w| w.abs() > 0.9 * bound));
-        let mean = conv.iter().sum::<f32>() / conv.len() as f32;
-        let variance = conv.iter().map(|w| w * w).sum::<f32>() / conv.len() as f32;
-        assert!(mean.abs() < 0.2 * bound && (variance / (bound * bound / 3.0) - 1.0).abs() < 0.3);
-        assert_eq!(theta.iter().filter(|w| **w != 0.0).count(), layout.num_params());
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub(super) struct LstmTape {
     gates: Buffer,
     /// c before each slot and after the last, `(slots + 1, cells)`
     c: Buffer,
+    /// True where the state before a slot was put there, so that it does not come from the slot before, `(slots + 1)`.
+    starts: Vec<bool>,
+    /// c that no slot goes on from, `(cells)`.
+    dropped: Buffer,
 }
 
 /// What a backward pass computes on its way.
@@ -64,6 +68,8 @@ impl LstmTape {
             xh: Buffer::zeros((slots + 1) * inputs),
             gates: Buffer::zeros(slots * outputs),
             c: Buffer::zeros((slots + 1) * shape.cells),
+            starts: vec![false; slots + 1],
+            dropped: Buffer::zeros(shape.cells),
         }
     }
 
@@ -78,22 +84,36 @@ impl LstmTape {
         [&self.xh[slot * (inputs + cells) + inputs..][..cells], &self.c[slot * cells..][..cells]]
     }
 
-    /// The same, to be written.
-    pub fn state_mut(&mut self, slot: usize) -> [&mut [f32]; 2] {
+    /// Puts a state before `slot`, where a sequence starts: neither a pass forward nor one backward goes across.
+    pub fn start(&mut self, slot: usize) -> [&mut [f32]; 2] {
+        self.starts[slot] = true;
+        self.state_mut(slot)
+    }
+
+    /// Forgets where sequences start.
+    pub fn forget_starts(&mut self) {
+        self.starts.fill(false);
+    }
+
+    fn state_mut(&mut self, slot: usize) -> [&mut [f32]; 2] {
         let LstmShape { inputs, cells } = self.shape;
         [&mut self.xh[slot * (inputs + cells) + inputs..][..cells], &mut self.c[slot * cells..][..cells]]
     }
 
-    /// `h <- lstm(x)`, from the state before `slot`; leaves the state before the next.
+    /// `h <- lstm(x)`, from the state before `slot`; leaves the state before the next, unless a sequence starts there.
     pub fn forward(&mut self, isa: Isa, weight: &[f32], bias: &[f32], x: &[f32], slot: usize, h: &mut [f32]) {
         let (LstmShape { inputs, cells }, linear) = (self.shape, self.shape.gates());
         let xh = &mut self.xh[slot * linear.inputs..][..linear.inputs];
         xh[..inputs].copy_from_slice(x);
         let gates = &mut self.gates[slot * linear.outputs..][..linear.outputs];
         linear_forward(isa, &linear, 1, xh, weight, bias, Activation::Identity, gates);
+        let goes_on = !self.starts[slot + 1];
         let (before, after) = self.c.split_at_mut((slot + 1) * cells);
-        lstm_forward(isa, gates, &before[slot * cells..], &mut after[..cells], h);
-        self.state_mut(slot + 1)[0].copy_from_slice(h);
+        let after = if goes_on { &mut after[..cells] } else { &mut self.dropped[..cells] };
+        lstm_forward(isa, gates, &before[slot * cells..], after, h);
+        if goes_on {
+            self.state_mut(slot + 1)[0].copy_from_slice(h);
+        }
     }
 
     /// The gradient by the gates of the first `n` slots, from that by their h, `dh`: `(n, cells)`, to which it adds what comes
@@ -116,7 +136,9 @@ impl LstmTape {
             let (d_gates, gates) = (&mut d_gates[t * outputs..][..outputs], &self.gates[t * outputs..][..outputs]);
             let (c_prev, c) = self.c[t * cells..][..2 * cells].split_at(cells);
             lstm_backward(isa, gates, c_prev, c, &dh[t * cells..][..cells], dc, d_gates);
-            if t > 0 {
+            if self.starts[t] {
+                dc.fill(0.0);
+            } else if t > 0 {
                 linear_backward_input(
                     isa,
                     &recurrent,

@@ -217,4 +217,10 @@ impl Network {
             y.split_off_mut(..outputs).expect("the tops make y").copy_from_slice(&layers[top].slot(slot)[..outputs]);
         }
     }
+
+    /// [`Network::forward`] of the first `n` observations, each in its slot. Where a recurrent network starts anew,
+    /// [`Tape::set_state`] has put the state.
+    pub fn forward_all(&self, isa: Isa, theta: &[f32], obs: &Observations, tape: &mut Tape, n: usize) {
+        (0..n).for_each(|t| self.forward(isa, theta, (obs, t), tape, t));
+    }
 }

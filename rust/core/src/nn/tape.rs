@@ -188,17 +188,23 @@ impl Tape {
     }
 
     /// The recurrent state before `slot` <- `state`: h and c of each layer that has them, `(state_len)`; nothing for a network
-    /// without.
+    /// without. A sequence starts there: the pass over the slot before leaves this state alone, until
+    /// [`Tape::forget_states`].
     ///
     /// # Panics
     /// If `state` is shorter than the network's [`super::Network::state_len`].
     pub fn set_state(&mut self, slot: usize, state: &[f32]) {
         let mut rest = state;
-        for part in self.layers.iter_mut().filter_map(|layer| layer.lstm.as_mut()).flat_map(|l| l.state_mut(slot)) {
+        for part in self.layers.iter_mut().filter_map(|layer| layer.lstm.as_mut()).flat_map(|l| l.start(slot)) {
             let (own, others) = rest.split_at(part.len());
             part.copy_from_slice(own);
             rest = others;
         }
+    }
+
+    /// Forgets where sequences start.
+    pub fn forget_states(&mut self) {
+        self.layers.iter_mut().filter_map(|layer| layer.lstm.as_mut()).for_each(LstmTape::forget_starts);
     }
 
     /// `state` <- the recurrent state before `slot`, which the pass over the slot before has left, `(state_len)`.

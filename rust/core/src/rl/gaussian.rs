@@ -1,7 +1,8 @@
 //! Advantage actor-critic with continuous actions (section 9). `y` is `(mu, spread, V)`: d means; one number or d that say how far
 //! actions scatter around them; the value.
 
-use super::method::{Form, Loss, Method, Output};
+use super::a3c::ActorCritic;
+use super::method::{Form, Loss, Method, Output, Sample};
 use super::{ActionVector, ActorRng, MethodSettings};
 use num_traits::Float;
 use rand::RngExt;
@@ -49,19 +50,16 @@ impl Covariance {
 }
 
 /// A3C's form for continuous actions: policy and value share no parameter (section 9).
-pub const FORM: Form<ActionVector> = Form {
-    outputs: |settings, dims| {
-        let spread = match settings.gaussian {
-            Covariance::Spherical => Output::on("policy", "variance", 1),
-            Covariance::Diagonal => Output::constant("policy.log_sigma", dims),
-        };
-        vec![Output::on("policy", "mu", dims), spread, Output::on("value", "v", 1)]
-    },
-    method: |settings, _| {
-        let &MethodSettings { gaussian: covariance, lambda, entropy_beta, value_coef, bound_coef, .. } = settings;
-        Box::new(GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef })
-    },
-};
+pub const FORM: Form<ActionVector> = Form { outputs, method: |settings, _| Box::new(GaussianA3c::new(settings)) };
+
+/// The parts of `y` for actions of `dims` components.
+pub fn outputs(settings: &MethodSettings, dims: usize) -> Vec<Output> {
+    let spread = match settings.gaussian {
+        Covariance::Spherical => Output::of_policy("policy", "variance", 1),
+        Covariance::Diagonal => Output::constant("policy.log_sigma", dims),
+    };
+    vec![Output::of_policy("policy", "mu", dims), spread, Output::on("value", "v", 1)]
+}
 
 /// A3C with a Gaussian policy.
 #[derive(Clone, Debug)]
@@ -78,6 +76,14 @@ pub struct GaussianA3c {
     pub bound_coef: f32,
 }
 
+impl GaussianA3c {
+    /// The method with these settings.
+    pub fn new(settings: &MethodSettings) -> Self {
+        let &MethodSettings { gaussian: covariance, lambda, entropy_beta, value_coef, bound_coef, .. } = settings;
+        GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef }
+    }
+}
+
 /// The weights of a loss's parts.
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<T> {
@@ -92,7 +98,7 @@ pub struct Weights<T> {
 /// The loss of one step and its gradient, with `v_i` the variance of component i:
 ///
 /// ```text
-/// L       = -A log pi(a) - beta H(pi) + c_b sum_i e_i^2 + c_v (G - V)^2,     A = G - V, a constant in the policy's term
+/// L       = -A log pi(a) - beta H(pi) + c_b sum_i e_i^2 + c_v (G - V)^2,     A a constant; in A3C it is G - V
 /// log pi  = -sum_i [ log(2 pi v_i) + (a_i - mu_i)^2 / v_i ] / 2,     H = sum_i [ log(2 pi v_i) + 1 ] / 2
 /// e_i     = max(mu_i - 1, 0) + min(mu_i + 1, 0)
 /// dL/dmu_i = -A (a_i - mu_i) / v_i + 2 c_b e_i
@@ -109,7 +115,7 @@ pub fn loss_and_grad<T: Float>(
     covariance: Covariance,
     y: &[T],
     a: &[T],
-    g: T,
+    (advantage, g): (T, T),
     weights: Weights<T>,
     dy: &mut [T],
 ) -> Loss<T> {
@@ -117,7 +123,6 @@ pub fn loss_and_grad<T: Float>(
     let (mu, spread) = y[..y.len() - 1].split_at(a.len());
     let (v, two) = (y[y.len() - 1], T::one() + T::one());
     let log_2_pi = T::from(std::f64::consts::TAU.ln()).expect("a small number");
-    let advantage = g - v;
     let (mut log_pi, mut h, mut beyond) = (T::zero(), T::zero(), T::zero());
     dy.fill(T::zero());
     for i in 0..a.len() {
@@ -133,7 +138,7 @@ pub fn loss_and_grad<T: Float>(
     }
     dy[y.len() - 1] = two * weights.value * (v - g);
     let policy = weights.bound * beyond - advantage * log_pi - weights.entropy * h;
-    Loss { policy, value: weights.value * advantage * advantage, entropy: h }
+    Loss::new(policy, weights.value * (g - v) * (g - v), h)
 }
 
 impl Method<ActionVector> for GaussianA3c {
@@ -150,12 +155,29 @@ impl Method<ActionVector> for GaussianA3c {
     fn value(&self, y: &[f32], _next: Option<ActionVector>) -> f32 {
         y[y.len() - 1]
     }
-    fn grad(&self, y: &[f32], _acted: &[f32], a: ActionVector, g: f32, dy: &mut [f32]) -> Loss {
-        let weights = Weights { entropy: self.entropy_beta, value: self.value_coef, bound: self.bound_coef };
-        loss_and_grad(self.covariance, y, &a, g, weights, dy)
+    fn grad(&self, y: &[f32], step: Sample<'_, ActionVector>, dy: &mut [f32]) -> Loss {
+        self.loss(y, step.a, step.g - y[y.len() - 1], step.g, dy)
     }
     fn greedy(&self, y: &[f32]) -> ActionVector {
         ActionVector::from_fn(self.covariance.dims(y.len()), |i| y[i])
+    }
+}
+
+impl ActorCritic<ActionVector> for GaussianA3c {
+    fn log_pi(&self, y: &[f32], a: ActionVector) -> f32 {
+        let (mu, spread) = y.split_at(self.covariance.dims(y.len()));
+        let log_density = |i: usize| {
+            let (variance, off) = (self.covariance.variance(spread, i).1, a[i] - mu[i]);
+            -0.5 * (std::f32::consts::TAU.ln() + variance.ln() + off * off / variance)
+        };
+        (0..a.len()).map(log_density).sum()
+    }
+    fn loss(&self, y: &[f32], a: ActionVector, advantage: f32, g: f32, dy: &mut [f32]) -> Loss {
+        let weights = Weights { entropy: self.entropy_beta, value: self.value_coef, bound: self.bound_coef };
+        loss_and_grad(self.covariance, y, &a, (advantage, g), weights, dy)
+    }
+    fn value_coef(&self) -> f32 {
+        self.value_coef
     }
 }
 
@@ -206,7 +228,7 @@ mod tests {
                 let weights = Weights { entropy, value, bound };
                 let y = outputs(covariance);
                 let (advantage, mut dy) = (g - y[y.len() - 1], vec![f64::NAN; y.len()]);
-                let l = loss_and_grad(covariance, &y, &a, g, weights, &mut dy);
+                let l = loss_and_grad(covariance, &y, &a, (advantage, g), weights, &mut dy);
                 let expected = loss(covariance, &y, &a, g, advantage, weights);
                 assert!((l.policy + l.value - expected).abs() < 1e-9, "{covariance:?}: {l:?} against {expected}");
                 for k in 0..y.len() {
@@ -250,7 +272,7 @@ mod tests {
                 y[2..v].fill(spread);
                 let mut dy = vec![f32::NAN; y.len()];
                 let weights = Weights { entropy: 1e-4, value: 0.5, bound: 1e-2 };
-                let loss = loss_and_grad(covariance, &y, &[0.01, -0.02], 1.0, weights, &mut dy);
+                let loss = loss_and_grad(covariance, &y, &[0.01, -0.02], (1.0, 1.0), weights, &mut dy);
                 assert!(dy.iter().all(|d| d.is_finite()) && loss.policy.is_finite(), "{covariance:?} {spread}: {dy:?}");
             }
         }

@@ -1,6 +1,6 @@
 //! One-step Q (Algorithm 1), one-step Sarsa (section 4) and n-step Q (Algorithm S2). `y` is `Q(s, .)`.
 
-use super::method::{Build, Form, Loss, Method, Output, Row};
+use super::method::{Build, Experience, Form, Loss, Method, Output, Row, Sample};
 use super::{ActorRng, Exploration, policy};
 use crate::catalogue::Entry;
 use num_traits::Float;
@@ -28,6 +28,8 @@ const fn row(name: &'static str, what: &'static str, paper: &'static str, method
         entry: Entry { name, what, paper, settings: &["target_interval_steps", "explore_anneal_steps"] },
         has_policy: false,
         reads_target: true,
+        experience: Experience::Segment,
+        clips: false,
         discrete: Form { outputs: |_, actions| vec![Output::on("", "q", actions)], method },
         continuous: None,
     }
@@ -68,7 +70,7 @@ pub fn loss_and_grad<T: Float>(q: &[T], a: usize, g: T, dq: &mut [T]) -> Loss<T>
     dq.fill(T::zero());
     let error = q[a] - g;
     dq[a] = error + error;
-    Loss { policy: T::zero(), value: error * error, entropy: T::zero() }
+    Loss::new(T::zero(), error * error, T::zero())
 }
 
 impl Method<usize> for ValueBased {
@@ -95,8 +97,8 @@ impl Method<usize> for ValueBased {
             (Backup::Max, _) => q[policy::argmax(q)],
         }
     }
-    fn grad(&self, q: &[f32], _acted: &[f32], a: usize, g: f32, dq: &mut [f32]) -> Loss {
-        loss_and_grad(q, a, g, dq)
+    fn grad(&self, q: &[f32], step: Sample<'_, usize>, dq: &mut [f32]) -> Loss {
+        loss_and_grad(q, step.a, step.g, dq)
     }
     fn greedy(&self, q: &[f32]) -> usize {
         policy::argmax(q)

@@ -8,6 +8,7 @@ use crate::catalogue::Entry;
 use crate::kernel::Isa;
 use crate::kernel::gradient::Gradient;
 use crate::kernel::simd::Simd;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -21,11 +22,16 @@ pub enum OptimizerKind {
     RmsProp,
     /// `shared-rmsprop`: one row of mean squares for all threads, the paper's choice.
     SharedRmsProp,
+    /// `adam`: each thread keeps its own moments.
+    Adam,
+    /// `shared-adam`: one row of moments for all threads.
+    SharedAdam,
 }
 
 impl OptimizerKind {
     /// All optimizers, in the order in which they are listed.
-    pub const ALL: [OptimizerKind; 3] = [Self::MomentumSgd, Self::RmsProp, Self::SharedRmsProp];
+    pub const ALL: [OptimizerKind; 5] =
+        [Self::MomentumSgd, Self::RmsProp, Self::SharedRmsProp, Self::Adam, Self::SharedAdam];
 
     /// The table of optimizers: a new one is a struct with its [`Rule`] and a row here.
     const fn row<L: Lanes>(self) -> Row<L> {
@@ -55,6 +61,24 @@ impl OptimizerKind {
                     what: "RMSProp, one row of mean squares g for all actors",
                     paper: "section 7; equation 1",
                     settings: &["rms_decay", "rms_eps"],
+                },
+            ),
+            Self::Adam => Row::of::<Adam, 2>(
+                Owner::Actor,
+                Entry {
+                    name: "adam",
+                    what: "Adam, each actor with its own moments m and v",
+                    paper: "not in the paper; Kingma and Ba 2015, Algorithm 1",
+                    settings: &["adam_beta1", "adam_beta2", "adam_eps"],
+                },
+            ),
+            Self::SharedAdam => Row::of::<Adam, 2>(
+                Owner::All,
+                Entry {
+                    name: "shared-adam",
+                    what: "Adam, one row of moments m and v for all actors",
+                    paper: "not in the paper; Kingma and Ba 2015, Algorithm 1",
+                    settings: &["adam_beta1", "adam_beta2", "adam_eps"],
                 },
             ),
         }
@@ -105,9 +129,11 @@ impl From<OptimizerKind> for &'static str {
 pub struct OptimizerConfig {
     /// The optimizer.
     pub kind: OptimizerKind,
-    /// `alpha`: the fraction of the momentum or of the mean square that survives an update.
+    /// `alpha`, Adam's `beta_1`: the fraction of the momentum or of the mean square that survives an update.
     pub decay: f32,
-    /// `epsilon`, inside the square root; momentum SGD has none and ignores it.
+    /// `beta_2` of Adam, the fraction of its mean square; the others ignore it.
+    pub decay2: f32,
+    /// `epsilon`, inside RMSProp's square root and outside Adam's; momentum SGD has none and ignores it.
     pub eps: f32,
 }
 
@@ -115,8 +141,10 @@ impl OptimizerConfig {
     /// # Errors
     /// A sentence for the user when a coefficient lies outside its range.
     pub fn validate(&self) -> Result<(), String> {
-        if !(0.0..1.0).contains(&self.decay) {
-            return Err(format!("the optimizer's decay is {}; it must be at least 0 and less than 1", self.decay));
+        for decay in [self.decay, self.decay2] {
+            if !(0.0..1.0).contains(&decay) {
+                return Err(format!("the optimizer's decay is {decay}; it must be at least 0 and less than 1"));
+            }
         }
         // With eps = 0 a parameter whose gradient has always been zero would become 0 / 0.
         if self.kind.row::<Native>().has_eps && !(self.eps.is_finite() && self.eps > 0.0) {
@@ -197,6 +225,8 @@ struct StepSize {
     scale: f32,
     /// Learning rate.
     eta: f32,
+    /// Number of updates of these statistics, this one included.
+    count: u64,
 }
 
 /// Operands of one update, except for the statistics.
@@ -221,6 +251,8 @@ pub struct AsyncOptimizer<L: Lanes> {
     config: OptimizerConfig,
     /// The statistics of each owner, in the order of [`Rule::STATISTICS`].
     statistics: Vec<Vec<Slab<L>>>,
+    /// Updates that each owner's statistics have seen.
+    counts: Vec<AtomicU64>,
 }
 
 impl<L: Lanes> AsyncOptimizer<L> {
@@ -232,7 +264,19 @@ impl<L: Lanes> AsyncOptimizer<L> {
         config.validate().unwrap_or_else(|problem| panic!("{problem}"));
         let row = config.kind.row::<L>();
         let of_one = || row.statistics.iter().map(|_| Slab::zeros(len)).collect();
-        AsyncOptimizer { config, statistics: (0..row.owner.count(actors)).map(|_| of_one()).collect() }
+        let owners = 0..row.owner.count(actors);
+        let counts = owners.clone().map(|_| AtomicU64::new(0)).collect();
+        AsyncOptimizer { config, statistics: owners.map(|_| of_one()).collect(), counts }
+    }
+
+    /// Updates that each owner's statistics have seen.
+    pub fn counts(&self) -> Vec<u64> {
+        self.counts.iter().map(|count| count.load(Relaxed)).collect()
+    }
+
+    /// Goes on from [`AsyncOptimizer::counts`]; owners that it lacks have seen no update.
+    pub fn set_counts(&self, counts: &[u64]) {
+        self.counts.iter().zip(counts).for_each(|(count, seen)| count.store(*seen, Relaxed));
     }
 
     /// The statistics with their names in a checkpoint, such as `g` where all actors share it and `g.actor<i>` where not.
@@ -292,8 +336,9 @@ impl<L: Lanes> AsyncOptimizer<L> {
         copy: Option<&mut [f32]>,
     ) {
         let row = self.config.kind.row::<L>();
-        let step = StepSize { scale, eta: lr };
-        (row.pass)(&self.config, &self.statistics[row.owner.of(actor)], Pass { isa, theta, d_theta, step, copy });
+        let owner = row.owner.of(actor);
+        let step = StepSize { scale, eta: lr, count: self.counts[owner].fetch_add(1, Relaxed) + 1 };
+        (row.pass)(&self.config, &self.statistics[owner], Pass { isa, theta, d_theta, step, copy });
     }
 }
 
@@ -360,5 +405,43 @@ impl Update<1> for RmsProp {
     #[inline(always)]
     fn rest<S: Simd>(self, s: S, [g]: [S::V; 1]) -> Option<[S::V; 1]> {
         Some([s.mul(s.splat(self.alpha), g)]) // eta 0 / sqrt(g + eps) moves nothing
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Adam {
+    beta1: f32,
+    beta2: f32,
+    eps: f32,
+    /// eta sqrt(1 - beta_2^t) / (1 - beta_1^t)
+    alpha_t: f32,
+    /// sqrt(1 - beta_2^t), by which epsilon is multiplied: the same as dividing v by its square.
+    root: f32,
+    scale: f32,
+}
+
+impl Rule<2> for Adam {
+    const STATISTICS: &'static [&'static str] = &["m", "v"];
+    const HAS_EPS: bool = true;
+    fn new(config: &OptimizerConfig, step: StepSize) -> Self {
+        let bias = |beta: f32| 1.0 - f64::from(beta).powf(step.count as f64);
+        let root = bias(config.decay2).sqrt();
+        let alpha_t = (f64::from(step.eta) * root / bias(config.decay)) as f32;
+        let (beta1, beta2) = (config.decay, config.decay2);
+        Adam { beta1, beta2, eps: config.eps, alpha_t, root: root as f32, scale: step.scale }
+    }
+}
+
+impl Update<2> for Adam {
+    #[inline(always)]
+    fn step<S: Simd>(self, s: S, d_theta: S::V, [m, v]: [S::V; 2], theta: S::V) -> ([S::V; 2], S::V) {
+        let d_theta = s.mul(s.splat(self.scale), d_theta);
+        // m = beta_1 m + (1 - beta_1) d_theta
+        let m = s.add(s.mul(s.splat(self.beta1), m), s.mul(s.splat(1.0 - self.beta1), d_theta));
+        // v = beta_2 v + (1 - beta_2) d_theta^2
+        let v = s.add(s.mul(s.splat(self.beta2), v), s.mul(s.splat(1.0 - self.beta2), s.mul(d_theta, d_theta)));
+        // theta <- theta - eta m^ / (sqrt(v^) + eps), m^ = m / (1 - beta_1^t) and v^ = v / (1 - beta_2^t)
+        let divisor = s.add(s.sqrt(v), s.splat(self.root * self.eps));
+        ([m, v], s.sub(theta, s.div(s.mul(s.splat(self.alpha_t), m), divisor)))
     }
 }

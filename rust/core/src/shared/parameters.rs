@@ -102,6 +102,8 @@ pub struct Snapshot {
     pub theta_target: Option<Vec<f32>>,
     /// The optimizer's statistics by name.
     pub statistics: Vec<(String, Vec<f32>)>,
+    /// Updates that the statistics of each of their owners have seen.
+    pub counts: Vec<u64>,
 }
 
 /// Parameters in this process's memory, updated by all threads without locks or atomics (Recht et al., 2011).
@@ -199,6 +201,7 @@ impl Parameters for Hogwild {
             theta: self.copied(&self.theta),
             theta_target: self.theta_target.as_ref().map(|store| self.copied(store)),
             statistics: self.optimizer.statistics().map(|(name, store)| (name, self.copied(store))).collect(),
+            counts: self.optimizer.counts(),
         }
     }
 
@@ -212,6 +215,7 @@ impl Parameters for Hogwild {
                 store.write_from(self.isa, values);
             }
         }
+        self.optimizer.set_counts(&snapshot.counts);
         self.clock.set(t);
         self.updates.store(updates, Relaxed);
     }
@@ -225,7 +229,7 @@ mod tests {
     const LEN: usize = crate::kernel::LANE_PAD;
 
     fn hogwild() -> Hogwild {
-        let optimizer = OptimizerConfig { kind: OptimizerKind::MomentumSgd, decay: 0.0, eps: 0.1 };
+        let optimizer = OptimizerConfig { kind: OptimizerKind::MomentumSgd, decay: 0.0, decay2: 0.0, eps: 0.1 };
         Hogwild::new(Isa::detect().unwrap(), &[1.0; LEN], true, optimizer, 2)
     }
 

@@ -1,9 +1,10 @@
 //! Complete description of a run. There are no defaults here: they live in `python/a3crs/config.py` alone.
 
 use super::error::TrainError;
+use super::learn::schedule::{LrSchedule, lr_at};
 use crate::env::{ActionSpec, EnvSpec};
-use crate::nn::NetSpec;
-use crate::rl::{Action, ActorRng, Algo, Exploration, MAX_ACTION_DIMS, Method, MethodSettings};
+use crate::nn::{Init, NetSpec};
+use crate::rl::{Action, ActorRng, Algo, Experience, Exploration, MAX_ACTION_DIMS, Method, MethodSettings};
 use crate::shared::optimizer::{OptimizerConfig, OptimizerKind};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,8 @@ pub struct TrainConfig {
     /// Settings of the network.
     #[serde(flatten)]
     pub network: NetSpec,
+    /// Rule by which theta is initialised.
+    pub init: Init,
     /// The optimizer.
     pub optimizer: OptimizerKind,
     /// Number of actor-learner threads.
@@ -78,14 +81,24 @@ pub struct TrainConfig {
     /// Settings that the method reads.
     #[serde(flatten)]
     pub method: MethodSettings,
-    /// eta at T = 0; falls linearly to 0 at T_max.
+    /// eta, the learning rate at its highest.
     pub lr: f32,
+    /// Way in which it falls over the run.
+    pub lr_schedule: LrSchedule,
+    /// Steps over which it rises from 0 at first.
+    pub lr_warmup_steps: u64,
     /// alpha of momentum SGD.
     pub momentum: f32,
     /// alpha of RMSProp.
     pub rms_decay: f32,
     /// RMSProp's epsilon, inside the square root.
     pub rms_eps: f32,
+    /// beta_1 of Adam.
+    pub adam_beta1: f32,
+    /// beta_2 of Adam.
+    pub adam_beta2: f32,
+    /// Adam's epsilon, outside the square root.
+    pub adam_eps: f32,
     /// L2 norm to which a segment's gradient is clipped; 0 is no clipping.
     pub max_grad_norm: f32,
     /// True if observations that are vectors are brought to mean 0 and variance 1.
@@ -152,11 +165,37 @@ impl TrainConfig {
 
     /// Settings of the optimizer.
     pub fn optimizer_config(&self) -> OptimizerConfig {
-        let decay = match self.optimizer {
-            OptimizerKind::MomentumSgd => self.momentum,
-            OptimizerKind::RmsProp | OptimizerKind::SharedRmsProp => self.rms_decay,
-        };
-        OptimizerConfig { kind: self.optimizer, decay, eps: self.rms_eps }
+        let kind = self.optimizer;
+        match kind {
+            OptimizerKind::MomentumSgd => {
+                OptimizerConfig { kind, decay: self.momentum, decay2: 0.0, eps: self.rms_eps }
+            }
+            OptimizerKind::RmsProp | OptimizerKind::SharedRmsProp => {
+                OptimizerConfig { kind, decay: self.rms_decay, decay2: 0.0, eps: self.rms_eps }
+            }
+            OptimizerKind::Adam | OptimizerKind::SharedAdam => {
+                OptimizerConfig { kind, decay: self.adam_beta1, decay2: self.adam_beta2, eps: self.adam_eps }
+            }
+        }
+    }
+
+    /// eta at global step `t`.
+    pub fn lr_at(&self, t: u64) -> f32 {
+        lr_at(self.lr, self.lr_schedule, self.lr_warmup_steps, t, self.total_steps)
+    }
+
+    /// Number of pools of actors that learn together; 0 where each learns alone.
+    pub fn pools(&self) -> usize {
+        match self.algo.row().experience {
+            Experience::Segment => 0,
+            Experience::Pool => (self.actors / self.method.pool.max(1)).max(1),
+            Experience::All => 1,
+        }
+    }
+
+    /// True where updates come in a fixed order.
+    pub fn has_fixed_order(&self) -> bool {
+        self.deterministic || self.algo.row().experience == Experience::All
     }
 
     /// Refuses numbers with which nothing could run.
@@ -170,6 +209,12 @@ impl TrainConfig {
                 "the environment's episodes have no time limit, which t_max = episode needs: make t_max a number (or, of a \
                  Gymnasium environment, set --env-kwargs max_episode_steps=1000)",
             ),
+            (
+                self.algo.row().experience.spans_episodes() && self.t_max == TMax::Whole(Whole::Episode),
+                "t_max = episode is for methods that learn from one episode at a time: give ppo and a2c a number of steps",
+            ),
+            (self.method.epochs == 0, "epochs must be at least 1"),
+            (self.method.pool == 0, "pool must be at least 1"),
             (self.target_interval_steps == 0, "target_interval_steps must be at least 1"),
             (self.checkpoint_secs.is_nan() || self.checkpoint_secs <= 0.0, "checkpoint_secs must be positive"),
             (

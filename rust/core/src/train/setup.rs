@@ -30,9 +30,17 @@ impl Setup {
         Ok(Setup { config, env, net, isa })
     }
 
-    /// theta of a run that begins, by Torch's rule.
+    /// theta of a run that begins.
     pub fn initial_theta(&self) -> Vec<f32> {
-        self.net.layout().init(&mut ActorRng::seed_from_u64(self.config.seed))
+        let outputs = outputs(&self.config, &self.env);
+        let gain = |name: &str| {
+            let name = name.strip_suffix(".weight")?;
+            let is_it = |output: &&Output| {
+                name.strip_suffix(output.name).is_some_and(|trunk| trunk.trim_end_matches('.') == output.trunk)
+            };
+            outputs.iter().find(is_it).map(|output| output.gain)
+        };
+        self.net.layout().init(self.config.init, gain, &mut ActorRng::seed_from_u64(self.config.seed))
     }
 
     /// Random stream of `actor` in a run (re)started at step `start`: streams are 2^128 draws apart, never shared.

@@ -10,7 +10,7 @@ use a3crs_core::shared::{OptimizerConfig, OptimizerKind};
 pub const LEN: usize = 1008; // a multiple of 16 and of no higher power of two
 
 pub fn config(kind: OptimizerKind) -> OptimizerConfig {
-    OptimizerConfig { kind, decay: 0.99, eps: 0.1 }
+    OptimizerConfig { kind, decay: 0.99, decay2: 0.999, eps: 0.1 }
 }
 
 /// Numbers in (-1, 1) that look random, different for each `seed`.

@@ -2,7 +2,7 @@
 
 use super::actor_state::ActorState;
 use super::normalise::ObsNormaliser;
-use super::place::Replay;
+use super::place::{Played, Replay};
 use super::rewards::RewardScaler;
 use super::segment::Segment;
 use super::shared::Shared;
@@ -101,7 +101,7 @@ impl<'a, A: Action, E: Env<A>> ActorLearner<'a, A, E> {
         let (s, mut pace) = turn.parts();
         self.pull(s, &pace); //                     theta' <- theta
         self.begin(s)?; //                          get state s_t
-        while s.goes_on() {
+        while s.rollout.goes_on() {
             let a = self.act(s, &pace); //          take action a_t according to pi(a_t | s_t; theta')
             self.step(s, a)?; //                    receive r_t and s_{t+1}
             pace.tick(&mut self.ticker); //         T <- T + 1
@@ -110,12 +110,11 @@ impl<'a, A: Action, E: Env<A>> ActorLearner<'a, A, E> {
         if !pace.wait(&mut self.ticker) {
             return Ok(false);
         }
-        for pass in 0..self.method.passes() {
-            self.update(s, pass, hear)?; //         R <- r_i + gamma R; accumulate d_theta; update theta with it
-        }
-        self.refresh_target(s); //                  theta_target <- theta if T mod I_target = 0
         self.report(s, hear);
         self.shelve(s);
+        self.learn(s, hear)?; //                    R <- r_i + gamma R; accumulate d_theta; update theta with it
+        self.refresh_target(s); //                  theta_target <- theta if T mod I_target = 0
+        self.shelve_learned();
         self.end(turn, hear);
         Ok(true)
     }
@@ -123,7 +122,7 @@ impl<'a, A: Action, E: Env<A>> ActorLearner<'a, A, E> {
     /// Brings the environment of a resumed run to where it was. Where that fails, another episode begins.
     fn go_on(&mut self, hear: &mut impl FnMut(Report)) -> Result<(), TrainError> {
         let place = self.shared.actors[self.actor].get().meta.place;
-        if place.is_nowhere() || (!self.started && place.needs_seed(&self.setup.env)) {
+        if place.is_nowhere() || (!self.started && place.needs_seed(&self.setup.env, Played::default())) {
             return Ok(());
         }
         let mut seen = Observations::new(self.setup.net.input(), 1);
@@ -157,64 +156,91 @@ impl<'a, A: Action, E: Env<A>> ActorLearner<'a, A, E> {
         pace.begun();
     }
 
-    /// Puts s_t and the recurrent state into slot 0: where the last segment ended, or where a new episode begins. A lost life that
-    /// ends the episode for learning does so here too: the network forgets.
+    /// Puts s_t and the recurrent state into slot 0: where the last segment ended, or where a new episode begins.
     fn begin(&mut self, s: &mut Segment) -> Result<(), TrainError> {
-        s.clear();
-        if self.started {
-            s.obs.copy(0, &self.s_t, 0);
-            self.normalise(s, 0);
-            s.tape.set_state(0, &self.state);
-            return Ok(());
+        s.rollout.clear();
+        s.rollout.v_next.fill(0.0); // v_n = 0 where s_n is terminal
+        if !self.started {
+            return self.begin_episode(s);
         }
+        s.rollout.steps.obs.copy(0, &self.s_t, 0);
+        self.normalise(s, 0);
+        s.restart(&self.state);
+        Ok(())
+    }
+
+    /// Puts the first observation of an episode into the slot of the next step. A lost life that ends the episode for learning does
+    /// so here too: the network forgets.
+    fn begin_episode(&mut self, s: &mut Segment) -> Result<(), TrainError> {
         self.state.fill(0.0);
-        s.tape.set_state(0, &self.state);
-        let needs_seed = self.shared.actors[self.actor].update(|own| own.meta.place.needs_seed(&self.setup.env));
+        s.restart(&self.state);
+        let resets = &s.rollout.resets;
+        let reseeded = resets.iter().rev().find(|(_, seed)| seed.is_some()).map(|(t, _)| *t);
+        let played = Played {
+            steps: (s.len() - reseeded.unwrap_or(0)) as u64,
+            is_reseeded: reseeded.is_some(),
+            is_over: s.rollout.results.last().map(|step| step.episode.is_some()),
+        };
+        let shelf = &self.shared.actors[self.actor];
+        let needs_seed = shelf.update(|own| own.meta.place.needs_seed(&self.setup.env, played));
         let seed = needs_seed.then(|| u64::from(self.rng.random::<u32>() >> 1)); // from the actor's own stream
-        s.reset = Some(seed);
+        let slot = s.len();
+        s.rollout.resets.push((slot, seed));
         self.carried = None;
         self.rewards.reset();
-        let reset = self.env.reset(seed, s.obs.get_mut(0));
-        reset.map_err(|source| self.env_error(source, 0))?;
-        self.observe(s, 0);
+        let reset = self.env.reset(seed, s.rollout.steps.obs.get_mut(slot));
+        reset.map_err(|source| self.env_error(source, slot))?;
+        self.observe(s, slot);
         Ok(())
     }
 
     /// Takes action a_t from `y` under theta'.
     fn act(&mut self, s: &mut Segment, pace: &Pace<'_, Segment>) -> A {
         let (t, now) = (s.len(), pace.now(&*self.shared.parameters, s.copy.began_at));
+        let Segment { copy, rollout, tape, slot, .. } = s;
+        rollout.keep_state(t, tape, *slot);
         let Setup { net, isa, .. } = self.setup;
-        self.stats.timed(Stat::ForwardSecs, || net.forward(*isa, &s.copy.theta, (&s.obs, t), &mut s.tape, t));
+        self.stats.timed(Stat::ForwardSecs, || {
+            net.forward(*isa, &copy.theta, (&rollout.steps.obs, t), tape, *slot);
+        });
         let a = match self.carried.take() {
             Some(a) => a,
-            None => self.method.act(s.tape.y(t), now, &mut self.rng),
+            None => self.method.act(tape.y(*slot), now, &mut self.rng),
         };
-        s.act(a);
+        rollout.steps.act(t, a, tape.y(*slot));
+        s.advance(&mut self.state);
         a
     }
 
-    /// Receives r_t and s_{t+1}.
+    /// Receives r_t and s_{t+1}; where a segment goes on across episodes, the latter is the first of the next.
     fn step(&mut self, s: &mut Segment, a: A) -> Result<(), TrainError> {
         let next = s.len() + 1;
-        let step = self.env.step(a, s.obs.get_mut(next)).map_err(|source| self.env_error(source, s.len()))?;
+        let obs = s.rollout.steps.obs.get_mut(next);
+        let step = self.env.step(a, obs).map_err(|source| self.env_error(source, s.len()))?;
         self.observe(s, next);
-        s.push(step, self.rewards.learned(step.reward));
+        s.rollout.push(step, self.rewards.learned(step.reward));
+        if s.rollout.crosses() {
+            if step.end == End::Truncated {
+                s.rollout.v_next[next - 1] = self.value_of_last(s);
+            }
+            self.begin_episode(s)?;
+        }
         Ok(())
     }
 
     /// Keeps the observation that the environment has put into `slot`, in case a segment begins with it, and normalises it.
     fn observe(&mut self, s: &mut Segment, slot: usize) {
-        if slot == s.t_max() {
-            self.s_t.copy(0, &s.obs, slot);
+        if slot == s.rollout.t_max() {
+            self.s_t.copy(0, &s.rollout.steps.obs, slot);
         }
-        if let (Some(normaliser), ObsMut::Vector(x)) = (&mut self.normaliser, s.obs.get_mut(slot)) {
+        if let (Some(normaliser), ObsMut::Vector(x)) = (&mut self.normaliser, s.rollout.steps.obs.get_mut(slot)) {
             normaliser.note(x);
         }
         self.normalise(s, slot);
     }
 
     fn normalise(&self, s: &mut Segment, slot: usize) {
-        if let (Some(normaliser), ObsMut::Vector(x)) = (&self.normaliser, s.obs.get_mut(slot)) {
+        if let (Some(normaliser), ObsMut::Vector(x)) = (&self.normaliser, s.rollout.steps.obs.get_mut(slot)) {
             normaliser.apply(x);
         }
     }
@@ -229,7 +255,7 @@ impl<'a, A: Action, E: Env<A>> ActorLearner<'a, A, E> {
 
     /// Reports the whole episodes that ended in the segment.
     fn report(&self, s: &Segment, hear: &mut impl FnMut(Report)) {
-        for episode in s.steps.iter().filter_map(|step| step.episode) {
+        for episode in s.rollout.results.iter().filter_map(|step| step.episode) {
             let steps = self.ticker.ticket;
             let (actor, explore_eps) = (self.actor, self.method.explore_eps(steps));
             hear(Report::Episode(EpisodeReport { steps, actor, explore_eps, episode }));
@@ -238,29 +264,44 @@ impl<'a, A: Action, E: Env<A>> ActorLearner<'a, A, E> {
 
     /// Keeps what the next segment begins with, and writes the actor's state to its shelf, where a checkpoint finds it.
     fn shelve(&mut self, s: &Segment) {
-        self.started = s.end == End::No;
-        s.tape.state_into(s.len(), &mut self.state);
+        self.started = s.rollout.end() == End::No;
+        s.tape.state_into(s.slot, &mut self.state);
         self.shared.actors[self.actor].update(|own| {
             let ActorState { meta, .. } = &mut *own;
-            s.reset.iter().for_each(|seed| meta.place.reset(*seed, &self.setup.env));
-            s.steps.iter().enumerate().for_each(|(t, step)| meta.place.step(s.action_row(t), step));
+            let mut resets = s.rollout.resets.iter().peekable();
+            for (t, step) in s.rollout.results.iter().enumerate() {
+                if let Some((_, seed)) = resets.next_if(|(before, _)| *before == t) {
+                    meta.place.reset(*seed, &self.setup.env);
+                }
+                meta.place.step(s.rollout.steps.action_row(t), step);
+            }
             meta.steps += s.len() as u64;
-            meta.episodes += s.steps.iter().filter(|step| step.episode.is_some()).count() as u64;
-            (meta.rng, meta.ticket) = (Some(self.rng.clone()), self.ticker.ticket);
-            (meta.started, meta.refused_in_a_row) = (self.started, self.refused_in_a_row);
+            meta.episodes += s.rollout.results.iter().filter(|step| step.episode.is_some()).count() as u64;
+            (meta.ticket, meta.started) = (self.ticker.ticket, self.started);
             own.state.copy_from_slice(&self.state);
             own.carried.clear();
             if let Some(carried) = &self.carried {
                 own.carried.resize(own.action_width(), 0.0);
                 carried.write(&mut own.carried);
             }
-            own.rewards = self.rewards.state();
-            if let (Some(scale), Some(normaliser)) = (&mut own.scale, &self.normaliser) {
-                scale.copy(normaliser.scale());
-            }
             own.s_t.copy(0, &self.s_t, 0);
-            own.sums = self.stats.sums();
+            self.shelve_numbers(own);
         });
+    }
+
+    /// Writes to the shelf what learning has changed.
+    fn shelve_learned(&self) {
+        self.shared.actors[self.actor].update(|own| self.shelve_numbers(own));
+    }
+
+    fn shelve_numbers(&self, own: &mut ActorState) {
+        own.meta.rng = Some(self.rng.clone());
+        own.meta.refused_in_a_row = self.refused_in_a_row;
+        own.rewards = self.rewards.state();
+        if let (Some(scale), Some(normaliser)) = (&mut own.scale, &self.normaliser) {
+            scale.copy(normaliser.scale());
+        }
+        own.sums = self.stats.sums();
     }
 
     /// Ends the turn, and logs progress where a repeatable run is due to.

@@ -5,7 +5,9 @@ pub mod actor_state;
 pub mod moments;
 pub mod normalise;
 pub mod place;
+pub mod pool;
 pub mod rewards;
+pub mod rollout;
 pub mod schedule;
 pub mod segment;
 pub mod shared;
@@ -13,5 +15,7 @@ mod update;
 
 pub use actor_learner::{Actor, ActorLearner};
 pub use actor_state::{ActorMeta, ActorState};
+pub use pool::Pool;
+pub use rollout::Rollout;
 pub use segment::Segment;
 pub use shared::Shared;

@@ -34,11 +34,25 @@ pub struct Place {
     pub(in crate::train) moves: Vec<f32>,
 }
 
+/// Steps since a place was noted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Played {
+    /// Steps since then, or since a reset with a seed after then.
+    pub steps: u64,
+    /// True if there was such a reset.
+    pub is_reseeded: bool,
+    /// True if the last step ended a whole episode; none without steps.
+    pub is_over: Option<bool>,
+}
+
 impl Place {
-    /// True if the next reset is to come with a new seed. One in the middle of a game (after a lost life) must not: it would end it.
-    pub fn needs_seed(&self, env: &EnvSpec) -> bool {
-        let worn = self.lost || self.steps >= env.reseed_steps;
-        self.seed.is_none() || env.reseed_steps == 0 || (self.over && worn)
+    /// True if the next reset, after what was `played` since, is to come with a new seed. One in the middle of a game (after a lost
+    /// life) must not: it would end it.
+    pub fn needs_seed(&self, env: &EnvSpec, played: Played) -> bool {
+        let has_seed = self.seed.is_some() || played.is_reseeded;
+        let (steps, lost) = if played.is_reseeded { (0, false) } else { (self.steps, self.lost) };
+        let worn = lost || steps + played.steps >= env.reseed_steps;
+        !has_seed || env.reseed_steps == 0 || (played.is_over.unwrap_or(self.over) && worn)
     }
 
     /// Adds a reset of the environment, perhaps with a seed.

@@ -3,14 +3,17 @@
 use super::actor_state::{ActorState, Shelf};
 use super::moments::{Moments, SharedMoments};
 use super::normalise::Scale;
+use super::pool::Pool;
 use super::rewards::RewardScaler;
 use super::segment::Segment;
 use crate::env::ObsSpec;
+use crate::rl::Experience;
 use crate::shared::{Hogwild, Parameters};
 use crate::sync::atomic::AtomicBool;
 use crate::train::config::{RewardScale, TrainConfig};
 use crate::train::setup::Setup;
 use crate::train::turns::{Cores, Order, Rounds, Turns};
+use std::sync::Mutex;
 
 /// Segments of a round that are in flight at once: enough for the cores of most machines, and few enough that a gradient is not late.
 const SEGMENTS_OF_ROUNDS: usize = 4;
@@ -26,6 +29,8 @@ pub struct Shared {
     pub cores: Cores,
     /// The order in which actors take turns, and the memory of their segments.
     pub order: Order<Segment>,
+    /// Pools of actors that learn together: actor `i` belongs to pool `i % len`. None where each learns alone.
+    pub pools: Vec<Mutex<Pool>>,
     /// The actors as they were after their last segment.
     pub actors: Vec<Shelf>,
     /// Statistics of all observations, where observations are normalised.
@@ -60,6 +65,7 @@ impl Shared {
             parameters: Box::new(parameters),
             stop: AtomicBool::new(false),
             order: order(setup, &cores, steps),
+            pools: pools(setup),
             cores,
             actors: actors.into_iter().map(Shelf::new).collect(),
             observations: observations.map(SharedMoments::new),
@@ -82,9 +88,22 @@ fn normalised_dims(setup: &Setup) -> Option<usize> {
     }
 }
 
+/// The pools of a method that learns from rollouts of several actors.
+fn pools(setup: &Setup) -> Vec<Mutex<Pool>> {
+    let (config, pools) = (&setup.config, setup.config.pools());
+    let (t_max, width) = (config.segment_steps(&setup.env), setup.env.actions.width());
+    let minibatch_steps = match config.algo.row().experience {
+        Experience::All => 0,
+        Experience::Segment | Experience::Pool => config.method.minibatch_steps,
+    };
+    let members = |pool| (pool..config.actors).step_by(pools).len();
+    (0..pools).map(|pool| Mutex::new(Pool::new(&setup.net, t_max, width, members(pool), minibatch_steps))).collect()
+}
+
 /// Turns with the memory of as many segments as shall be in flight, in as many groups as wait for each other.
 fn order(setup: &Setup, cores: &Cores, steps: u64) -> Order<Segment> {
-    let TrainConfig { actors, segments_at_once, deterministic, .. } = setup.config;
+    let TrainConfig { actors, segments_at_once, .. } = setup.config;
+    let deterministic = setup.config.has_fixed_order();
     let at_once = match segments_at_once {
         0 if deterministic => SEGMENTS_OF_ROUNDS.min(actors), // the same on every machine
         0 if setup.env.own_process => actors,                 // a core is free while an actor waits
@@ -92,7 +111,11 @@ fn order(setup: &Setup, cores: &Cores, steps: u64) -> Order<Segment> {
         n => n.min(actors),
     };
     let (t_max, width) = (setup.config.segment_steps(&setup.env), setup.env.actions.width());
-    let memory = |_| Segment::new(&setup.net, t_max, width, setup.config.algo.row().reads_target);
+    let row = setup.config.algo.row();
+    let memory = |_| match row.experience {
+        Experience::Segment => Segment::new(&setup.net, t_max, width, row.reads_target),
+        Experience::Pool | Experience::All => Segment::of_pool(&setup.net, t_max, width),
+    };
     if deterministic {
         return Order::Fixed(Rounds::new(actors, (0..at_once).map(memory).collect(), steps));
     }

@@ -2,6 +2,7 @@
 
 use super::stats::{Reading, Stat, Totals};
 use crate::env::Episode;
+use crate::rl::method::Row;
 use crate::train::error::TrainError;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -120,6 +121,12 @@ pub struct ProgressRow {
     pub value_loss: Option<f64>,
     /// Mean policy loss of a step.
     pub policy_loss: Option<f64>,
+    /// Share of steps whose policy loss was clipped; null where the method clips none.
+    pub clip_fraction: Option<f64>,
+    /// Estimated mean `KL(pi_acted || pi)` of a step in nats, over all passes; null where the method makes one pass.
+    pub approx_kl: Option<f64>,
+    /// Share of the returns' variance that the values explain, `1 - Var(G - V) / Var(G)`; null where the method has no policy.
+    pub explained_variance: Option<f64>,
     /// Mean L2 norm of an update's gradient before clipping.
     pub grad_norm: Option<f64>,
     /// Share of updates that were clipped.
@@ -145,15 +152,20 @@ pub struct ProgressRow {
 }
 
 impl ProgressRow {
-    /// Fills in what a meter read; a method without a policy has no entropy and no policy loss.
-    pub fn measure(&mut self, reading: &Reading, has_policy: bool) {
+    /// Fills in what a meter read of a method; one without a policy has no entropy and no policy loss.
+    pub fn measure(&mut self, reading: &Reading, method: &Row) {
         let ratio = |stat, by| match reading.totals.get(by) {
             0.0 => None,
             n => Some(reading.totals.get(stat) / n),
         };
-        if has_policy {
+        if method.has_policy {
             self.entropy = ratio(Stat::Entropy, Stat::Steps);
             self.policy_loss = ratio(Stat::PolicyLoss, Stat::Steps);
+            self.explained_variance = explained_variance(&reading.totals);
+        }
+        if method.clips {
+            self.clip_fraction = ratio(Stat::ClippedSteps, Stat::Steps);
+            self.approx_kl = ratio(Stat::Kl, Stat::Steps);
         }
         self.value_loss = ratio(Stat::ValueLoss, Stat::Steps);
         self.grad_norm = ratio(Stat::GradNorm, Stat::Updates);
@@ -165,6 +177,14 @@ impl ProgressRow {
         self.share_update = reading.shares.update;
         self.share_waiting = reading.shares.waiting;
     }
+}
+
+/// `1 - Var(G - V) / Var(G)`; none where all returns are the same.
+fn explained_variance(sums: &Totals) -> Option<f64> {
+    let n = sums.get(Stat::Steps);
+    let variance = |sum, squares| sums.get(squares) / n - (sums.get(sum) / n).powi(2);
+    let of_returns = variance(Stat::Returns, Stat::SquaredReturns);
+    (n > 0.0 && of_returns > 0.0).then(|| 1.0 - variance(Stat::ValueErrors, Stat::SquaredValueErrors) / of_returns)
 }
 
 /// Returns and lengths of the last episodes.

@@ -31,9 +31,22 @@ pub enum Stat {
     BackwardSecs,
     /// CPU seconds in snapshots and updates of the store.
     UpdateSecs,
+    // Those below came later: checkpoints keep the sums in this order.
+    /// Sum over steps: 1 where the policy loss was clipped.
+    ClippedSteps,
+    /// Sum over steps: estimate of `KL(pi_acted || pi)` in nats.
+    Kl,
+    /// Sum over steps: the return G.
+    Returns,
+    /// Sum over steps: G^2.
+    SquaredReturns,
+    /// Sum over steps: `G - V`.
+    ValueErrors,
+    /// Sum over steps: `(G - V)^2`.
+    SquaredValueErrors,
 }
 
-const STATS: usize = Stat::UpdateSecs as usize + 1;
+const STATS: usize = Stat::SquaredValueErrors as usize + 1;
 
 /// Sums of one actor, in cache lines of their own.
 #[repr(align(128))]

@@ -1,5 +1,6 @@
 //! Check of a run's memory against the machine's, before the system ends the process without a word.
 
+use crate::rl::Experience;
 use crate::train::error::TrainError;
 use crate::train::setup::Setup;
 
@@ -29,7 +30,10 @@ fn least_bytes(setup: &Setup) -> u128 {
     let targets = usize::from(config.algo.row().reads_target);
     let at_once = config.segments_at_once.clamp(1, config.actors.max(1));
     let thetas = 1 + targets + statistics + at_once * (2 + targets); // a segment has theta' and its gradient
-    let activations = at_once * setup.config.segment_steps(&setup.env);
+    let activations = match config.algo.row().experience {
+        Experience::Segment => at_once * config.segment_steps(&setup.env),
+        Experience::Pool | Experience::All => config.pools() * config.method.minibatch_steps,
+    };
     let size = |len: usize, times: usize| len as u128 * times as u128 * size_of::<f32>() as u128;
     size(setup.net.layout().len(), thetas) + size(setup.net.activations(), activations)
 }

@@ -7,7 +7,6 @@ use crate::train::Host;
 use crate::train::error::TrainError;
 use crate::train::learn::Shared;
 use crate::train::learn::moments::SharedMoments;
-use crate::train::learn::schedule::annealed_lr;
 use crate::train::log::record::rss_mb;
 use crate::train::log::{
     ActorStats, EpisodeReport, EpisodeRow, IncidentRow, JsonLines, Meter, ProgressRow, Reading, Report, ReturnWindow,
@@ -275,7 +274,7 @@ impl<'a> Supervisor<'a> {
             frames: steps * self.setup.env.frames_per_step,
             secs: self.secs(),
             steps_per_sec: reading.totals.get(Stat::Steps) / reading.wall.as_secs_f64().max(1e-9),
-            lr: annealed_lr(config.lr, steps, config.total_steps).into(),
+            lr: config.lr_at(steps).into(),
             episodes: self.episodes,
             return_mean_100: summary.map(|s| s.0),
             return_best_100: summary.map(|s| s.1),
@@ -284,6 +283,9 @@ impl<'a> Supervisor<'a> {
             value_loss: None,
             policy_loss: None,
             grad_norm: None,
+            clip_fraction: None,
+            approx_kl: None,
+            explained_variance: None,
             clipped_share: None,
             staleness: None,
             updates: self.shared.parameters.updates(),
@@ -295,7 +297,7 @@ impl<'a> Supervisor<'a> {
             share_waiting: 0.0,
             rss_mb: rss_mb(),
         };
-        row.measure(&reading, config.algo.row().has_policy);
+        row.measure(&reading, config.algo.row());
         row
     }
 
@@ -356,6 +358,7 @@ fn fresh(setup: &Setup) -> CheckpointMeta {
         network: setup.config.network.clone(),
         gaussian: setup.config.method.gaussian,
         env_spec: setup.env.clone(),
+        optimizer_counts: Vec::new(), // the snapshot has them
         actors: Vec::new(),
     }
 }

@@ -63,6 +63,9 @@ pub struct CheckpointMeta {
     pub gaussian: Covariance,
     /// Observations and actions of the environment.
     pub env_spec: EnvSpec,
+    /// Updates that the optimizer's statistics of each of their owners have seen; none in older files.
+    #[serde(default)]
+    pub optimizer_counts: Vec<u64>,
     /// Scalars of the actors; none in formats 1 and 2.
     #[serde(default)]
     pub actors: Vec<ActorMeta>,
@@ -106,7 +109,7 @@ const LOGGED: &str = "progress.sums";
 impl Checkpoint {
     /// The file's bytes.
     fn to_bytes(&self, net: &Network) -> Result<Vec<u8>, String> {
-        let Snapshot { theta, theta_target, statistics } = &self.parameters;
+        let Snapshot { theta, theta_target, statistics, counts } = &self.parameters;
         let target = theta_target.iter().map(|values| (THETA_TARGET, values));
         let statistics = statistics.iter().map(|(name, values)| (name.as_str(), values));
         let mut file = Writer::default();
@@ -126,7 +129,7 @@ impl Checkpoint {
         file.add(WINDOW_LENGTHS.into(), &[lengths.len()], &lengths);
         file.add(LOGGED.into(), &[self.logged.as_slice().len()], self.logged.as_slice());
         let actors = self.actors.iter().map(|actor| actor.meta.clone()).collect();
-        let meta = CheckpointMeta { actors, ..self.meta.clone() };
+        let meta = CheckpointMeta { actors, optimizer_counts: counts.clone(), ..self.meta.clone() };
         file.into_bytes(META_KEY, serde_json::to_string(&meta).map_err(|e| e.to_string())?)
     }
 
@@ -178,6 +181,7 @@ impl Checkpoint {
                 theta: groups.remove(THETA).unwrap_or_default(),
                 theta_target: groups.remove(THETA_TARGET),
                 statistics: groups.into_iter().collect(),
+                counts: meta.optimizer_counts.clone(),
             },
             observations,
             returns: read_moments(file, RETURNS, 1)?,
