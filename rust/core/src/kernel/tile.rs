@@ -88,7 +88,7 @@ const TOGETHER: usize = 1;
 /// Adds the products of `K` elements of each row to the tile.
 ///
 /// # Safety
-/// As for [`multiply_add_rows`], for the `K` elements from `k` on; `b` is at the first of them.
+/// The conditions of [`multiply_add_rows`] hold for the `K` elements from `k` on; `b` is at the first of them.
 #[inline(always)]
 unsafe fn products<S: Simd, const P: usize, const NV: usize, const K: usize>(
     simd: S,

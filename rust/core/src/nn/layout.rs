@@ -5,7 +5,7 @@ use rand::{Rng, RngExt};
 
 /// Named tensor of theta.
 ///
-/// Inside theta a tensor lies in kernel order ([`crate::kernel`]), padded. In checkpoints it has the *canonical* shape
+/// Inside theta a tensor lies in kernel order ([`crate::kernel`]), padded. Elsewhere it has the *canonical* shape
 /// of the field: `(out, in)`, `(out, in, kernel_y, kernel_x)` or `(out)`. A layer after an image sees its inputs as
 /// `(channel, y, x)`.
 #[derive(Clone, Debug, PartialEq)]
