@@ -1,4 +1,5 @@
-//! The module `a3crs._core`: converts, never computes. Its typed face is `python/a3crs/_core.pyi`.
+//! Python module `a3crs._core`. It converts values and computes nothing. Its type stubs are in
+//! `python/a3crs/_core.pyi`.
 
 mod ale;
 mod env;
