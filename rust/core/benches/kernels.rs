@@ -4,8 +4,8 @@
 //! take one image, as in acting; backward passes take the five of a segment. Images differ everywhere, or in the 32
 //! windows of 400 that differ on Pong.
 //!
-//! `cargo bench --bench kernels -- --quick` measures all in two minutes; `python3 rust/core/benches/kernels.py bounds` prints the
-//! table with each kernel's bound.
+//! `cargo bench --bench kernels -- --quick` measures all in two minutes; `python3 rust/core/benches/kernels.py bounds`
+//! prints the table with each kernel's bound.
 
 use a3crs_core::kernel::activation::{Activation, images_to_f32, sum_of_squares};
 use a3crs_core::kernel::conv2d::{Conv2dShape, Site, conv2d_backward_input, conv2d_backward_weight, conv2d_forward};

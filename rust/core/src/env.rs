@@ -179,18 +179,18 @@ impl EnvSpec {
 /// Borrowed observation, for reading.
 #[derive(Clone, Copy, Debug)]
 pub enum ObsRef<'a> {
-    /// An image's bytes, `(channels, height, width)`.
+    /// Bytes of an image, `(channels, height, width)`.
     Image(&'a [u8]),
-    /// A vector's features.
+    /// Features of a vector.
     Vector(&'a [f32]),
 }
 
 /// Borrowed observation, for the environment to write.
 #[derive(Debug)]
 pub enum ObsMut<'a> {
-    /// An image's bytes, `(channels, height, width)`.
+    /// Bytes of an image, `(channels, height, width)`.
     Image(&'a mut [u8]),
-    /// A vector's features.
+    /// Features of a vector.
     Vector(&'a mut [f32]),
 }
 

@@ -9,7 +9,7 @@ mod host;
 mod make;
 mod policy;
 
-/// The Rust core of a3crs.
+/// Rust core of a3crs.
 #[pyo3::pymodule]
 mod _core {
     use pyo3::prelude::*;

@@ -192,8 +192,8 @@ impl ImagesToF32<'_> {
             }
             let bytes = bytes.as_flattened();
             for i in (0..bytes.len()).step_by(S::LANES) {
-                // SAFETY: `i + LANES <= C * BLOCK`, as `LANES` divides `BLOCK`; `bytes` has that length, and so has `out`
-                // from `first * C` on.
+                // SAFETY: `i + LANES <= C * BLOCK`, as `LANES` divides `BLOCK`; `bytes` has that length, and so has
+                // `out` from `first * C` on.
                 unsafe {
                     let scaled = simd.mul(simd.load_u8(bytes.as_ptr().add(i)), scale);
                     simd.store(self.out.as_mut_ptr().add(first * C + i), scaled);

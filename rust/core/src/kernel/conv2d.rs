@@ -132,8 +132,8 @@ impl Tiled for Forward<'_> {
         for column in columns.step_by(NV * S::LANES) {
             for first in starts(self.sites.len(), P) {
                 let sites = &self.sites[first..first + P];
-                // SAFETY: `check` has found each site's window within `x` and its outputs within `y`, and the weight as long
-                // as the shape says; the caller's columns lie within `out_c`.
+                // SAFETY: `check` has found each site's window within `x` and its outputs within `y`, and the weight as
+                // long as the shape says; the caller's columns lie within `out_c`.
                 unsafe {
                     let mut tile = [load::<S, NV>(simd, self.bias.as_ptr().add(column)); P];
                     for ky in 0..kernel {
@@ -190,8 +190,8 @@ impl Tiled for BackwardWeight<'_> {
             for (ky, j) in (0..kernel).flat_map(|ky| starts(width, P).map(move |j| (ky, j))) {
                 let mut tile = [[simd.splat(0.0); NV]; P];
                 for site in self.sites {
-                    // SAFETY: `check` has found each site's window within `x` and its outputs within `dy`; `j + P` is at most
-                    // the width of a window row, and the caller's columns lie within `out_c`.
+                    // SAFETY: `check` has found each site's window within `x` and its outputs within `dy`; `j + P` is
+                    // at most the width of a window row, and the caller's columns lie within `out_c`.
                     unsafe {
                         let x = self.x.as_ptr().add(ky * self.shape.input_row() + j + site.window as usize * in_c);
                         let dy = self.dy.as_ptr().add(column + site.output as usize * out_c);

@@ -73,8 +73,8 @@ impl Tiled for Forward<'_> {
         let LinearShape { inputs, outputs } = self.shape;
         for column in columns.step_by(NV * S::LANES) {
             for n in starts(self.batch, P) {
-                // SAFETY: `check` has compared all lengths with the shape; `n + P <= batch`, and the caller's columns lie
-                // within the outputs.
+                // SAFETY: `check` has compared all lengths with the shape; `n + P <= batch`, and the caller's columns
+                // lie within the outputs.
                 unsafe {
                     let mut tile = [load::<S, NV>(simd, self.bias.as_ptr().add(column)); P];
                     let x = Strided { ptr: self.x.as_ptr().add(n * inputs), row: inputs, col: 1 };
@@ -120,8 +120,8 @@ impl Tiled for BackwardWeight<'_> {
         for i in starts(inputs, P) {
             for column in columns.clone().step_by(NV * S::LANES) {
                 let mut tile = [[simd.splat(0.0); NV]; P];
-                // SAFETY: `check` has compared all lengths with the shape; `i + P <= inputs`, and the caller's columns lie
-                // within the outputs.
+                // SAFETY: `check` has compared all lengths with the shape; `i + P <= inputs`, and the caller's columns
+                // lie within the outputs.
                 unsafe {
                     let x = Strided { ptr: self.x.as_ptr().add(i), row: 1, col: inputs };
                     multiply_add(simd, &mut tile, x, self.dy.as_ptr().add(column), outputs, self.batch);

@@ -61,8 +61,8 @@ impl Kernel for Forward<'_> {
         let cells = self.c.len();
         let gates = self.gates.as_mut_ptr();
         for k in (0..cells).step_by(S::LANES) {
-            // SAFETY: `check` has compared all lengths with `cells`, a multiple of `LANES`: from `k` on there is a vector
-            // in each row, and in each of the four gates.
+            // SAFETY: `check` has compared all lengths with `cells`, a multiple of `LANES`: from `k` on there is a
+            // vector in each row, and in each of the four gates.
             unsafe {
                 let i = gates.add(k);
                 let (f, g, o) = (i.add(cells), i.add(2 * cells), i.add(3 * cells));

@@ -245,7 +245,8 @@ pub(super) fn column_sums(isa: Isa, x: &[f32], sums: &mut [f32]) {
                 let mut sum = [simd.splat(0.0); 4];
                 for four in x.chunks(4 * columns) {
                     for (sum, row) in sum.iter_mut().zip(four.chunks_exact(columns)) {
-                        // SAFETY: `row` has `columns` elements, a multiple of `LANES`, of which `column` starts a vector.
+                        // SAFETY: `row` has `columns` elements, a multiple of `LANES`, of which `column` starts a
+                        // vector.
                         *sum = simd.add(*sum, unsafe { simd.load(row.as_ptr().add(column)) });
                     }
                 }

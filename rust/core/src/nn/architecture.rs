@@ -26,7 +26,7 @@ pub enum Net {
 /// Settings of a network; a part of the run's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetSpec {
-    /// The network.
+    /// Network.
     pub net: Net,
     /// Units of each fully connected layer before the LSTM or the heads. Empty means the network's default, as in older
     /// files.

@@ -8,8 +8,9 @@ use crate::kernel::buffer::Buffer;
 use crate::kernel::gradient::{Gradient, MAX_RANK};
 
 impl Network {
-    /// Returns the gradient of the first `n` steps' summed loss, given their dL/dy ([`Workspace::dy`]). `theta`, `obs` (from 0 on) and
-    /// `tape` are those of the forward passes. The state before slot 0 is a constant: backpropagation through time stops there.
+    /// Returns the gradient of the first `n` steps' summed loss, given their dL/dy ([`Workspace::dy`]). `theta`, `obs`
+    /// (from 0 on) and `tape` are those of the forward passes. The state before slot 0 is a constant: backpropagation
+    /// through time stops there.
     pub fn backward<'a>(
         &self,
         isa: Isa,

@@ -1,8 +1,8 @@
 //! Construction of a network as a graph of layers over one theta.
 //!
-//! A layer reads the observation or the outputs of layers added before it, and any number of layers may read the same outputs.
-//! A residual block is [`Graph::sum`] of its input and its last layer; two inputs with weights of their own are the sum of two
-//! linear layers.
+//! A layer reads the observation or the outputs of layers added before it, and any number of layers may read the same
+//! outputs. A residual block is [`Graph::sum`] of its input and its last layer; two inputs with weights of their own
+//! are the sum of two linear layers.
 
 use super::architecture::Filters;
 use super::layer::{Layer, SumShape};

@@ -130,8 +130,8 @@ impl Layout {
 
     /// Adds a linear layer whose outputs are `columns` side by side; returns the offsets of its weight and bias.
     ///
-    /// `channels` is the number of channels where the input is a flattened image, else 1; `rows >= inputs` counts the padding
-    /// of the layer below.
+    /// `channels` is the number of channels where the input is a flattened image, else 1; `rows >= inputs` counts the
+    /// padding of the layer below.
     pub fn linear(&mut self, inputs: usize, rows: usize, channels: usize, columns: &[Columns]) -> (usize, usize) {
         let out_padded = pad(columns.iter().map(|c| c.outputs).sum());
         let weight = self.reserve(rows * out_padded);
@@ -148,8 +148,8 @@ impl Layout {
         (weight, bias)
     }
 
-    /// Adds LSTM cells, gates in the order i, f, g, o; returns the offsets of their weight (of x, then of h) and bias. `channels` and
-    /// `rows` are those of [`Layout::linear`].
+    /// Adds LSTM cells, gates in the order i, f, g, o; returns the offsets of their weight (of x, then of h) and bias.
+    /// `channels` and `rows` are those of [`Layout::linear`].
     pub fn lstm(&mut self, name: &str, inputs: usize, rows: usize, channels: usize, cells: usize) -> (usize, usize) {
         let out_padded = 4 * cells;
         let weight = self.reserve((rows + cells) * out_padded);

@@ -9,7 +9,7 @@ use crate::env::ObsSpec;
 use crate::kernel::buffer::Buffer;
 use crate::kernel::{Isa, LANE_PAD};
 
-/// A named group of outputs, for example the policy's logits.
+/// Named group of outputs, for example the policy's logits.
 pub type Head<'a> = Columns<'a>;
 
 /// Reason why a network cannot be built for an environment.
@@ -24,7 +24,7 @@ pub enum NetError {
         width: usize,
         /// Shortest side that the network can process.
         least: usize,
-        /// The network asked for.
+        /// Requested network.
         net: Net,
     },
     /// The network has no form for such observations.
@@ -32,24 +32,24 @@ pub enum NetError {
     NeedsImages {
         /// The observations.
         input: ObsSpec,
-        /// The network asked for.
+        /// Requested network.
         net: Net,
     },
-    /// An observation without elements.
+    /// Observation without elements.
     #[error("the observation is empty: {0}")]
     EmptyObservation(ObsSpec),
-    /// A hidden layer without units.
+    /// Hidden layer without units.
     #[error("hidden is {0:?}, but each hidden layer needs at least one unit")]
     NoUnits(Vec<usize>),
     /// Cells for a network without an LSTM.
     #[error("the setting cells is {cells}, but net {} has no LSTM: leave cells out, or choose net lstm", net.entry().name)]
     NoLstm {
-        /// The number of cells asked for.
+        /// Requested number of cells.
         cells: usize,
-        /// The network asked for.
+        /// Requested network.
         net: Net,
     },
-    /// A number of LSTM cells that the kernels cannot compute.
+    /// Number of LSTM cells that the kernels cannot compute.
     #[error("the setting cells is {0}, but the number of LSTM cells must be a multiple of {LANE_PAD}")]
     Cells(usize),
 }
