@@ -1,7 +1,7 @@
-"""The kernels beside what the machine could do at most, and beside those of another commit.
+"""Comparison of the kernels with the machine's peak rates, and with those of another commit.
 
     python3 rust/core/benches/kernels.py bounds            # time, bound and their ratio for each vector instruction set
-    python3 rust/core/benches/kernels.py guard [COMMIT]    # against HEAD~1, in turn; fails if something is slower
+    python3 rust/core/benches/kernels.py guard [COMMIT]    # against HEAD~1, in turn; fails if a kernel is slower
 
 Both build and run `cargo bench --bench kernels`; the machine should have nothing else to do.
 """
@@ -17,13 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-Key = tuple[str, str]  # what is measured, and with which instructions
-# A row is read from the smallest cache it fits twice, the bytes beside a name being that cache's usual size.
+Key = tuple[str, str]  # kernel and instruction set
+# Usual sizes of the caches, in bytes. A row is read from the smallest cache that holds it.
 CACHES = {"peak first cache": 32 << 10, "peak second cache": 1 << 20, "peak third cache": 1 << 40}
 
 
 def build(checkout: Path, target: Path) -> Path:
-    """The benchmark's program."""
+    """Builds the benchmark and returns its program."""
     command = [
         "cargo",
         "bench",
@@ -44,7 +44,7 @@ def build(checkout: Path, target: Path) -> Path:
 
 
 def measure(program: Path, pattern: str) -> dict[Key, tuple[float, dict[str, int]]]:
-    """Seconds, and the work that was done in them."""
+    """Returns the seconds and the work of each kernel."""
     with tempfile.TemporaryDirectory() as home:
         environment = os.environ | {"CRITERION_HOME": home}
         command = [program, "--bench", "--quick", pattern]
@@ -62,7 +62,7 @@ def _read(home: Path) -> Iterator[tuple[Key, tuple[float, dict[str, int]]]]:
 
 
 def bounds(target: Path) -> int:
-    """Prints each kernel's time, what it could be at best, and the ratio."""
+    """Prints each kernel's time, its lower bound and their ratio."""
     measured = measure(build(ROOT, target), "/(avx512|avx2|neon)$")
     secs = {key: took for key, (took, _) in measured.items()}
 
@@ -86,7 +86,7 @@ def bounds(target: Path) -> int:
 
 
 def guard(target: Path, commit: str, rounds: int, slack: float) -> int:
-    """Measures this checkout and another commit in turn; 1 if a kernel's median ratio is beyond `slack`."""
+    """Measures this checkout and another commit in turn; returns 1 if a kernel's median ratio is above `slack`."""
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "other"
         subprocess.run(["git", "worktree", "add", "--detach", other, commit], cwd=ROOT, check=True, capture_output=True)

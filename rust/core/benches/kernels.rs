@@ -1,10 +1,11 @@
-//! The kernels of the Atari network (paper, section 8: 16 filters 8x8/4, 32 filters 4x4/2, 256 units), of its 256 LSTM
-//! cells and of the Nature network (32 filters 8x8/4, 64 filters 4x4/2, 64 filters 3x3/1, 512 units) on each instruction
-//! set, beside their naive twins, and what the machine can do at most. Forward with one image, as acting does; backward with the five
-//! of a segment. Images differ everywhere, or in the 32 windows of 400 that differ on Pong.
+//! Kernels of the Atari network (paper, section 8: 16 filters 8x8/4, 32 filters 4x4/2, 256 units), of its 256 LSTM
+//! cells and of the Nature network (32 filters 8x8/4, 64 filters 4x4/2, 64 filters 3x3/1, 512 units). Each is measured
+//! on each instruction set, next to its naive reference implementation and the machine's peak rates. Forward passes
+//! take one image, as in acting; backward passes take the five of a segment. Images differ everywhere, or in the 32
+//! windows of 400 that differ on Pong.
 //!
-//! `cargo bench --bench kernels -- --quick` measures all in two minutes; `python3 rust/core/benches/kernels.py bounds` prints the
-//! table with each kernel's bound.
+//! `cargo bench --bench kernels -- --quick` measures all in two minutes; `python3 rust/core/benches/kernels.py bounds`
+//! prints the table with each kernel's bound.
 
 use a3crs_core::kernel::activation::{Activation, images_to_f32, sum_of_squares};
 use a3crs_core::kernel::conv2d::{Conv2dShape, Site, conv2d_backward_input, conv2d_backward_weight, conv2d_forward};
@@ -25,7 +26,7 @@ const NATURE_CONV2: Conv2dShape = Conv2dShape { in_h: 20, in_w: 20, in_c: 32, ou
 const NATURE_CONV3: Conv2dShape = Conv2dShape { in_h: 9, in_w: 9, in_c: 64, out_c: 64, kernel: 3, stride: 1 };
 const NATURE_FC: LinearShape = LinearShape { inputs: 3136, outputs: 512 };
 const CELLS: usize = 256;
-/// From the 256 units and the h of the step before to the gates of the LSTM.
+/// Layer from the 256 units and the h of the step before to the gates of the LSTM.
 const GATES: LinearShape = LinearShape { inputs: 256 + CELLS, outputs: 4 * CELLS };
 const SEGMENT: usize = 5;
 
@@ -34,24 +35,24 @@ fn values(n: usize) -> Vec<f32> {
     (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 
-/// Values behind a ReLU: half of them 0.
+/// Returns values as after a ReLU: half of them 0.
 fn activated(n: usize) -> Vec<f32> {
     values(n).iter().map(|x| x.max(0.0)).collect()
 }
 
-/// What a kernel has to do at least: multiply-adds, and bytes it must read or write.
+/// Least work of a kernel: multiply-adds, and bytes it must read or write.
 #[derive(Clone, Copy)]
 struct Work {
     products: usize,
     bytes: usize,
 }
 
-/// `products`, and `floats` read or written once each.
+/// Returns the work of `products` multiply-adds, and of `floats` read or written once each.
 fn work(products: usize, floats: usize) -> Work {
     Work { products, bytes: 4 * floats }
 }
 
-/// One row of the table: the naive twin, then the kernel on each instruction set.
+/// Measures one row of the table: the naive implementation, then the kernel on each instruction set.
 fn row(c: &mut Criterion, name: &str, work: Work, mut naive: impl FnMut(), mut fast: impl FnMut(Isa)) {
     let mut group = c.benchmark_group(name);
     group.throughput(Throughput::ElementsAndBytes { elements: work.products as u64, bytes: work.bytes as u64 });
@@ -61,7 +62,7 @@ fn row(c: &mut Criterion, name: &str, work: Work, mut naive: impl FnMut(), mut f
     group.sample_size(10).bench_function("naive", |b| b.iter(&mut naive));
 }
 
-/// As many multiply-adds as the CPU makes, of numbers in registers.
+/// Multiply-adds of numbers in registers, which measure the CPU's peak rate.
 struct MultiplyAdds(usize);
 
 impl Kernel for MultiplyAdds {
@@ -83,7 +84,7 @@ impl Kernel for MultiplyAdds {
     }
 }
 
-/// What the machine can do at most: multiply-adds, and a row that passes through the second and the third cache.
+/// Measures the machine's peak rates: multiply-adds, and rows that fit the first, the second and the third cache.
 fn peaks(c: &mut Criterion) {
     const PRODUCTS: usize = 12 * 16 * 10_000;
     let none = || ();
@@ -146,7 +147,7 @@ fn conv2d(c: &mut Criterion) {
             |isa| conv2d_backward_weight(isa, &s, &sites, &x, &dy, &mut dw, &mut db),
         );
         if s.in_c < 16 {
-            continue; // nobody asks for the gradient by an observation
+            continue; // the gradient with respect to an observation is never needed
         }
         let (mut dx, mut dx_twin, mut scratch) = (x.clone(), x.clone(), weight.clone());
         row(
@@ -212,7 +213,7 @@ fn linear_backwards(c: &mut Criterion) {
 
 fn lstm(c: &mut Criterion) {
     let (z, c_prev, dh) = (values(4 * CELLS), values(CELLS), values(CELLS));
-    // A step turns z into gates in place, and the next starts from them: values like any others.
+    // A step turns z into gates in place, and the next step starts from these, which are valid values of z.
     let (mut gates, mut cell, mut h) = (z.clone(), c_prev.clone(), c_prev.clone());
     let (mut gates_twin, mut cell_twin, mut h_twin) = (z.clone(), c_prev.clone(), c_prev.clone());
     row(

@@ -1,5 +1,5 @@
-//! What an actor-learner pays for shared memory: the snapshot and the update of the feed-forward Atari network, with inline
-//! assembly and with relaxed atomics.
+//! Cost of shared memory for an actor-learner: the snapshot and the update of the feed-forward Atari network, with
+//! inline assembly and with relaxed atomics.
 
 use a3crs_core::kernel::Isa;
 use a3crs_core::shared::optimizer::AsyncOptimizer;
@@ -8,7 +8,7 @@ use a3crs_core::shared::{OptimizerConfig, OptimizerKind};
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 
-/// The parameters of the paper's feed-forward A3C network, padded.
+/// Number of parameters of the paper's feed-forward A3C network, padded.
 const LEN: usize = 677_952;
 
 fn shared_memory<L: Lanes>(c: &mut Criterion, path: &str) {

@@ -1,4 +1,4 @@
-//! What an environment is to the training loop, and tiny environments to test and demonstrate it with.
+//! Environment interface of the training loop, and small environments for tests and examples.
 
 mod tiny;
 
@@ -7,7 +7,8 @@ pub use tiny::{Aim, Catch, Chain, Recall};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 
-/// How a step ended: never a bool, because a time limit ends the episode and still bootstraps.
+/// Effect of a step on its episode. A bool would not do, because an episode cut off by a time limit ends and still
+/// bootstraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The episode goes on.
@@ -18,27 +19,28 @@ pub enum End {
     Truncated,
 }
 
-/// A whole episode (game) that has just ended, with what the user calls its score.
+/// Statistics of a whole episode (game) that has just ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Episode {
-    /// The sum of raw rewards.
+    /// Sum of raw rewards.
     pub episode_return: f64,
-    /// Its length in agent steps.
+    /// Length in agent steps.
     pub length_steps: u64,
 }
 
-/// What a step gives besides the observation.
+/// Result of a step besides the observation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// The raw reward; clipping is the training loop's business.
+    /// Raw reward; the training loop clips it.
     pub reward: f32,
-    /// Whether and how the episode ended *for learning* (a lost life may be terminal).
+    /// End of the episode *for learning*: a lost life may be terminal.
     pub end: End,
-    /// Present exactly when a whole episode ended, which a lost life does not.
+    /// Statistics of the episode. They are present exactly when a whole episode has ended, which a lost life does not
+    /// do.
     pub episode: Option<Episode>,
 }
 
-/// The shape and type of an observation.
+/// Shape and type of an observation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum ObsSpec {
@@ -67,7 +69,7 @@ impl ObsSpec {
         }
     }
 
-    /// Whether an observation has no elements.
+    /// Returns true if an observation has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -82,21 +84,21 @@ impl std::fmt::Display for ObsSpec {
     }
 }
 
-/// What an agent can do.
+/// Type of an environment's actions, and their number or size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ActionSpec {
-    /// One of so many.
+    /// Number of actions, of which each step takes one.
     Discrete(usize),
-    /// A point.
+    /// Vectors of f32.
     Continuous {
-        /// Number of its components.
+        /// Number of components.
         dims: usize,
     },
 }
 
 impl ActionSpec {
-    /// Number of choices, or of components.
+    /// Returns the number of actions, or of components.
     pub const fn size(self) -> usize {
         match self {
             ActionSpec::Discrete(n) => n,
@@ -104,7 +106,7 @@ impl ActionSpec {
         }
     }
 
-    /// Numbers that an action is written as.
+    /// Returns the count of numbers that store one action: 1, or the number of components.
     pub const fn width(self) -> usize {
         match self {
             ActionSpec::Discrete(_) => 1,
@@ -122,36 +124,38 @@ impl std::fmt::Display for ActionSpec {
     }
 }
 
-/// What the network and the log have to know of an environment.
+/// Properties of an environment that the training loop, the network and the log read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvSpec {
-    /// The observation.
+    /// Observations.
     pub obs: ObsSpec,
-    /// The action; checkpoints of format 1 had a number of discrete ones.
+    /// Actions. Checkpoints of format 1 hold the number of discrete ones.
     #[serde(alias = "num_actions")]
     pub actions: ActionSpec,
-    /// Emulator frames a step (the action repeat): 4 for Atari.
+    /// Emulator frames per step (the action repeat): 4 for Atari.
     pub frames_per_step: u64,
-    /// Whether a thread of the environment's own, which the actor's has started, computes a step while the actor's waits.
+    /// True if the environment computes its steps in a thread of its own. The actor's thread has started it, and waits
+    /// meanwhile.
     #[serde(default)]
     pub own_thread: bool,
-    /// Whether another process does.
+    /// True if the environment computes its steps in another process.
     #[serde(default)]
     pub own_process: bool,
-    /// The time limit of its episodes, where there is one.
+    /// Time limit of an episode in steps; none if there is no limit.
     #[serde(default)]
     pub max_episode_steps: Option<usize>,
-    /// An episode gets a new seed once so many steps were taken since the last; 0 where a seed costs nothing, and each gets one.
+    /// Number of steps after which the next episode gets a new seed. 0 gives every episode a new seed, where seeding
+    /// costs nothing.
     #[serde(default)]
     pub reseed_steps: u64,
-    /// Whether steps draw random numbers, or only the beginnings of episodes do.
+    /// True if steps draw random numbers; false if only the beginnings of episodes do.
     #[serde(default)]
     pub random_steps: bool,
 }
 
 impl EnvSpec {
-    /// An environment of one frame a step, computed by the actor's thread, without a time limit.
+    /// Describes an environment of one frame per step, computed by the actor's thread, without a time limit.
     pub const fn new(obs: ObsSpec, actions: ActionSpec) -> Self {
         EnvSpec {
             obs,
@@ -165,40 +169,42 @@ impl EnvSpec {
         }
     }
 
-    /// Whether what is learned in one can be gone on with in the other.
+    /// Returns true if training in one environment can be resumed in the other.
     pub fn same_task(&self, other: &EnvSpec) -> bool {
         let task = |spec: &EnvSpec| (spec.actions, spec.frames_per_step);
         self.obs == other.obs && task(self) == task(other)
     }
 }
 
-/// One observation, to be read.
+/// Borrowed observation, for reading.
 #[derive(Clone, Copy, Debug)]
 pub enum ObsRef<'a> {
-    /// An image's bytes, `(channels, height, width)`.
+    /// Bytes of an image, `(channels, height, width)`.
     Image(&'a [u8]),
-    /// A vector's features.
+    /// Features of a vector.
     Vector(&'a [f32]),
 }
 
-/// One observation, to be written by the environment.
+/// Borrowed observation, for the environment to write.
 #[derive(Debug)]
 pub enum ObsMut<'a> {
-    /// An image's bytes, `(channels, height, width)`.
+    /// Bytes of an image, `(channels, height, width)`.
     Image(&'a mut [u8]),
-    /// A vector's features.
+    /// Features of a vector.
     Vector(&'a mut [f32]),
 }
 
-/// What an environment can fail with; it reaches the caller of the run unchanged.
+/// Error of an environment; it reaches the caller of the run unchanged.
 pub type EnvError = Box<dyn Error + Send + Sync>;
 
-/// An environment with actions `A`, owned by one actor.
+/// Environment with actions `A`, owned by one actor.
 pub trait Env<A> {
-    /// Starts an episode and writes its first observation. What follows a seed depends on it, and on nothing before; without one the
-    /// environment goes on with the random numbers it has. [`EnvSpec::reseed_steps`] says how often there is one.
+    /// Starts an episode and writes its first observation.
+    ///
+    /// After a seed the environment depends on the seed alone, and not on its past. Without a seed it continues its
+    /// random stream. [`EnvSpec::reseed_steps`] sets how often a seed is given.
     fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError>;
-    /// Takes one action and writes the next observation, also when the episode ended with it.
+    /// Takes one action and writes the next observation, also if this one is the last of its episode.
     fn step(&mut self, action: A, obs: ObsMut<'_>) -> Result<Step, EnvError>;
 }
 

@@ -1,7 +1,7 @@
 //! Asynchronous actor-learners: "Asynchronous Methods for Deep Reinforcement Learning" (Mnih et al., 2016).
 //!
-//! One idea: many actor-learner threads, one shared theta, no locks; methods plugged in at the network's output `y`, a row each
-//! (the table is [`rl::method`]).
+//! Many actor-learner threads train one shared theta without locks. A method reads the network's output `y` and writes
+//! its gradient; the methods are the rows of one table ([`rl::method`]).
 //!
 //! ```text
 //!          obs, theta              y, a, G                   d_theta
@@ -10,7 +10,7 @@
 //!
 //! | paper | here |
 //! |---|---|
-//! | theta, theta^- | [`shared::Hogwild`], behind the seam [`shared::Parameters`] |
+//! | theta, theta^- | [`shared::Hogwild`], behind the trait [`shared::Parameters`] |
 //! | theta' (the thread's copy) | `theta` of [`shared::LocalCopy`] |
 //! | d_theta, g | `d_theta`, [`shared::optimizer`] |
 //! | T, T_max | [`shared::clock::Clock`], `total_steps` |
@@ -26,8 +26,9 @@
 //! | accumulate gradients | [`rl::Method::grad`], [`nn::Network::backward`] |
 //! | asynchronous update of theta using d_theta | [`shared::optimizer`] |
 //!
-//! Who may use whom: `kernel <- nn`, `kernel <- shared` (its vectors), and `nn`, `rl`, `shared`, `env` `<- train`; `nn` knows the
-//! shape of an observation from `env`. `catalogue` holds the entries of the lists of choices. `tests/layers.rs` checks this.
+//! Dependencies between the modules: `kernel <- nn`, `kernel <- shared` (its vectors), and `nn`, `rl`, `shared`, `env`
+//! `<- train`; `nn` takes the shape of an observation from `env`. `catalogue` holds the entries of the lists of
+//! choices. `tests/layers.rs` checks the dependencies.
 
 pub mod catalogue;
 pub mod env;

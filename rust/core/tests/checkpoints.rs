@@ -1,4 +1,5 @@
-//! Checkpoints are data that anyone may have written: whatever is in one, it is refused with a sentence, or gone on with; nothing panics.
+//! Damaged and hostile checkpoints: each is refused with a message or can be resumed, and none causes a panic.
+//! Checkpoints are data that anyone may have written.
 
 use a3crs_core::env::{ActionSpec, Chain, Env, EnvError, EnvSpec, ObsSpec};
 use a3crs_core::kernel::activation::Activation;
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 
 mod support;
 
-/// A checkpoint taken apart.
+/// Sections of a checkpoint file.
 #[derive(Clone)]
 struct Parts {
     meta: Value,
@@ -34,7 +35,7 @@ impl Parts {
         }
     }
 
-    /// The file of them, with a checksum that is right: anyone can compute it, as here.
+    /// Returns the file with a correct checksum, as anyone could compute it.
     fn sealed(&self) -> Vec<u8> {
         let meta = self.meta.to_string();
         let mut sum = crc32fast::Hasher::new();
@@ -50,7 +51,7 @@ impl Parts {
         safetensors::serialize(views, Some(metadata)).unwrap()
     }
 
-    /// Turns a checkpoint into one of format 2, without actors and without a checksum that is read.
+    /// Turns the checkpoint into one of format 2, without actors and without a checksum that is read.
     fn of_format_2(mut self) -> Self {
         self.meta["format_version"] = json!(2);
         self.meta.as_object_mut().unwrap().remove("actors");
@@ -61,7 +62,8 @@ impl Parts {
 
 fn setup(total_steps: u64) -> Setup {
     let spec = EnvSpec::new(ObsSpec::Vector { len: 5 }, ActionSpec::Discrete(2));
-    let config = TrainConfig { deterministic: true, ..config(Algo::OneStepSarsa, total_steps, 1e-3) }; // all actors come to act
+    // A deterministic run gives every actor a turn.
+    let config = TrainConfig { deterministic: true, ..config(Algo::OneStepSarsa, total_steps, 1e-3) };
     Setup::new(config, spec).unwrap()
 }
 
@@ -69,7 +71,7 @@ fn chain(_actor: usize) -> Result<Box<dyn Env<usize>>, EnvError> {
     Ok(Box::new(Chain::new(5, 50)))
 }
 
-/// A checkpoint of a short run, and a place for others.
+/// Writes a checkpoint of a short run; returns it with its directory, which has room for others.
 fn checkpoint() -> (TempDir, Parts) {
     let dir = tempfile::tempdir().unwrap();
     let summary = train(&setup(100), chain, dir.path(), None, &Quiet).unwrap();
@@ -83,7 +85,7 @@ fn load(dir: &Path, bytes: &[u8]) -> Result<Checkpoint, TrainError> {
     Checkpoint::load(&path, &setup(200))
 }
 
-/// Loads the checkpoint and goes on with it where it can be; whether it could.
+/// Loads the checkpoint and resumes it where possible. Returns true if it was resumed.
 fn is_gone_on_with(dir: &Path, bytes: &[u8], what: &str) -> bool {
     let sentence = match load(dir, bytes) {
         Err(error) => error.to_string(),
@@ -97,7 +99,7 @@ fn is_gone_on_with(dir: &Path, bytes: &[u8], what: &str) -> bool {
     false
 }
 
-/// Every place in a JSON value.
+/// Collects the paths of all values in a JSON value.
 fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
     all.push(at.to_owned());
     match value {
@@ -169,7 +171,7 @@ fn whatever_its_tensors_are_a_checkpoint_is_refused_or_gone_on_with() {
     for name in parts.tensors.keys() {
         let mut missing = parts.clone();
         let (dtype, shape, bytes) = missing.tensors.remove(name).unwrap();
-        let is_optional = name.starts_with("g."); // of another optimizer, whose statistics begin at 0
+        let is_optional = name.starts_with("g."); // a statistic of another optimizer, which starts at 0
         let gone_on_with = is_gone_on_with(dir.path(), &missing.sealed(), &format!("no {name}"));
         assert!(is_optional || !gone_on_with, "{name} is missing");
 
@@ -261,7 +263,7 @@ fn a_header_cut_or_changed_anywhere_is_refused_or_makes_no_difference_to_shapes(
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
-    /// Pieces are moved, doubled, and taken out: 200 files for each case, since a run has to come before.
+    /// Moves, duplicates and removes parts of the file, in 200 files per case, because each case needs a run first.
     #[test]
     fn files_spliced_anyhow_are_refused_or_are_the_same_checkpoint(
         splices in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0usize..200, any::<bool>()), 200)

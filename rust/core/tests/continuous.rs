@@ -1,4 +1,4 @@
-//! Continuous actions (section 9), and what comes with them: whole episodes, normalised observations, scaled rewards.
+//! Continuous actions (section 9) and the settings they need: whole episodes, normalised observations, scaled rewards.
 
 use a3crs_core::env::{ActionSpec, Aim, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Step};
 use a3crs_core::nn::Net;
@@ -18,15 +18,15 @@ fn aim() -> Aim {
     Aim::new(2, TIME_LIMIT)
 }
 
-/// One actor has one order of updates; what several do side by side is the subject of other tests.
+/// Returns a setup of one actor, whose updates have one order. Other tests cover several actors.
 fn setup(env: &Aim, change: impl FnOnce(&mut TrainConfig)) -> Setup {
     let mut config = TrainConfig { actors: 1, rms_eps: 1e-3, reward_clip: 0.0, ..config(Algo::A3c, 60_000, 3e-3) };
-    (config.gamma, config.method.entropy_beta) = (0.0, 1e-4); // what is shown next does not depend on the action
+    (config.gamma, config.method.entropy_beta) = (0.0, 1e-4); // the next observation does not depend on the action
     change(&mut config);
     Setup::new(config, env.spec()).unwrap()
 }
 
-/// The mean return of greedy games after a run; that of an action that is always 0 is -20/3.
+/// Returns the mean return of greedy episodes after a run. An action that is always 0 has -20/3.
 fn learned_return(setup: &Setup, env: &Aim) -> f64 {
     let dir = tempfile::tempdir().unwrap();
     let make = |_| Ok(Box::new(env.clone()) as Box<dyn Env<ActionVector>>);
@@ -69,7 +69,7 @@ fn what_lies_far_from_0_is_learned_from_where_it_is_normalised() {
     assert!(raw < -3.0, "as they are, differences of a hundredth should be hard to see: {raw}");
 }
 
-/// Pays `reward` at each of seven steps.
+/// Environment that pays `reward` at each of seven steps.
 struct Seven {
     reward: f32,
     steps: u64,
@@ -93,7 +93,7 @@ impl Env<ActionVector> for Seven {
     }
 }
 
-/// The value learned of a world whose time limit is its only end.
+/// Returns the value learned in an environment whose episodes end only by the time limit.
 fn value_of_seven(reward: f32, change: impl FnOnce(&mut TrainConfig)) -> f32 {
     let spec = EnvSpec { max_episode_steps: Some(7), ..Aim::new(1, 7).spec() };
     let mut config = TrainConfig { reward_clip: 0.0, ..config(Algo::A3c, 60_000, 0.01) };
@@ -114,21 +114,22 @@ fn value_of_seven(reward: f32, change: impl FnOnce(&mut TrainConfig)) -> f32 {
 fn segments_bootstrap_from_where_a_time_limit_cut_and_whole_episodes_do_not() {
     let segments = value_of_seven(1.0, |_| ());
     assert!((segments - 10.0).abs() < 1.0, "1 + 0.9 + 0.81 + ... = 10, not {segments}");
-    // Seven states look alike: what is left to come is 1, 1.9, ... or 5.2, on average 3.3.
+    // The seven states look alike: their returns are 1, 1.9, ... 5.2, on average 3.3.
     let episodes = value_of_seven(1.0, |config| config.t_max = TMax::Whole(Whole::Episode));
     assert!((episodes - 3.29).abs() < 0.4, "{episodes}");
 }
 
 #[test]
 fn means_stay_near_where_actions_are_not_clipped_if_they_are_held() {
-    // What is aimed at lies at up to 3, so the means want to go there.
+    // Targets lie at up to 3, so means that are not bounded move there.
     let far = aim().times(3.0);
     let reach = |bound_coef| {
         let setup = setup(&far, |config| (config.method.bound_coef, config.max_grad_norm) = (bound_coef, 2.0));
         learned_return(&setup, &far)
     };
     let (free, held) = (reach(0.0), reach(100.0));
-    // Means that stay within 1 of points from U(-3, 3) are (1 / 6) * 2 * 8 / 3 = 8/9 off in each coordinate, squared and on average.
+    // Means that stay within 1, for points from U(-3, 3), have a mean squared error of (1 / 6) * 2 * 8 / 3 = 8/9 in
+    // each coordinate.
     assert!(free > -3.0 && (held + 20.0 * 8.0 / 9.0).abs() < 4.0, "free {free}, held {held}");
 }
 
@@ -160,7 +161,7 @@ fn statistics_are_saved_and_gone_on_with() {
     let summary = train(&short, make, dir.path(), None, &Quiet).unwrap();
     let saved = Checkpoint::load(&summary.checkpoint, &short).unwrap();
     let (seen, paid) = (saved.observations.clone().unwrap(), saved.returns.clone().unwrap());
-    // What begins each episode is seen, too.
+    // The first observation of each episode is counted, too.
     assert_eq!(seen.count, (summary.steps + summary.episodes) as f64);
     assert_eq!(paid.count, summary.steps as f64);
     assert!(seen.m2.iter().all(|m2| (m2 / seen.count - 1.0 / 3.0).abs() < 0.05), "the variance of U(-1, 1): {seen:?}");
@@ -169,7 +170,7 @@ fn statistics_are_saved_and_gone_on_with() {
     assert_eq!(again.returns.unwrap().get(), paid);
     let older = Checkpoint { observations: None, ..saved.clone() };
     assert!(restored(&short, &older).observations.is_none(), "a run that did without normalisation goes on without");
-    // The same parameters without the statistics are another agent.
+    // The same parameters without the statistics act differently.
     let with = mean_return(&short, &saved.clone().into(), &env.clone().seen_as(3.0, 1.0));
     let without = Agent { observations: None, ..Agent::from(saved) };
     assert_ne!(with, mean_return(&short, &without, &env.seen_as(3.0, 1.0)));

@@ -1,5 +1,6 @@
-//! Forward pass, loss and gradient of every network against an independent implementation: `tests/golden/generate.py` says how
-//! the numbers came to be. Parameters, observations, actions and returns are computed here by the same hash.
+//! Forward pass, loss and gradient of every network against an independent implementation. `tests/golden/generate.py`
+//! documents the origin of the numbers. This file computes parameters, observations, actions and returns by the same
+//! hash.
 
 use a3crs_core::env::{ActionSpec, EnvSpec, ObsMut, ObsSpec};
 use a3crs_core::kernel::Isa;
@@ -15,7 +16,7 @@ mod support;
 const STEPS: usize = 5;
 const ACTIONS: usize = 6;
 const DIMS: usize = 3;
-/// Relative error of f32 against float64.
+/// Relative error allowed for f32 against float64.
 const TOLERANCE: f64 = 1e-4;
 
 #[derive(Deserialize)]
@@ -29,9 +30,9 @@ struct Case {
     obs: Vec<usize>,
     method: String,
     y: Vec<Vec<f64>>,
-    /// h and c of each trunk after the last step; empty for a network without.
+    /// h and c of each trunk after the last step; empty for a network without LSTM.
     state: Vec<Summary>,
-    /// Policy loss, value loss, entropy.
+    /// Policy loss, value loss and entropy.
     losses: [f64; 3],
     gradients: HashMap<String, Summary>,
 }
@@ -45,7 +46,7 @@ impl Case {
         }
     }
 
-    /// The loss of step `t`; `action` is for those who choose among some.
+    /// Computes the loss of step `t`. `action` is used for discrete actions only.
     fn grad(&self, y: &[f32], t: usize, action: usize, g: f32, dy: &mut [f32]) -> Loss {
         let (lambda, entropy_beta, value_coef, bound_coef) = (1.0, 0.01, 0.5, 0.0);
         if let Some(covariance) = self.gaussian() {
@@ -62,7 +63,7 @@ impl Case {
         method.grad(y, Sample { acted: y, a: action, g, advantage: f32::NAN }, dy)
     }
 
-    /// As a run would build it.
+    /// Returns the network that a run would build.
     fn network(&self) -> Network {
         let obs = match self.obs[..] {
             [channels, height, width] => ObsSpec::Image { channels, height, width },
@@ -79,16 +80,16 @@ impl Case {
     }
 }
 
-/// What is kept of a tensor.
+/// Summary of a tensor.
 #[derive(Deserialize)]
 struct Summary {
     sum: f64,
     norm: f64,
-    /// Position and value of some.
+    /// Positions and values of some elements.
     elements: Vec<(usize, f64)>,
 }
 
-/// splitmix64, starting at the FNV-1a hash of a name.
+/// Generates splitmix64 numbers that start at the FNV-1a hash of a name.
 fn hashed(name: &str) -> impl Iterator<Item = u64> {
     let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let start = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
@@ -104,7 +105,7 @@ fn uniform(name: &str, bound: f64) -> impl Iterator<Item = f32> {
     hashed(name).map(move |hash| (((hash >> 40) as f64 / f64::from(1 << 23) - 1.0) * bound) as f32)
 }
 
-/// What one case computes on one instruction set.
+/// Results of one case on one instruction set.
 struct Computed {
     y: Vec<Vec<f32>>,
     state: Vec<f32>,
@@ -154,7 +155,7 @@ fn compute(case: &Case, net: &Network, isa: Isa) -> Computed {
     Computed { y, state, losses, d_theta }
 }
 
-/// `|a - b| <= 1e-4 scale`, and no NaN.
+/// Asserts `|a - b| <= 1e-4 scale`, which fails for NaN.
 fn assert_close(what: &str, a: f64, b: f64, scale: f64) {
     assert!((a - b).abs() <= TOLERANCE * scale, "{what}: {a}, but PyTorch has {b} (scale {scale})");
 }
@@ -163,11 +164,11 @@ fn norm(x: &[f32]) -> f64 {
     x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()
 }
 
-/// Elements against their own size or the root mean square of all, whichever is larger.
+/// Compares elements relative to their own size or the root mean square of all, whichever is larger.
 fn assert_summary(what: &str, x: &[f32], golden: &Summary) {
     let root = (x.len() as f64).sqrt();
     assert_close(&format!("{what}, norm"), norm(x), golden.norm, golden.norm);
-    // The sum of the absolute values is at most this.
+    // The sum of the absolute values is at most this scale.
     assert_close(&format!("{what}, sum"), x.iter().map(|x| f64::from(*x)).sum(), golden.sum, golden.norm * root);
     for (i, element) in &golden.elements {
         let scale = element.abs().max(golden.norm / root);

@@ -11,7 +11,8 @@ use rand::{RngExt, SeedableRng};
 const STEPS: usize = 4;
 const IMAGE: ObsSpec = ObsSpec::Image { channels: 2, height: 6, width: 6 };
 
-/// IMPALA's block, `x + conv(relu(conv(relu(x))))`, of filters of one pixel; its outputs and its input are both read again.
+/// Network of IMPALA's residual block, `x + conv(relu(conv(relu(x))))`, with filters of one pixel. Both its outputs and
+/// its input have further readers.
 fn residual(activation: Activation) -> Network {
     let filters = |kernel| Filters { out_c: 16, kernel, stride: 1 };
     let mut graph = Graph::new(&IMAGE);
@@ -34,7 +35,7 @@ fn tensor(layout: &Layout, theta: &[f64], name: &str) -> Vec<f64> {
     slots(layout, name).into_iter().map(|slot| theta[slot]).take(param.len()).collect()
 }
 
-/// The places of a tensor's elements in theta.
+/// Returns the indices in theta of a tensor's elements.
 fn slots(layout: &Layout, name: &str) -> Vec<usize> {
     let param = layout.params.iter().find(|param| param.name == name).unwrap();
     let at: Vec<f32> = (0..layout.len()).map(|i| i as f32).collect();
@@ -54,7 +55,7 @@ fn add(x: &[f64], y: &[f64]) -> Vec<f64> {
     x.iter().zip(y).map(|(x, y)| x + y).collect()
 }
 
-/// The same network in f64, of canonical tensors: images are (channel, y, x).
+/// Reference implementation of the same network in f64, on canonical tensors: images are (channel, y, x).
 struct Twin<'a>(&'a Layout, &'a [f64]);
 
 impl Twin<'_> {
@@ -118,7 +119,7 @@ fn a_residual_network_is_its_twin_and_its_gradient_finite_differences() {
         for t in 0..STEPS {
             if t > 0 {
                 let before = obs.clone();
-                obs.copy(t, &before, t - 1); // most of a screen stays as it is
+                obs.copy(t, &before, t - 1); // most of a screen stays the same
             }
             let ObsMut::Image(bytes) = obs.get_mut(t) else { unreachable!() };
             if t == 0 { rng.fill(bytes) } else { bytes[7 * t] ^= 0x55 }
@@ -139,7 +140,7 @@ fn a_residual_network_is_its_twin_and_its_gradient_finite_differences() {
         for isa in Isa::available() {
             let (mut tape, mut workspace) = (net.tape(STEPS), net.workspace(STEPS));
             for _ in 0..2 {
-                // what a pass leaves behind does not reach the next
+                // A pass must not depend on the state left by the one before.
                 for t in 0..STEPS {
                     net.forward(isa, &theta, (&obs, t), &mut tape, t);
                     for (y, expected) in tape.y(t).iter().zip(&expected[4 * t..]) {

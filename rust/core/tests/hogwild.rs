@@ -1,6 +1,7 @@
-//! The store and what threads do to it: the same bits on every path, and the promises without locks on many threads.
+//! Hogwild store under threads: equal bits on every code path, and the guarantees without locks on many threads.
 //!
-//! Threads are joined by their handles even in a scope: ThreadSanitizer sees `pthread_join`, but not how a scope waits.
+//! Threads are joined by their handles even in a scope: ThreadSanitizer sees `pthread_join`, but not the waiting of a
+//! scope.
 
 use a3crs_core::kernel::Isa;
 use a3crs_core::shared::clock::{Clock, crossed};
@@ -36,7 +37,7 @@ fn assembly_and_relaxed_atomics_give_the_same_bits_on_every_instruction_set() {
 #[test]
 fn copies_keep_every_bit_on_every_path() {
     fn check<L: Lanes>(isa: Isa) {
-        // Signalling NaN, infinity, the smallest subnormal, minus zero: a move must not look at what it moves.
+        // Signalling NaN, infinity, the smallest subnormal and minus zero: a move must copy bits unchanged.
         let mut odd = noise(5);
         odd[..4].copy_from_slice(&[0x7fa0_0001, 0x7f80_0000, 1, 0x8000_0000].map(f32::from_bits));
         let (theta, theta_target, mut out) = (Slab::<L>::zeros(LEN), Slab::<L>::zeros(LEN), vec![0.0; LEN]);
@@ -52,7 +53,7 @@ fn copies_keep_every_bit_on_every_path() {
     }
 }
 
-/// Threads that share g apply the gradients `noise(1..)` in turns, or each its own as fast as it can.
+/// Applies the gradients `noise(1..)` by threads that share g, in turns or concurrently without order.
 fn shared_g(isa: Isa, updates: usize, in_turns: bool) -> (Vec<f32>, Vec<f32>) {
     let optimizer = SharedOptimizer::new(config(OptimizerKind::SharedRmsProp), LEN, THREADS);
     let (theta, done) = (Store::from_slice(&noise(99)), AtomicUsize::new(0));
@@ -82,8 +83,9 @@ fn shared_mean_squares_are_those_of_a_sequential_twin_whoever_applies_the_update
         let (theta, g) = (values(&theta), statistic_of(&twin, 0));
         let turns = shared_g(isa, UPDATES, true);
         assert_eq!((bits(&turns.0), bits(&turns.1)), (bits(&theta), bits(&g)), "{}: in turns", isa.name());
-        // Racing, updates are lost: some where threads meet, and for the few elements that a thread held in registers when
-        // it was interrupted, all that the others made meanwhile. Whatever the order, g is a mean of squares that occurred.
+        // Racing threads lose updates: some where threads meet, and for the few elements that an interrupted thread
+        // held in registers, all updates that the others made meanwhile. In any order g is a mean of squares that
+        // occurred.
         let racing = shared_g(isa, UPDATES, false).1;
         let mut largest = vec![0f32; LEN];
         for n in 1..=UPDATES as u64 {
@@ -101,7 +103,8 @@ fn a_length_that_is_not_padded_is_refused() {
     Store::zeros(17);
 }
 
-/// Two writers, one reader, a few cache lines, which change with every write: whatever is read was written, whole, by one.
+/// Stress test of two writers and one reader on a few cache lines that change with every write. Each value read must be
+/// one that a single writer wrote as a whole.
 fn stress<L: Lanes>(isa: Isa) {
     let rows = &[0x1122_3344, 0xaabb_ccdd, 0x5a69_788f].map(|bits| [f32::from_bits(bits); 64]);
     let (store, stop) = (Slab::<L>::from_slice(&rows[0]), AtomicBool::new(false));
@@ -118,7 +121,7 @@ fn stress<L: Lanes>(isa: Isa) {
             store.read_into(isa, &mut out);
             let torn = out.iter().find(|x| rows.iter().all(|row| row[0].to_bits() != x.to_bits()));
             if torn.is_some() {
-                stop.store(true, Ordering::Relaxed); // else the writers would keep the panic waiting
+                stop.store(true, Ordering::Relaxed); // otherwise the writers would block the panic
             }
             assert_eq!(torn.map(|x| x.to_bits()), None, "{}: nobody wrote this value", isa.name());
         }
@@ -143,7 +146,7 @@ fn the_tear_test_reads_and_finds_this_cpu_sound() {
     }
 }
 
-/// Hogwild minimisation of `|theta - goal|^2 / 2` by several threads; returns how far theta ends from the goal.
+/// Minimises `|theta - goal|^2 / 2` by several Hogwild threads; returns the final distance of theta from the goal.
 fn minimise<L: Lanes>(kind: OptimizerKind) -> f32 {
     let isa = Isa::available()[0];
     let optimizer =
@@ -176,7 +179,7 @@ fn several_threads_without_locks_find_the_minimum() {
 fn every_step_of_every_thread_has_its_own_ticket_and_each_interval_one_thread() {
     let clock = Clock::default();
     let walk = || {
-        // By time, not by number: a thread that is done before the next one starts would prove nothing.
+        // The loop is bounded by time, not by count: a thread that ends before the next one starts would test nothing.
         let (start, mut ticks, mut sum, mut crossings) = (Instant::now(), 0, 0, 0);
         while start.elapsed() < Duration::from_millis(50) {
             for ticket in std::iter::repeat_with(|| clock.tick()).take(64) {
@@ -197,16 +200,16 @@ fn every_step_of_every_thread_has_its_own_ticket_and_each_interval_one_thread() 
     assert_eq!(sum, n * (n + 1) / 2, "the tickets of {n} ticks are not 1 to {n}");
 }
 
-/// Needs `objdump`; where there is none, the other tests still hold the results.
+/// Disassembles the test with `objdump`. On machines without it, the other tests still check the results.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn the_compiled_update_contains_no_locked_instruction() {
     let binary = std::env::current_exe().unwrap();
     let Ok(objdump) = std::process::Command::new("objdump").arg("-d").arg(binary).output() else { return };
     let listing = String::from_utf8_lossy(&objdump.stdout);
-    // `xchg` with memory locks by itself; between registers it is a nop.
+    // `xchg` with a memory operand locks implicitly; between registers it is a nop.
     let locks = |line: &str| line.contains("lock ") || (line.contains("xchg ") && line.contains('('));
-    // The updates alone take square roots of f32 vectors. What `objdump` puts between blank lines is one function.
+    // Only the updates take square roots of f32 vectors. `objdump` separates functions by blank lines.
     let updates: Vec<&str> = listing.split("\n\n").filter(|function| function.contains("vsqrtps")).collect();
     let locked: Vec<&str> = updates.iter().flat_map(|update| update.lines()).filter(|line| locks(line)).collect();
     assert!(listing.contains("lock xadd"), "the clock's addition is not in the listing, so it cannot be trusted");

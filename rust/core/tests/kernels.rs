@@ -1,4 +1,5 @@
-//! Every kernel on every instruction set of this CPU against its naive twin; `naive.rs` has those against finite differences.
+//! Every kernel on every instruction set of this CPU against its naive reference implementation. `naive.rs` compares
+//! those with finite differences.
 
 #[path = "support/numbers.rs"]
 mod numbers;
@@ -17,7 +18,7 @@ use proptest::prelude::*;
 use rand::RngExt;
 use still::{Still, at_starts};
 
-/// Runs the naive twin in f64: once on the values, once on their magnitudes, for the bound of the error.
+/// Runs the naive implementation in f64 twice: on the values, and on their magnitudes, which bound the error.
 macro_rules! twice {
     (|$map:ident| $compute:expr) => {{
         let run = |$map: fn(&[f32]) -> Vec<f64>| $compute;
@@ -127,7 +128,7 @@ proptest! {
         let (s, rng) = (LinearShape { inputs: of * s.inputs.div_ceil(of), ..s }, &mut rng(seed));
         let runs = Still::new(batch, of, still, rng);
         let (weight, dy) = (values(rng, s.inputs * s.outputs), values(rng, batch * s.outputs));
-        // Some inputs are closed in the whole batch: their weights are not even read.
+        // Some inputs are closed in the whole batch, so that their weights are not read.
         let closed: Vec<bool> = (0..s.inputs).map(|_| rng.random_bool(dead)).collect();
         let mut gate = values(rng, batch * s.inputs);
         gate.iter_mut().zip(closed.iter().cycle()).for_each(|(gate, closed)| if *closed { *gate = gate.min(0.0) });
@@ -223,7 +224,7 @@ proptest! {
         let rng = &mut rng(seed);
         let before: Vec<u8> = (0..channels * pixels).map(|_| rng.random()).collect();
         let mut planes = before.clone();
-        // Of some images hardly a pixel changes, of some all do.
+        // In some images hardly any pixel changes, in others all do.
         let still = if rng.random() { still } else { 0.995 };
         planes.iter_mut().for_each(|byte| if !rng.random_bool(still) { *byte ^= 1 << rng.random_range(0..8) });
         let differs = |pixel: usize| (0..channels).any(|c| before[c * pixels + pixel] != planes[c * pixels + pixel]);
@@ -340,7 +341,7 @@ fn a_nan_in_x_reaches_every_y_that_depends_on_it() {
             assert!(y[48..].iter().all(|y| *y == 0.0), "{}: a row is not the business of another", isa.name());
         }
         let (mut x, weight) = (vec![0.0; conv2d.input_len()], vec![0.0; conv2d.weight_len()]);
-        x[3 * 3] = f32::NAN; // the fourth pixel: in the second window of the first row
+        x[3 * 3] = f32::NAN; // the fourth pixel, in the second window of the first row
         let mut y = vec![0.0; conv2d.output_len()];
         let sites: Vec<Site> = conv2d.sites(0).collect();
         conv2d_forward(isa, &conv2d, &sites, &x, &weight, &[0.0; 16], Activation::Relu, &mut y);

@@ -1,23 +1,27 @@
-//! Bugs of other implementations, and the test that holds each, here or elsewhere.
+//! Known bugs of other implementations, with the test that excludes each.
 //!
-//! | bug | held by |
+//! | bug | test |
 //! |---|---|
 //! | the same seed in all workers | `run.rs`: every_actor_has_its_own_random_stream |
-//! | LSTM state not reset where an episode ends, or lost where a segment ends | the_state_is_carried_across_segments_and_reset_with_the_episode |
+//! | LSTM state not reset at the end of an episode, or lost at the end of a segment |
+//! the_state_is_carried_across_segments_and_reset_with_the_episode |
 //! | evaluation shares or loses the state | evaluation_keeps_a_state_of_its_own |
-//! | detach every step | `network.rs`: the_state_before_a_segment_is_a_constant_and_every_step_of_it_counts |
-//! | a gradient that is assigned once, then stale or added to | a_gradient_does_not_depend_on_the_one_before |
-//! | truncation taken for death | `methods.rs`: a_time_limit_is_not_death |
+//! | gradient detached at every step | `network.rs`:
+//! the_state_before_a_segment_is_a_constant_and_every_step_of_it_counts |
+//! | gradient assigned once, then stale or accumulated | a_gradient_does_not_depend_on_the_one_before |
+//! | truncation treated as termination | `methods.rs`: a_time_limit_is_not_death |
 //! | epsilon outside RMSProp's square root | `optimizer.rs`: eps_is_added_inside_the_square_root |
-//! | the clipped reward reported as score | the_score_is_raw_though_rewards_are_clipped_for_learning |
+//! | clipped reward reported as score | the_score_is_raw_though_rewards_are_clipped_for_learning |
 //! | dead workers unnoticed | `run.rs`: an_actor_that_panics_cannot_go_unnoticed |
-//! | training with one worker where more were asked for | every_actor_plays_and_is_in_the_log_with_its_own_exploration |
-//! | the mean instead of the sum over t_max | the_losses_of_a_segment_are_summed |
-//! | Sarsa's a' drawn anew instead of taken | every_action_that_was_chosen_is_taken |
-//! | the target network refreshed never, or by several threads | the_target_is_refreshed_once_for_each_multiple_of_its_interval |
+//! | training with one worker where more were configured | every_actor_plays_and_is_in_the_log_with_its_own_exploration
+//! |
+//! | mean instead of sum over t_max | the_losses_of_a_segment_are_summed |
+//! | a' of Sarsa drawn anew instead of taken | every_action_that_was_chosen_is_taken |
+//! | target network never refreshed, or by several threads |
+//! the_target_is_refreshed_once_for_each_multiple_of_its_interval |
 //!
-//! Not ours: OMP threads (there are none), float observations cast to bytes (two types, one buffer each), and what concerns
-//! observation normalisation and Gaussian policies, which do not exist yet.
+//! Two other known bugs cannot occur here: those of OMP threads (there are none), and float observations cast to bytes
+//! (two types, one buffer each).
 
 use a3crs_core::env::{ActionSpec, Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Recall, Step};
 use a3crs_core::nn::{Net, Observations};
@@ -34,7 +38,8 @@ use support::{Quiet, config};
 
 mod support;
 
-/// Shows always the same; an episode is `episode_steps` long and ends as `end`. Notes the actions it is given.
+/// Environment whose observation never changes. An episode is `episode_steps` long and ends as `end`. Records the
+/// actions it receives.
 struct Monotonous {
     episode_steps: u64,
     end: End,
@@ -80,7 +85,8 @@ fn setup(algo: Algo, change: impl FnOnce(&mut TrainConfig)) -> Setup {
     Setup::new(config, SPEC).unwrap()
 }
 
-/// Chooses at random, like Sarsa for the bootstrap too, and notes what it saw before each choice, and the choice.
+/// Record of the outputs seen before each choice, and of the choices. Actions are random, and as in Sarsa the bootstrap
+/// draws one, too.
 #[derive(Default)]
 struct Notes {
     seen: Vec<Vec<f32>>,
@@ -115,7 +121,7 @@ impl Method<usize> for Noting {
     }
 }
 
-/// Notes of an actor about `segments` segments of `env`.
+/// Returns the record of an actor over `segments` segments of `env`.
 fn notes_of(setup: &Setup, env: Monotonous, segments: usize) -> Notes {
     let (shared, stats, notes) = (Shared::new(setup), ActorStats::default(), Arc::default());
     let (rng, method) = (setup.actor_rng(0, 0), Box::new(Noting(Arc::clone(&notes))));
@@ -132,7 +138,7 @@ fn the_state_is_carried_across_segments_and_reset_with_the_episode() {
         let setup =
             setup(Algo::OneStepSarsa, |config| (config.network.net, config.t_max) = (Net::Lstm, TMax::Steps(3)));
         let notes = notes_of(&setup, monotonous(EPISODE as u64, end), 9);
-        // The network by itself, from a state of 0 over an episode and its final observation.
+        // Reference: the network alone, from a state of 0, over an episode and its final observation.
         let (net, mut obs) = (&setup.net, Observations::new(setup.net.input(), EPISODE + 1));
         (0..=EPISODE).for_each(|t| show_ones(obs.get_mut(t)).unwrap());
         let mut tape = net.tape(EPISODE + 1);
@@ -144,7 +150,8 @@ fn the_state_is_carried_across_segments_and_reset_with_the_episode() {
             })
             .collect();
         assert_ne!(unrolled[0], unrolled[1], "a state that changes nothing would prove nothing");
-        // Each state is looked at once to choose an action: a truncated episode's final one too, a terminal one not.
+        // Each state is evaluated once to choose an action, including the final one of a truncated episode, but not a
+        // terminal one.
         let looks = if end == End::Truncated { EPISODE + 1 } else { EPISODE };
         assert_eq!(notes.seen.len(), 3 * looks);
         for (i, y) in notes.seen.iter().enumerate() {
@@ -173,7 +180,7 @@ fn evaluation_keeps_a_state_of_its_own() {
     config.network.net = Net::Lstm;
     let setup = Setup::new(config, spec).unwrap();
     let mut theta = setup.initial_theta();
-    theta.iter_mut().for_each(|w| *w *= 8.0); // answers that depend on what was seen
+    theta.iter_mut().for_each(|w| *w *= 8.0); // makes actions depend on the observation
     let agent = Agent { theta, observations: None };
     let played = |episodes, seed| {
         let how = Evaluation { episodes, actors: 1, seed, greedy: false };
@@ -206,14 +213,14 @@ fn a_gradient_does_not_depend_on_the_one_before() {
     assert_eq!(gradient([1.0, -1.0], 1.0), first);
 }
 
-/// Change of theta in one segment of `t_max` steps that are all alike, by plain gradient descent.
+/// Returns the change of theta in one segment of `t_max` equal steps, by plain gradient descent.
 fn moved(t_max: usize) -> Vec<f32> {
     let setup = setup(Algo::OneStepQ, |config| {
         (config.t_max, config.lr, config.optimizer, config.momentum) =
             (TMax::Steps(t_max), 1e-3, OptimizerKind::MomentumSgd, 0.0);
         config.method.explore_anneal_steps = 0;
     });
-    // Without exploration the same action every time: the greedy one.
+    // Without exploration every action is the greedy one.
     let algo = Box::new(a3crs_core::rl::ValueBased::one_step_q(a3crs_core::rl::Exploration {
         final_eps: 0.0,
         anneal_steps: 0,
@@ -251,7 +258,7 @@ fn the_score_is_raw_though_rewards_are_clipped_for_learning() {
 #[test]
 fn the_target_is_refreshed_once_for_each_multiple_of_its_interval() {
     let mut config = config(Algo::OneStepQ, 30_000, 1e-3);
-    // A segment of several steps could draw two multiples, were its thread to sleep between them.
+    // A segment of several steps could reach two multiples if its thread slept between them.
     (config.actors, config.target_interval_steps, config.t_max) = (8, 100, TMax::Steps(1));
     let env = EnvSpec { actions: ActionSpec::Discrete(2), ..SPEC };
     let setup = Setup::new(config, env).unwrap();

@@ -1,19 +1,19 @@
-//! The architecture, held: which rooms a room may use.
+//! Dependencies between the modules of the core.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A room and the rooms it may use.
+/// Modules, each with the modules it may use.
 const MAY_USE: [(&str, &[&str]); 6] = [
     ("kernel", &[]),
-    ("env", &["rl"]), // the tiny environments draw from the actors' kind of random stream
+    ("env", &["rl"]), // the small environments use the actors' random number generator
     ("rl", &["catalogue"]),
     ("shared", &["kernel", "catalogue", "sync"]),
     ("nn", &["kernel", "env", "catalogue"]),
     ("train", &["kernel", "env", "rl", "shared", "nn", "catalogue", "sync"]),
 ];
 
-/// The rooms of `train`, from the ground up: each may use those before it.
+/// Modules of `train` in order; each may use those before it.
 const TRAIN: [&str; 9] = ["error", "config", "turns", "log", "setup", "learn", "save", "run", "play"];
 
 fn source_dir() -> PathBuf {
@@ -28,14 +28,14 @@ fn sources(path: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| sources(&path)).collect()
 }
 
-/// The files of `room` in `dir`: `room.rs` and all below `room/`.
+/// Returns the files of the module `room` in `dir`: `room.rs` and all below `room/`.
 fn files_of(dir: &Path, room: &str) -> Vec<PathBuf> {
     let all = sources(dir).into_iter();
     all.filter(|path| path.starts_with(dir.join(room)) || *path == dir.join(format!("{room}.rs"))).collect()
 }
 
-/// Paths below `crate::` that a file names outside its tests, groups in braces written out: `crate::a::{b, c::d}` is `a::b`
-/// and `a::c::d`.
+/// Returns the paths below `crate::` that a file names outside its tests. Groups in braces are expanded: `crate::a::{b,
+/// c::d}` is `a::b` and `a::c::d`.
 fn used(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap();
     let code = text.split("#[cfg(test)]").next().unwrap().split("#[cfg(all(test").next().unwrap();
@@ -57,7 +57,7 @@ fn written_out(text: &str) -> Vec<String> {
     }
 }
 
-/// The parts of a group, up to the brace that closes it.
+/// Returns the members of a group, up to the brace that closes it.
 fn members(group: &str) -> Vec<&str> {
     let (mut depth, mut start, mut parts) = (0, 0, Vec::new());
     for (at, c) in group.char_indices() {
@@ -116,7 +116,7 @@ fn the_rooms_of_train_use_those_below_them() {
             for path in used(&file) {
                 let mut parts = path.split("::").skip_while(|part| *part != "train").skip(1);
                 let Some(used) = parts.next().filter(|part| part.chars().next().is_some_and(char::is_lowercase)) else {
-                    continue; // of another room of the crate, or `train::Host`, which stands on the ground
+                    continue; // of another module of the crate, or `train::Host`, which every module may use
                 };
                 let below = &TRAIN[..=floor];
                 assert!(below.contains(&used), "{} uses train::{used}, which is not below {room}", file.display());

@@ -1,4 +1,5 @@
-//! The LSTM kernels on every instruction set of this CPU against their naive twins, and the twins against finite differences.
+//! LSTM kernels on every instruction set of this CPU against their naive reference implementations, and those against
+//! finite differences.
 
 use a3crs_core::kernel::lstm::{lstm_backward, lstm_forward};
 use a3crs_core::kernel::{Isa, naive};
@@ -6,7 +7,7 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// sigma and tanh are exact to 3e-7; a cell combines a few of them with values up to 3.
+/// Error allowed: sigma and tanh are exact to 3e-7, and a cell combines a few of them with values up to 3.
 const TOLERANCE: f64 = 5e-6;
 
 fn values(rng: &mut Xoshiro256PlusPlus, n: usize) -> Vec<f64> {
@@ -19,7 +20,7 @@ fn to_f32(x: &[f64]) -> Vec<f32> {
 
 fn assert_close(isa: Isa, what: &str, fast: &[f32], exact: &[f64]) {
     for (k, (fast, exact)) in fast.iter().zip(exact).enumerate() {
-        // Not `error > bound`: a NaN has to fail.
+        // The condition is not `error > bound`, because NaN must fail.
         assert!((f64::from(*fast) - exact).abs() <= TOLERANCE, "{}: {what}[{k}] {fast}, not {exact}", isa.name());
     }
 }
@@ -60,7 +61,7 @@ fn a_nan_stays_in_its_cell_and_reaches_all_that_depends_on_it() {
             lstm_forward(isa, gates.as_flattened_mut(), &[0.5; 48], &mut c, &mut h);
             let (mut dc, mut d_gates) = ([0.5; 48], [[0.0; 48]; 4]);
             lstm_backward(isa, gates.as_flattened(), &[0.5; 48], &c, &[0.5; 48], &mut dc, d_gates.as_flattened_mut());
-            // c does not depend on gate o; everything else depends on each of them.
+            // c does not depend on gate o; everything else depends on every gate.
             let only_there = |row: &[f32]| row.iter().enumerate().all(|(k, x)| x.is_nan() == (k == 21));
             assert!(only_there(&h) && only_there(&dc), "{}: gate {gate}", isa.name());
             assert!(gate == 3 || only_there(&c), "{}: gate {gate}", isa.name());
@@ -84,7 +85,7 @@ fn gates_of_the_wrong_length_are_refused() {
 const STEPS: usize = 3;
 const CELLS: usize = 2;
 
-/// `L = sum over the steps of dh . h`, each step's c going into the next.
+/// Returns `L = sum over the steps of dh . h`, where each step's c is the input of the next.
 fn loss(z: &[f64], c_first: &[f64], dh: &[f64]) -> f64 {
     let (mut c_prev, mut sum) = (c_first.to_vec(), 0.0);
     for (z, dh) in z.chunks_exact(4 * CELLS).zip(dh.chunks_exact(CELLS)) {

@@ -1,5 +1,5 @@
-//! Every method with every network learns environments whose answer is known, through the whole stack: actors, store, checkpoint,
-//! evaluation.
+//! Learning of environments with known solutions by every method with every network, through the whole stack: actors,
+//! store, checkpoint, evaluation.
 
 use a3crs_core::env::{ActionSpec, Catch, End, Env, EnvError, EnvSpec, ObsMut, ObsSpec, Recall, Step};
 use a3crs_core::kernel::Isa;
@@ -14,7 +14,7 @@ use support::{Quiet, config};
 
 mod support;
 
-/// Result of a run.
+/// Trains an agent and returns it.
 fn learn<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync) -> Agent {
     let dir = tempfile::tempdir().unwrap();
     let summary = train::<A, _>(setup, |_| Ok(Box::new(env())), dir.path(), None, &Quiet).unwrap();
@@ -23,7 +23,7 @@ fn learn<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sy
 
 const GAMES: usize = 100;
 
-/// Plays greedy games.
+/// Plays greedy episodes.
 fn play<A: Action, E: Env<A> + 'static>(
     setup: &Setup,
     agent: &Agent,
@@ -33,22 +33,22 @@ fn play<A: Action, E: Env<A> + 'static>(
     evaluate::<A, _>(setup, agent, |_| Ok(Box::new(env())), how, &Quiet, |_| Ok(())).unwrap()
 }
 
-/// The mean return of greedy games after a run.
+/// Returns the mean return of greedy episodes after a run.
 fn learned_return<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync) -> f64 {
     let played = play(setup, &learn(setup, &env), &env);
     played.iter().map(|episode| episode.episode_return).sum::<f64>() / GAMES as f64
 }
 
-/// A few thousand steps suffice with small mean squares in RMSProp's denominator. With so large a rate a few runs in a hundred fail,
-/// depending on the order in which threads run: one actor has one order. What several do side by side is the subject of the endless
-/// rewards below, of `run.rs` and of `hogwild.rs`.
+/// Returns settings that learn in a few thousand steps, by small mean squares in RMSProp's denominator. At so high a
+/// learning rate a few runs in a hundred fail, depending on the order in which threads run; with one actor that order
+/// is fixed. Several actors are tested by the endless rewards below, by `run.rs` and by `hogwild.rs`.
 fn quick(algo: Algo, net: Net, total_steps: u64) -> TrainConfig {
     let mut config = config(algo, total_steps, 0.002);
     config.method.explore_anneal_steps = total_steps / 4;
     TrainConfig { network: net.into(), rms_eps: 1e-3, actors: 1, target_interval_steps: 100, ..config }
 }
 
-/// y in each cell of a chain, walked through from the left.
+/// Returns y in each cell of a chain, visited from the left.
 fn walk(setup: &Setup, theta: &[f32], cells: usize) -> Vec<Vec<f32>> {
     let isa = Isa::detect().unwrap();
     let mut obs = Observations::new(setup.net.input(), 1);
@@ -67,10 +67,11 @@ fn walk(setup: &Setup, theta: &[f32], cells: usize) -> Vec<Vec<f32>> {
 }
 
 const GAMMA: f64 = 0.9;
-/// Final epsilon of exploration on the chain: far from greedy, so that the methods' values lie far apart.
+/// Final epsilon of exploration on the chain. It is far from greedy, so that the methods' values differ clearly.
 const EPS: f64 = 0.5;
 
-/// A chain whose actors all end with [`EPS`]: each draws its own, and theory has one answer only where they are equal.
+/// Returns the setup of a chain whose actors all end with [`EPS`]. Actors otherwise draw their own, and theory has one
+/// answer only if they are equal.
 fn chain_setup(algo: Algo, net: Net, optimizer: OptimizerKind) -> Setup {
     let env = EnvSpec::new(chain().obs_spec(), ActionSpec::Discrete(2));
     let setup = |seed| {
@@ -86,10 +87,10 @@ fn chain_setup(algo: Algo, net: Net, optimizer: OptimizerKind) -> Setup {
     (0..).map(setup).find(alike).unwrap()
 }
 
-/// Compares the values that a method has learned of the chain with those it converges to in theory.
+/// Compares the values that a method has learned for the chain with those it converges to in theory.
 ///
-/// The three methods of values are 0.07 apart where they differ most; with a memory, what is seen in one cell generalises to other
-/// ways of getting there.
+/// The three value-based methods are 0.07 apart where they differ most. A recurrent network generalises across the ways
+/// of reaching a cell.
 fn check_chain(algo: Algo, net: Net, optimizer: OptimizerKind) {
     let what = format!("{algo:?} {net:?} {optimizer:?}");
     let setup = chain_setup(algo, net, optimizer);
@@ -98,12 +99,12 @@ fn check_chain(algo: Algo, net: Net, optimizer: OptimizerKind) {
     for episode in play(&setup, &agent, chain) {
         assert_eq!(episode.length_steps, CELLS as u64, "{what} does not walk straight to the goal: {y:?}");
     }
-    if algo == Algo::A3c {
+    if algo.row().has_policy {
         return check_v(&what, &y);
     }
     let (least, greatest) = q_in_theory(&setup);
     let tolerance = match (algo, net) {
-        (Algo::OneStepQ, Net::Ff) => 0.01, // nothing in its target is random
+        (Algo::OneStepQ, Net::Ff) => 0.01, // its target has no randomness
         _ => 0.05,
     };
     for (cell, action) in (0..CELLS).flat_map(|cell| [(cell, 0), (cell, 1)]) {
@@ -113,18 +114,18 @@ fn check_chain(algo: Algo, net: Net, optimizer: OptimizerKind) {
     }
 }
 
-/// Least and greatest.
+/// Returns the least and greatest values in theory.
 fn q_in_theory(setup: &Setup) -> (Q, Q) {
     let one = |q| (q, q);
     match setup.config.algo {
         Algo::OneStepQ => one(chain::q_optimal(GAMMA)),
         Algo::OneStepSarsa => one(chain::q_eps_greedy(GAMMA, EPS)),
         Algo::NStepQ => chain::q_n_step(GAMMA, EPS, setup.config.segment_steps(&setup.env), setup.net.state_len() > 0),
-        Algo::A3c => panic!("A3C has no Q"),
+        Algo::A3c | Algo::A2c | Algo::Ppo => panic!("{} has no Q", setup.config.algo.name()),
     }
 }
 
-/// A3C's V is that of the policy beside it, and the policy is almost sure of itself.
+/// Compares A3C's V with the value of its own policy, which is nearly deterministic.
 fn check_v(what: &str, y: &[Vec<f32>]) {
     let pi = std::array::from_fn(|cell| {
         let right = 1.0 / (1.0 + f64::from(y[cell][0] - y[cell][1]).exp());
@@ -161,9 +162,9 @@ fn so_does_every_method_with_every_optimizer() {
     }
 }
 
-/// Each method with `net`; a player who does nothing sensible loses two games in three.
+/// Trains each method with `net`; a policy that ignores the image loses two episodes in three.
 fn catches_from_pixels(net: Net) {
-    let env = || Catch::new(3, 12); // 36 pixels a side, the least the network of 2015 can look at
+    let env = || Catch::new(3, 12); // 36 pixels a side, the least for the network of 2015
     for algo in Algo::ALL {
         let spec = EnvSpec::new(env().obs_spec(), ActionSpec::Discrete(3));
         let setup = Setup::new(quick(algo, net, 4_000), spec).unwrap();
@@ -192,7 +193,7 @@ fn every_method_catches_from_pixels_with_the_network_of_2015_and_a_memory() {
     catches_from_pixels(Net::NatureLstm);
 }
 
-/// The mean return of an agent that was trained to recall a cue it saw four steps before.
+/// Returns the mean return of an agent trained to recall a cue from four steps before.
 fn recalled(algo: Algo, net: Net) -> f64 {
     let env = || Recall::new(3);
     let spec = EnvSpec::new(env().obs_spec(), ActionSpec::Discrete(2));
@@ -205,13 +206,14 @@ fn only_a_network_with_a_memory_recalls_the_cue() {
     for algo in [Algo::A3c, Algo::NStepQ] {
         let lstm = recalled(algo, Net::Lstm);
         assert!(lstm > 0.9, "{algo:?}: mean return {lstm}");
-        // When it is asked, every game looks alike: one answer to all, and five standard deviations of a coin.
+        // Without a memory all episodes look alike at the question, so the answer is the same in all. The bound is five
+        // standard deviations of a coin toss.
         let ff = recalled(algo, Net::Ff);
         assert!(ff.abs() < 0.5, "{algo:?} without a memory cannot have {ff}");
     }
 }
 
-/// Pays `reward` forever and never ends by itself: only the time limit cuts it.
+/// Environment that pays `reward` forever and is ended by the time limit alone.
 struct Forever {
     reward: f32,
     steps: u64,
@@ -233,7 +235,7 @@ impl Env<usize> for Forever {
     }
 }
 
-/// The value learned of a world that pays `reward` at every step.
+/// Returns the value learned in an environment that pays `reward` at every step.
 fn value_of_forever(algo: Algo, reward: f32, change: impl FnOnce(&mut TrainConfig)) -> f32 {
     let env = EnvSpec::new(ObsSpec::Vector { len: 1 }, ActionSpec::Discrete(2));
     let mut config = config(algo, 60_000, 0.01);
@@ -248,7 +250,7 @@ fn value_of_forever(algo: Algo, reward: f32, change: impl FnOnce(&mut TrainConfi
 fn a_time_limit_is_not_death_the_value_of_an_endless_reward_is_its_geometric_sum() {
     for algo in Algo::ALL {
         let v = value_of_forever(algo, 1.0, |_| ());
-        // 1 / (1 - 0.9) = 10; were truncation terminal, no state could be worth more than 1 + ... + 0.9^6 = 5.2
+        // 1 / (1 - 0.9) = 10. If truncation were terminal, no state could be worth more than 1 + ... + 0.9^6 = 5.2.
         assert!((v - 10.0).abs() < 1.0, "{algo:?}: {v}");
     }
 }
@@ -270,6 +272,6 @@ fn lambda_0_of_a3c_still_finds_the_geometric_sum() {
 #[test]
 fn values_grow_by_one_look_ahead_for_each_refresh_of_the_target() {
     let v = value_of_forever(Algo::OneStepQ, 1.0, |config| config.target_interval_steps = u64::MAX);
-    // theta_target never changes, so Q = 1 + 0.9 max Q(theta_target), and that is a fresh network's, near 0
+    // theta_target never changes, so Q = 1 + 0.9 max Q(theta_target), and a new network's Q is near 0.
     assert!((v - 1.0).abs() < 0.9, "{v}");
 }

@@ -1,5 +1,7 @@
-//! Every interleaving of the protocols between threads, tried by loom: `RUSTFLAGS="--cfg loom" cargo test --test models`.
-//! A deadlock, a thread that is never woken or a missed value is found, also where no processor at hand would show it.
+//! All interleavings of the protocols between threads, explored by loom. This finds deadlocks, threads that are never
+//! woken and missed values, even if no processor at hand would show them.
+//!
+//! Run them by `RUSTFLAGS="--cfg loom" cargo test --test models`.
 #![cfg(loom)]
 
 use a3crs_core::shared::clock::crossed;
@@ -13,7 +15,7 @@ use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use loom::sync::{Arc, Mutex, mpsc};
 use loom::thread::{self, yield_now};
 
-/// Tries all interleavings with up to `preemptions` switches between threads that could have gone on.
+/// Explores all interleavings with up to `preemptions` switches between threads that could have continued.
 fn model(preemptions: usize, run: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -81,7 +83,8 @@ fn actors_take_turns_and_none_waits_for_ever() {
     }
 }
 
-/// An actor that plays until its `rounds` are over, or leaves after `until`; what it learned goes into the log.
+/// Simulates an actor that plays until its `rounds` are over, or leaves after `until`. It appends what it learned to
+/// the log.
 fn play(rounds: &Rounds<()>, actor: usize, ends: usize, until: usize, log: &Mutex<Vec<usize>>) {
     for round in 1..=until {
         let Some(turn) = rounds.take(actor) else { break };

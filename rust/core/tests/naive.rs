@@ -1,4 +1,4 @@
-//! The naive twins of the kernels against finite differences.
+//! Naive reference implementations of the kernels against finite differences.
 
 use a3crs_core::kernel::activation::Activation;
 use a3crs_core::kernel::conv2d::Conv2dShape;
@@ -7,7 +7,7 @@ use a3crs_core::kernel::naive;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// Numbers in [-1, 1), a quarter of them exactly 0, as behind a ReLU.
+/// Returns numbers in [-1, 1), a quarter of them exactly 0, as after a ReLU.
 fn values(rng: &mut Xoshiro256PlusPlus, n: usize) -> Vec<f64> {
     (0..n).map(|_| if rng.random_bool(0.25) { 0.0 } else { rng.random_range(-1.0..1.0) }).collect()
 }
@@ -41,7 +41,7 @@ fn the_gradients_of_a_linear_layer_are_finite_differences() {
     let (shape, batch, rng) = (LinearShape { inputs: 7, outputs: 16 }, 3, &mut rng(1));
     let mut next = |n| values(rng, n);
     let (z, weight, bias, dy) = (next(3 * 7), next(7 * 16), next(16), next(3 * 16));
-    // x is the output of a ReLU, whose backward pass is the gate; its inputs keep away from the kink at 0.
+    // x is the output of a ReLU, whose backward pass is the gate. Its inputs stay away from the kink at 0.
     let z: Vec<f64> = z.iter().map(|z| z + 0.01_f64.copysign(*z)).collect();
     let relu = |z: &[f64]| z.iter().map(|z| z.max(0.0)).collect::<Vec<_>>();
     let loss = |x: &[f64], weight: &[f64], bias: &[f64]| {
@@ -83,7 +83,7 @@ fn the_gradients_of_a_convolution_are_finite_differences() {
 #[test]
 fn the_gradient_of_an_activation_is_its_finite_difference() {
     let rng = &mut rng(3);
-    // The inputs keep away from the ReLU's kink at 0.
+    // The inputs stay away from the ReLU's kink at 0.
     let z: Vec<f64> = values(rng, 50).iter().map(|z| z + 0.01_f64.copysign(*z)).collect();
     let dy = values(rng, 50);
     let function = |activation, z: f64| match activation {

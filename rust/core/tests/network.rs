@@ -1,4 +1,4 @@
-//! The whole network against its textbook twin in f64: forward, and gradients that are finite differences.
+//! Whole networks against a reference implementation in f64: forward pass, and gradients by finite differences.
 
 use a3crs_core::env::{ObsMut, ObsRef, ObsSpec};
 use a3crs_core::kernel::activation::Activation::{self, Identity, Relu};
@@ -12,14 +12,14 @@ use rand::{RngExt, SeedableRng};
 const STEPS: usize = 3;
 const OUTPUTS: usize = 4;
 const HEADS: &[Head] = &[Head { name: "policy", outputs: 3 }, Head { name: "value", outputs: 1 }];
-/// The same outputs from two trunks, the third of them a parameter.
+/// Network with the same outputs from two trunks, the third of them a parameter.
 const PARTS: &[Part] = &[
     Part::Trunk { name: "policy", heads: &[Head { name: "mu", outputs: 2 }] },
     Part::Constant(Head { name: "policy.log_sigma", outputs: 1 }),
     Part::Trunk { name: "value", heads: &[Head { name: "v", outputs: 1 }] },
 ];
 
-/// Whether policy and value share a trunk.
+/// Form of a network: one trunk for policy and value, or two.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Form {
     Shared,
@@ -27,7 +27,8 @@ enum Form {
 }
 use Form::{Separate, Shared};
 
-/// A network straight from sections 5.1, 8 and 9: filters (number, side, stride) and what is behind them, units, LSTM cells.
+/// Reference implementation from sections 5.1, 8 and 9: filters (number, side, stride) and their activation, units,
+/// LSTM cells.
 struct Twin {
     filters: &'static [(usize, usize, usize)],
     activation: Activation,
@@ -55,10 +56,10 @@ fn twin_of(net: Net, input: &ObsSpec, form: Form) -> Twin {
     Twin { filters, activation, units, cells, form }
 }
 
-/// h and c of each trunk.
+/// States h and c of each trunk.
 type State = Vec<[Vec<f64>; 2]>;
 
-/// theta cut into tensors by the naive twin's own count, so that a wrong offset shows.
+/// Cursor that cuts theta into tensors. It counts independently of the layout, so that a wrong offset shows.
 struct Cut<'a> {
     theta: &'a [f64],
 }
@@ -72,7 +73,7 @@ impl<'a> Cut<'a> {
 }
 
 impl Twin {
-    /// `y` of one observation in f64; `state` is that before it and after it.
+    /// Computes `y` of one observation in f64; `state` is updated.
     fn y(&self, theta: &[f64], input: &ObsSpec, obs: ObsRef, state: &mut State) -> Vec<f64> {
         let mut cut = Cut { theta };
         let y = match self.form {
@@ -132,7 +133,7 @@ impl Twin {
         x
     }
 
-    /// `y` of all steps, one after the other from `state`.
+    /// Computes `y` of all steps in order, starting from `state`.
     fn segment(&self, theta: &[f64], input: &ObsSpec, obs: &Observations, state: &[f32]) -> Vec<f64> {
         let state: Vec<f64> = state.iter().map(|x| f64::from(*x)).collect();
         let parts = |trunk: usize| [2 * trunk, 2 * trunk + 1].map(|i| state[i * self.cells..][..self.cells].to_vec());
@@ -159,7 +160,7 @@ fn random_observations(spec: &ObsSpec, rng: &mut ActorRng) -> Observations {
     obs
 }
 
-/// Grey stacks, colours, and vectors, for every network that looks at them.
+/// Returns grey stacks, colours and vectors, for every network that can read them.
 fn networks() -> Vec<(Net, ObsSpec, Form)> {
     let image = |channels, side| ObsSpec::Image { channels, height: side, width: side };
     let vector = ObsSpec::Vector { len: 7 };
@@ -182,7 +183,7 @@ fn random_state(net: &Network, rng: &mut ActorRng) -> Vec<f32> {
     (0..net.state_len()).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 
-/// A loss over the outputs of all steps, `L = sum c y`: its gradient by y is c.
+/// Segment with a loss over the outputs of all steps, `L = sum c y`: its gradient with respect to y is c.
 struct Segment {
     net: Network,
     theta: Vec<f32>,
@@ -202,7 +203,7 @@ impl Segment {
         Segment { theta, obs: random_observations(input, rng), state, c, net }
     }
 
-    /// y of all steps, and d_theta.
+    /// Returns y of all steps, and d_theta.
     fn forward_and_backward(&self, isa: Isa) -> (Vec<f32>, Vec<f32>) {
         let Segment { net, theta, obs, state, c } = self;
         let (mut tape, mut workspace, mut ys) = (net.tape(STEPS), net.workspace(STEPS), Vec::new());
@@ -264,7 +265,7 @@ fn forward_and_gradient_are_those_of_the_textbook_network() {
     }
 }
 
-/// Observations as an emulator shows them: from step to step a few pixels move.
+/// Returns observations like an emulator's, of which a few pixels change at each step.
 fn still_observations(input: &ObsSpec, rng: &mut ActorRng) -> Observations {
     let mut obs = random_observations(input, rng);
     for t in 1..STEPS {
@@ -287,7 +288,7 @@ fn what_a_step_takes_over_from_the_one_before_changes_nothing() {
         segment.obs = still_observations(&input, &mut rng);
         for isa in Isa::available() {
             let (ys, together) = segment.forward_and_backward(isa);
-            // Each step by itself; the gradient of a recurrent network is not the sum of those.
+            // Each step alone; a recurrent network's gradient is not the sum of those.
             let (mut sum, mut state) = (vec![0.0; segment.net.layout().len()], segment.state.clone());
             for t in 0..STEPS {
                 let (mut tape, mut workspace) = (segment.net.tape(1), segment.net.workspace(1));
@@ -315,10 +316,10 @@ fn the_state_before_a_segment_is_a_constant_and_every_step_of_it_counts() {
     let (input, mut rng) = (ObsSpec::Vector { len: 7 }, ActorRng::seed_from_u64(5));
     let isa = Isa::available()[0];
     let mut segment = Segment::random(Net::Lstm, &input, Shared, &mut rng);
-    // Only the last step has a loss: what arrives at the first step's input came back through time.
+    // Only the last step has a loss, so the gradient at the first step's input came back through time.
     segment.c[..(STEPS - 1) * OUTPUTS].fill(0.0);
     let whole = segment.forward_and_backward(isa).1;
-    // The same last step alone, from the state the two before it lead to.
+    // The last step alone, starting from the state after the first two.
     let (mut tape, mut workspace) = (segment.net.tape(STEPS), segment.net.workspace(STEPS));
     tape.set_state(0, &segment.state);
     for t in 0..STEPS - 1 {

@@ -1,4 +1,4 @@
-//! Nothing allocates in the step loop.
+//! Absence of allocations in the step loop.
 
 use a3crs_core::env::{ActionSpec, Aim, Catch, Chain, Env, EnvSpec};
 use a3crs_core::nn::Net;

@@ -41,7 +41,7 @@ fn eps_is_added_inside_the_square_root() {
     let optimizer = SharedOptimizer::new(config(OptimizerKind::SharedRmsProp), 16, 1);
     let theta = Store::zeros(16);
     optimizer.apply(Isa::available()[0], 0, &theta, &[0.01; 16], 1.0, 1.0);
-    // Inside: 0.01 / sqrt(1e-6 + 0.1) = 0.0316; outside it would be 0.01 / (sqrt(1e-6) + 0.1) = 0.099.
+    // Inside the root: 0.01 / sqrt(1e-6 + 0.1) = 0.0316; outside it would be 0.01 / (sqrt(1e-6) + 0.1) = 0.099.
     let step = -values(&theta)[0];
     assert!((step - 0.031_622_62).abs() < 1e-6, "the step was {step}");
 }
@@ -120,7 +120,8 @@ fn coefficients_outside_their_range_are_refused() {
     assert_eq!(OptimizerConfig { eps: 0.0, ..config(OptimizerKind::MomentumSgd) }.validate(), Ok(()));
 }
 
-/// A gradient over 16 + 6 x 32 + 16 parameters whose middle is an outer product of rank 2; rows 1 and 4 have no term.
+/// Returns a gradient over 16 + 6 x 32 + 16 parameters whose middle is an outer product of rank 2; rows 1 and 4 have no
+/// term.
 fn with_outer<'a>(dense: &'a [f32], x: &'a [f32; 12], delta: &'a [f32]) -> Gradient<'a> {
     Gradient::from(dense).with_outer(Outer { start: 16, x, delta, rank: 2 })
 }
@@ -184,7 +185,8 @@ fn without_a_gradient_mean_squares_decay_and_a_momentum_carries_theta_on() {
     }
 }
 
-/// Keeps the sum of the gradients and the sum of their squares, and moves theta without a gradient too, as Adam does.
+/// Optimizer that keeps the sum of the gradients and the sum of their squares. It moves theta even where the gradient
+/// is 0, as Adam does.
 #[derive(Clone, Copy)]
 struct Sums {
     rests: bool,

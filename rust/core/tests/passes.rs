@@ -1,4 +1,4 @@
-//! A method that makes several passes over a segment sees the output under which each action was taken, and learns in each.
+//! Methods with several passes over a segment: each pass learns, and sees the output under which each action was taken.
 
 use a3crs_core::env::{ActionSpec, Chain, EnvSpec};
 use a3crs_core::nn::Net;
@@ -12,10 +12,10 @@ mod support;
 
 const PASSES: usize = 3;
 
-/// Output of each step in each pass, and the output when the action was taken.
+/// Output of each step in each pass, and the output at the time of the action.
 type Seen = Arc<Mutex<Vec<(Vec<f32>, Vec<f32>)>>>;
 
-/// Regression of all outputs on 1.
+/// Method that regresses all outputs on 1.
 struct ToOne(Seen);
 
 impl Method<usize> for ToOne {

@@ -1,5 +1,5 @@
-//! The whole loop with more actors than cores, of every method: for ThreadSanitizer to look at (`.ci/concurrency`). Without it
-//! these are runs that must end.
+//! Complete runs of every method with more actors than cores, for ThreadSanitizer (`.ci/concurrency`). Without it the
+//! runs only have to end.
 
 use a3crs_core::env::{ActionSpec, Aim, Env, EnvSpec, Recall};
 use a3crs_core::nn::Net;
@@ -11,7 +11,7 @@ use support::{Quiet, config};
 
 mod support;
 
-/// Trains for a short while, or for `A3CRS_TEST_STEPS`, with checkpoints all the time; then goes on for as long.
+/// Trains for a short while, or for `A3CRS_TEST_STEPS`, with frequent checkpoints; then resumes for as long again.
 fn race<A: Action, E: Env<A> + 'static>(
     algo: Algo,
     spec: EnvSpec,

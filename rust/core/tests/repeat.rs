@@ -1,4 +1,4 @@
-//! A run can be repeated, and gone on with where it was: bit for bit.
+//! Reproducible runs: repeated or resumed, they are equal bit for bit.
 
 use a3crs_core::env::{ActionSpec, Aim, Catch, Env, EnvError, EnvSpec, ObsMut, Recall, Step};
 use a3crs_core::nn::Net;
@@ -18,7 +18,7 @@ use support::{Quiet, config};
 
 mod support;
 
-/// An environment that takes its time, more or less of it.
+/// Environment whose steps take a varying time.
 struct Unsteady<E> {
     env: E,
     micros: u64,
@@ -38,7 +38,7 @@ impl<A: Action, E: Env<A>> Env<A> for Unsteady<E> {
     }
 }
 
-/// The logs without what the clock on the wall says, and the last checkpoint likewise.
+/// Returns the logs and the last checkpoint of a run, without the fields that depend on wall-clock time.
 fn remains(dir: &Path, setup: &Setup) -> (Vec<String>, String) {
     let wall = [
         "secs",
@@ -153,7 +153,7 @@ fn other_seeds_are_other_runs_and_asynchronous_actors_are_not_in_step() {
     assert_ne!(of(&|config| config.deterministic = false), of(&|_| ()));
 }
 
-/// Stops the run at the first word of it, unless it is over then.
+/// Host that stops the run at the first progress report, unless the run is over by then.
 struct Hasty {
     total_steps: u64,
 }
@@ -170,7 +170,7 @@ impl Host for Hasty {
     }
 }
 
-/// Remains of a run that was stopped a few times, and of one that was not.
+/// Returns the logs and checkpoints of a run that was stopped a few times, and of one that was not.
 fn stopped_and_not<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() -> E + Sync, micros: u64) {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     play(setup, &env, |_| 0, whole.path(), false, &Quiet).unwrap();
@@ -181,7 +181,7 @@ fn stopped_and_not<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn()
         assert!(stops < 50, "it never ends");
     }
     assert!(stops >= 2, "stopped {stops} times");
-    // A stop may come after the last round: what is resumed then is over.
+    // If the last stop came after the last round, the resumed run is over at once.
     play(setup, &env, |_| panic!("no environment is needed"), parts.path(), true, &Quiet).unwrap();
     same(&remains(parts.path(), setup), &remains(whole.path(), setup));
 }
@@ -228,7 +228,7 @@ fn an_actor_alone_goes_on_exactly_where_it_was_also_without_a_fixed_order() {
     }
 }
 
-/// Environment variable with the directory and the seed of a run in a process of its own, which others kill.
+/// Environment variables with the directory and the seed of a run in a process of its own, which the test kills.
 const VICTIM: (&str, &str) = ("A3CRS_TEST_VICTIM", "A3CRS_TEST_SEED");
 const KILLS: u64 = 200;
 
@@ -249,7 +249,7 @@ fn victim() {
     }
 }
 
-/// Drops the rows of what came after `saved`, as a3crs does before it goes on with a run.
+/// Drops the rows logged after `saved`, as a3crs does before it resumes a run.
 fn forget_after(dir: &Path, saved: &CheckpointMeta) -> u64 {
     let mut episodes = 0;
     for log in ["episodes.jsonl", "progress.jsonl"] {
@@ -269,8 +269,8 @@ fn forget_after(dir: &Path, saved: &CheckpointMeta) -> u64 {
     episodes
 }
 
-/// Kills a run until it has ended, or until there were enough kills, and looks at what is there after each. Returns the
-/// kills, and how many of them came after a new checkpoint.
+/// Kills a run until it has ended, or until there were enough kills, and checks the files after each. Returns the
+/// number of kills, and of those that came after a new checkpoint.
 fn killed(dir: &Path, seed: u64, enough: u64) -> (u64, u64) {
     let (mut kills, mut advances, mut done) = (0, 0, 0);
     let checkpoints = dir.join("checkpoints");
@@ -297,7 +297,7 @@ fn killed(dir: &Path, seed: u64, enough: u64) -> (u64, u64) {
             done = saved.steps;
             assert_eq!(forget_after(dir, &saved), saved.episodes, "episodes before the checkpoint are missing");
         } else if dir.join("episodes.jsonl").exists() {
-            fs::remove_file(dir.join("episodes.jsonl")).unwrap(); // it begins anew
+            fs::remove_file(dir.join("episodes.jsonl")).unwrap(); // the log begins anew
         }
         if ended.success() {
             return (kills, advances);
@@ -323,7 +323,7 @@ fn killed_two_hundred_times_a_run_loses_nothing_but_the_work_since_its_last_chec
     assert!(advances >= KILLS / 10, "{advances} checkpoints between {kills} kills are too few to tell");
 }
 
-/// Draws numbers that nobody seeds.
+/// Environment that draws numbers without a seed.
 struct Unseeded(Catch);
 static NOISE: AtomicU64 = AtomicU64::new(1);
 
@@ -336,7 +336,7 @@ impl Env<usize> for Unseeded {
     }
 }
 
-/// Hears what there is to hear.
+/// Host that records all notices.
 struct Listening(Mutex<Vec<String>>);
 
 impl Host for Listening {
@@ -356,7 +356,7 @@ fn an_environment_that_is_not_deterministic_is_found_out_and_the_run_goes_on() {
     let (_, spec) = catch();
     let setup = |total_steps| {
         repeatable(Algo::A3c, Net::Ff, spec.clone(), |config| {
-            // Stopped after a step of each: the ball is in one of six columns.
+            // Each actor stops after one step, when the ball is in one of six columns.
             (config.t_max, config.total_steps, config.actors) = (TMax::Steps(1), total_steps, 16);
         })
     };

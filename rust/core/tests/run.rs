@@ -1,4 +1,4 @@
-//! The run around the actors: what it writes, how it stops, what it refuses, how it goes on.
+//! Runs: output files, stopping, refused settings and resuming.
 
 use a3crs_core::env::{ActionSpec, Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Step};
 use a3crs_core::shared::OptimizerKind;
@@ -78,7 +78,7 @@ fn every_optimizers_statistics_are_saved_and_restored() {
         let restored = restored(&setup, &saved).parameters.snapshot();
         let (mut found, mut learned) = (Vec::new(), false);
         for (name, values) in restored.statistics {
-            learned |= values.iter().any(|x| *x != 0.0); // a run may be over before its second actor has begun
+            learned |= values.iter().any(|x| *x != 0.0); // a run may end before its second actor has begun
             assert!(saved.parameters.statistics.contains(&(name.clone(), values)), "{name} is not what was saved");
             found.push(name);
         }
@@ -162,7 +162,7 @@ fn a_run_that_no_machine_has_the_memory_for_is_refused() {
     assert!(error.contains("16777217 actions"), "{error}");
 }
 
-/// Fails at its 30th step, by error or by panic; pays NaN before.
+/// Environment that fails at its 30th step, by error or by panic, and pays NaN before.
 struct Faulty {
     steps: u64,
     panics: bool,
@@ -230,7 +230,7 @@ fn gradients_that_are_not_finite_are_refused_and_end_the_run_with_theta_unharmed
     assert!(last["entropy"].is_null() && last["return_mean_100"].is_null(), "what has no value is null: {last}");
 }
 
-/// Stops the run at its first word.
+/// Host that stops the run at the first progress report.
 struct Impatient;
 
 impl Host for Impatient {
@@ -252,7 +252,7 @@ fn a_host_that_has_enough_stops_the_run_which_is_saved() {
     assert!(read_meta(&dir.path().join("checkpoints/latest.safetensors")).unwrap().steps > 0);
 }
 
-/// Remembers the first seed it was given and ends every episode at once.
+/// Environment that records the first seed it receives and ends every episode at once.
 struct Seeds<'a> {
     first: &'a AtomicU64,
     last: u64,
@@ -274,7 +274,7 @@ impl Env<usize> for Seeds<'_> {
     }
 }
 
-/// Stops the run when every actor has its seed.
+/// Host that stops the run when every actor has its seed.
 struct UntilSeeded(&'static [AtomicU64]);
 
 impl Host for UntilSeeded {

@@ -1,4 +1,5 @@
-//! The core's `Env` over any Gymnasium environment: the only place where an actor attaches to the interpreter.
+//! Implementation of the core's `Env` for any Gymnasium environment. This is the only place where an actor attaches to
+//! the interpreter.
 
 use crate::error::protocol_error;
 use a3crs_core::env::{End, Env, EnvError, Episode, ObsMut, Step};
@@ -16,16 +17,16 @@ pub struct PyEnv {
 }
 
 impl PyEnv {
-    /// Wraps an environment that speaks `a3crs.envs.spec.Env`.
+    /// Wraps an environment that implements `a3crs.envs.spec.Env`.
     pub fn over(env: Bound<'_, PyAny>) -> PyResult<Self> {
         let step = env.getattr(intern!(env.py(), "step"))?;
         Ok(PyEnv { step: step.unbind(), env: env.unbind() })
     }
 }
 
-/// Action that an environment in Python can be given.
+/// Action that can be passed to an environment in Python.
 pub trait PyAction: Action {
-    /// The argument of the environment's `step`.
+    /// Returns the argument of the environment's `step`.
     fn to_py(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
 }
 
@@ -80,14 +81,14 @@ impl Drop for PyEnv {
         Python::attach(|py| {
             let Ok(close) = self.env.getattr(py, intern!(py, "close")) else { return };
             if let Err(error) = close.call0(py) {
-                // The run is over, so a failing close() is reported and stops nothing.
+                // The run is over, so a failing close() is reported but not raised.
                 error.write_unraisable(py, Some(self.env.bind(py)));
             }
         });
     }
 }
 
-/// `info["episode"] = {"r": ..., "l": ...}`, the convention of `RecordEpisodeStatistics`.
+/// Reads `info["episode"] = {"r": ..., "l": ...}`, the convention of `RecordEpisodeStatistics`.
 fn episode_in(info: &Bound<'_, PyAny>) -> Result<Option<Episode>, EnvError> {
     let py = info.py();
     let Ok(info) = info.cast::<PyDict>() else { return Ok(None) };

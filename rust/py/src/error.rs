@@ -1,4 +1,5 @@
-//! From the core's errors to Python's: one exhaustive match. Exceptions that began in Python go back unchanged.
+//! Conversion of the core's errors to Python's by one exhaustive match. Exceptions that began in Python are returned
+//! unchanged.
 
 use a3crs_core::env::EnvError as CoreEnvError;
 use a3crs_core::train::TrainError;
@@ -13,7 +14,7 @@ import_exception!(a3crs.errors, DivergedError);
 import_exception!(a3crs.errors, EnvError);
 import_exception!(a3crs.errors, RunError);
 
-/// The exception for a core error.
+/// Returns the exception for a core error.
 pub fn to_py(py: Python<'_>, error: TrainError) -> PyErr {
     match error {
         TrainError::Config(_) | TrainError::Net(_) => ConfigError::new_err(sentence(&error)),
@@ -38,7 +39,8 @@ pub fn to_py(py: Python<'_>, error: TrainError) -> PyErr {
     }
 }
 
-/// An environment that calls `sys.exit()` fails; it does not end the program, with the exit code of a success perhaps.
+/// Replaces `SystemExit` by an error. An environment that calls `sys.exit()` fails, and must not end the program,
+/// perhaps with the exit code of a success.
 fn not_an_exit(py: Python<'_>, raised: PyErr) -> PyErr {
     if !raised.is_instance_of::<PySystemExit>(py) {
         return raised;
@@ -58,12 +60,13 @@ fn sentence(error: &TrainError) -> String {
     format!("{first}{}{}", letters.as_str(), if text.ends_with('.') { "" } else { "." })
 }
 
-/// An environment that broke the protocol.
+/// Returns the error for an environment that broke the protocol.
 pub fn protocol_error(message: String) -> CoreEnvError {
     Box::new(EnvError::new_err(message))
 }
 
-/// A setting that is not what the core expects: the two sides of the package disagree, or a config was edited by hand.
+/// Returns the error for a setting that the core does not expect: the two sides of the package disagree, or a config
+/// was edited by hand.
 pub fn config_error(what: &str, error: impl std::fmt::Display) -> PyErr {
     ConfigError::new_err(format!("The {what} is not valid: {error}."))
 }

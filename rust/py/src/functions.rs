@@ -1,4 +1,5 @@
-//! The functions of the module. Each parses, detaches from the interpreter, calls the core and converts the result.
+//! Functions of the module. Each parses its arguments, detaches from the interpreter, calls the core and converts the
+//! result.
 
 use crate::error::{config_error, to_py};
 use crate::host::{PyHost, to_dict};
@@ -18,7 +19,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The one door out of the interpreter: runs `work` detached and translates its error.
+/// Runs `work` detached from the interpreter and translates its error. Code leaves the interpreter only here.
 pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, TrainError> + Send) -> PyResult<T> {
     py.detach(work).map_err(|error| to_py(py, error))
 }
@@ -33,7 +34,7 @@ fn env_maker<A: MakeEnv>(make_env: &Py<PyAny>) -> impl Fn(usize) -> Result<BoxEn
     move |actor| make(make_env, actor)
 }
 
-/// `$call` with `$action` as the kind of action that the environment of `$setup` takes.
+/// Evaluates `$call` with `$action` as the type of action that the environment of `$setup` takes.
 macro_rules! with_actions {
     ($setup:expr, $action:ident => $call:expr) => {
         match $setup.env.actions {
@@ -68,19 +69,19 @@ pub fn catalogue(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     to_dict(py, &catalogue)
 }
 
-/// The instruction set in use.
+/// Returns the instruction set in use.
 #[pyfunction]
 pub fn isa(py: Python<'_>) -> PyResult<&'static str> {
     Isa::detect().map(Isa::name).map_err(|message| to_py(py, TrainError::Config(message)))
 }
 
-/// The instruction sets this CPU can run, the fastest first.
+/// Returns the instruction sets this CPU can run, the fastest first.
 #[pyfunction]
 pub fn available_isas() -> Vec<&'static str> {
     Isa::available().into_iter().map(Isa::name).collect()
 }
 
-/// Hammers a shared store from several threads for `secs` and counts torn values.
+/// Writes and reads a shared store from several threads for `secs` seconds and counts torn values.
 #[pyfunction]
 pub fn tear_test<'py>(py: Python<'py>, secs: f64) -> PyResult<Bound<'py, PyAny>> {
     #[derive(Serialize)]
@@ -96,7 +97,7 @@ pub fn tear_test<'py>(py: Python<'py>, secs: f64) -> PyResult<Bound<'py, PyAny>>
     to_dict(py, &Row { reads: report.reads, torn: report.torn })
 }
 
-/// Refuses what could not be trained, or not be gone on with; see `_core.pyi`.
+/// Refuses what could not be trained, or not be resumed; see `_core.pyi`.
 #[pyfunction]
 #[pyo3(signature = (config, env_spec, checkpoint=None))]
 pub fn check(py: Python<'_>, config: &str, env_spec: &str, checkpoint: Option<PathBuf>) -> PyResult<()> {
@@ -107,7 +108,7 @@ pub fn check(py: Python<'_>, config: &str, env_spec: &str, checkpoint: Option<Pa
     })
 }
 
-/// Compares a game's two ways of being stepped; see `_core.pyi`.
+/// Compares the two ways of stepping a game; see `_core.pyi`.
 #[pyfunction]
 pub fn native_differs(py: Python<'_>, make_game: Py<PyAny>, steps: usize) -> PyResult<Option<String>> {
     detached(py, || differs(&make_game, steps).map_err(TrainError::Host))

@@ -1,4 +1,4 @@
-//! Python around a run: signals, progress, and the actors' threads.
+//! Host of a run in Python: signals, progress, and the actors' threads.
 
 use a3crs_core::env::EnvError;
 use a3crs_core::train::Host;
@@ -6,17 +6,17 @@ use a3crs_core::train::log::ProgressRow;
 use pyo3::prelude::*;
 use serde::Serialize;
 
-/// The interpreter, and the callable that hears of progress.
+/// Interpreter and callbacks of a run.
 pub struct PyHost {
-    /// `on_progress(row)`, where there is one.
+    /// Callback `on_progress(row)`, if there is one.
     pub on_progress: Option<Py<PyAny>>,
-    /// `on_notice(sentence)`, where there is one.
+    /// Callback `on_notice(sentence)`, if there is one.
     pub on_notice: Option<Py<PyAny>>,
 }
 
 impl Host for PyHost {
-    /// Creates the thread's interpreter state once, for the actor's whole life, and lets go of the interpreter: attaching
-    /// for each environment step then takes some 50 ns instead of over 1 us.
+    /// Creates the thread's interpreter state once, for the actor's lifetime, and detaches from the interpreter.
+    /// Attaching for each environment step then takes some 50 ns instead of over 1 us.
     fn on_actor_thread(&self, body: &mut (dyn FnMut() + Send)) {
         Python::attach(|py| py.detach(body));
     }
@@ -35,7 +35,7 @@ impl Host for PyHost {
     fn notice(&self, what: &str) {
         Python::attach(|py| {
             if let Some(Err(error)) = self.on_notice.as_ref().map(|on_notice| on_notice.call1(py, (what,))) {
-                error.write_unraisable(py, None); // what was to be said is in the log, and the run goes on
+                error.write_unraisable(py, None); // the notice is in the log, and the run continues
             }
         });
     }
@@ -45,7 +45,7 @@ impl Host for PyHost {
     }
 }
 
-/// A row as a Python dict, under the names of the log's columns.
+/// Returns a row as a Python dict, under the names of the log's columns.
 pub fn to_dict<'py>(py: Python<'py>, row: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
     let json = serde_json::to_string(row).map_err(|e| pyo3::exceptions::PyValueError::new_err(e.to_string()))?;
     py.import("json")?.call_method1("loads", (json,))

@@ -1,4 +1,5 @@
-//! The module `a3crs._core`: converts, never computes. Its typed face is `python/a3crs/_core.pyi`.
+//! Python module `a3crs._core`. It converts values and computes nothing. Its type stubs are in
+//! `python/a3crs/_core.pyi`.
 
 mod ale;
 mod env;
@@ -8,7 +9,7 @@ mod host;
 mod make;
 mod policy;
 
-/// The Rust core of a3crs.
+/// Rust core of a3crs.
 #[pyo3::pymodule]
 mod _core {
     use pyo3::prelude::*;

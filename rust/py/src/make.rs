@@ -1,4 +1,5 @@
-//! Construction of an actor's environment: through Python, or without the interpreter where the environment allows it.
+//! Construction of an actor's environment. It is stepped through Python, or without the interpreter where the
+//! environment allows it.
 
 use crate::ale::{NativeGame, OBS_LEN};
 use crate::env::{PyAction, PyEnv};
@@ -7,9 +8,9 @@ use a3crs_core::rl::ActionVector;
 use a3crs_core::train::BoxEnv;
 use pyo3::prelude::*;
 
-/// Action for which an actor's environment can be made.
+/// Type of action for which an actor's environment can be made.
 pub trait MakeEnv: PyAction {
-    /// Wraps an environment of Python's, which is stepped without the interpreter where that is possible.
+    /// Wraps a Python environment, which is stepped without the interpreter where that is possible.
     fn env(env: Bound<'_, PyAny>) -> PyResult<BoxEnv<Self>>;
 }
 
@@ -33,8 +34,8 @@ pub fn make<A: MakeEnv>(make_env: &Py<PyAny>, actor: usize) -> Result<BoxEnv<A>,
     Python::attach(|py| A::env(make_env.call1(py, (actor,))?.into_bound(py))).map_err(|error: PyErr| error.into())
 }
 
-/// Plays `steps` of one game through Python and through the C interface; returns where the two differ, if they do.
-/// `make_game(native)` makes the game.
+/// Plays `steps` steps of one game through Python and through the C interface, and returns the first difference, if
+/// there is one. `make_game(native)` makes the game.
 pub fn differs(make_game: &Py<PyAny>, steps: usize) -> Result<Option<String>, EnvError> {
     let (mut python, mut native) = Python::attach(|py| {
         let native = NativeGame::of(make_game.call1(py, (true,))?.bind(py))?;

@@ -1,4 +1,4 @@
-//! A trained network as a Python object.
+//! Trained network as a Python object.
 
 use crate::env::PyAction;
 use crate::error::config_error;
@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-/// A network with fixed parameters and a random stream; see `_core.pyi`.
+/// Network with fixed parameters and a random stream; see `_core.pyi`.
 #[pyclass(frozen, module = "a3crs._core")]
 pub struct Policy {
     setup: Setup,
@@ -43,7 +43,7 @@ impl Policy {
         Ok(Policy { setup, agent, rng })
     }
 
-    /// The network's layers and what else it computes.
+    /// Returns the network's layers, the length of its recurrent state and the scale of its observations.
     fn describe<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         #[derive(Serialize)]
         struct Description {
@@ -56,7 +56,7 @@ impl Policy {
         to_dict(py, &Description { layers, state_len, scale: self.agent.scale(), min_variance: MIN_VARIANCE })
     }
 
-    /// `y` and the recurrent states after `obs`, written into the arrays.
+    /// Computes `y` and the recurrent states after `obs`, and writes them into the arrays.
     fn forward(
         &self,
         py: Python<'_>,
@@ -83,13 +83,13 @@ impl Policy {
         y.copy_from_slice(py, &outputs)
     }
 
-    /// An action for each row of `y`.
+    /// Returns an action for each row of `y`.
     fn act<'py>(&self, py: Python<'py>, y: &Bound<'py, PyAny>, greedy: bool) -> PyResult<Bound<'py, PyList>> {
         let y = PyBuffer::<f32>::get(y)?.to_vec(py)?;
         with_actions!(self.setup, A => self.actions::<A>(py, &y, greedy))
     }
 
-    /// Starts the random stream of `act` anew, as an episode of an evaluation with that seed does.
+    /// Restarts the random stream of `act`, as an evaluation episode with that seed does.
     fn seed(&self, seed: u64) {
         *self.rng.lock().unwrap_or_else(PoisonError::into_inner) = predict::stream(seed);
     }
@@ -108,7 +108,7 @@ impl Policy {
     }
 }
 
-/// A copy of an array of `len` elements.
+/// Returns a copy of an array of `len` elements.
 fn read<T: Element>(py: Python<'_>, array: &PyBuffer<T>, len: usize) -> PyResult<Vec<T>> {
     if array.item_count() != len {
         return Err(config_error("array", format!("it has {} elements, not {len}", array.item_count())));

@@ -1,6 +1,8 @@
-"""a3crs beside Stable-Baselines3's A2C and a plain PyTorch A3C, in turn on this machine: medians and ratios.
+"""Comparison of a3crs with Stable-Baselines3's A2C and a plain PyTorch A3C on this machine.
 
-The peers have an environment of their own, a3crs is the one on the path:
+The three run in turn; medians and ratios are printed.
+
+The peers have a virtual environment of their own; a3crs is the one on the path:
 
     python3 -m venv .venv-peers
     .venv-peers/bin/pip install torch stable-baselines3 gymnasium 'ale-py>=0.12.1,<0.13' opencv-python-headless
@@ -18,7 +20,10 @@ HERE = Path(__file__).parent
 
 
 def ours(game: str, secs: float) -> float:
-    """Agent steps a second of 16 actors, t_max 5; half of the time `a3crs bench` measures the emulator alone."""
+    """Returns agent steps per second of 16 actors, t_max 5.
+
+    `a3crs bench` measures the emulator alone for half of the time.
+    """
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder) / "bench.json"
         command = ["a3crs", "bench", "--env", game, "--actors", "16", "--secs", str(2 * secs), "--json", str(figures)]
@@ -28,7 +33,7 @@ def ours(game: str, secs: float) -> float:
 
 
 def peer(python: str, script: str, game: str, secs: float) -> float:
-    """Agent steps a second of a script of this folder."""
+    """Returns the agent steps per second that a script of this folder prints."""
     command = [python, str(HERE / script), "--game", game, "--secs", str(secs)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return float(printed.split()[-1])

@@ -1,4 +1,4 @@
-"""Stable-Baselines3's A2C on an Atari game, as its zoo sets it up: prints agent steps a second once it is warm."""
+"""Stable-Baselines3's A2C on an Atari game with the zoo's settings; prints agent steps per second after a warm-up."""
 
 import argparse
 import time
@@ -16,7 +16,7 @@ WARM_UP_STEPS = ENVS * 100
 
 
 class Stopwatch(BaseCallback):
-    """Ends the training after some seconds, not counting the first steps."""
+    """Callback that ends the training after some seconds, not counting the warm-up."""
 
     def __init__(self, secs: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A plain A3C in PyTorch: 16 processes, one shared network; prints agent steps a second once it is warm.
+"""Plain A3C in PyTorch with 16 processes and one shared network; prints agent steps per second after a warm-up.
 
 The network, the preprocessing and the settings are those of a3crs: 16@8x8/4, 32@4x4/2, 256; 84x84, stack of 4.
 """
@@ -21,7 +21,7 @@ WARM_UP_SECS = 5.0
 
 
 class Net(nn.Module):
-    """The network of section 8."""
+    """Network of section 8."""
 
     def __init__(self, num_actions: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def make_env(game: str) -> gymnasium.Env:
 
 
 def act(game: str, actor: int, shared: Net, g: list[torch.Tensor], steps: torch.Tensor, stop: torch.Tensor) -> None:
-    """One actor-learner, Algorithm S3."""
+    """Runs one actor-learner, Algorithm S3."""
     torch.set_num_threads(1)
     torch.manual_seed(actor)
     env = make_env(game)

@@ -1,10 +1,10 @@
-//! Environments small enough to know the answer.
+//! Small environments with known solutions.
 
 use super::{ActionSpec, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Step};
 use crate::rl::{ActionVector, ActorRng};
 use rand::{RngExt, SeedableRng};
 
-/// A corridor of `len` cells. Action 1 goes right, 0 left; leaving it on the right pays 1 and is terminal.
+/// Corridor of `len` cells. Action 1 moves right, action 0 left. Leaving it on the right pays 1 and is terminal.
 ///
 /// With discount gamma the optimal value of cell `i` is `gamma^(len - 1 - i)`.
 #[derive(Clone, Debug)]
@@ -16,12 +16,12 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// A corridor of `len` cells whose episodes are truncated after `time_limit_steps`.
+    /// Creates a corridor of `len` cells whose episodes are truncated after `time_limit_steps`.
     pub fn new(len: usize, time_limit_steps: u64) -> Self {
         Chain { len, time_limit_steps, cell: 0, episode: Episode { episode_return: 0.0, length_steps: 0 } }
     }
 
-    /// The cell, one-hot.
+    /// Returns the shape of an observation: the cell, one-hot.
     pub fn obs_spec(&self) -> ObsSpec {
         ObsSpec::Vector { len: self.len }
     }
@@ -59,10 +59,11 @@ impl Env<usize> for Chain {
     }
 }
 
-/// A ball falls from the top of a `size` x `size` board; the paddle in the last row catches it (+1) or not (-1).
+/// Game in which a ball falls from the top of a `size` x `size` board. Catching it with the paddle in the last row pays
+/// 1, missing it pays -1.
 ///
-/// Actions: 0 left, 1 stay, 2 right. The board is drawn as an image of `size * scale` pixels a side, so that convolutions
-/// have something to see.
+/// Actions: 0 left, 1 stay, 2 right. The board is drawn as an image of `size * scale` pixels a side, large enough for
+/// convolutions.
 #[derive(Clone, Debug)]
 pub struct Catch {
     size: usize,
@@ -73,12 +74,12 @@ pub struct Catch {
 }
 
 impl Catch {
-    /// A board of `size` x `size` cells, each `scale` x `scale` pixels.
+    /// Creates a board of `size` x `size` cells, each `scale` x `scale` pixels.
     pub fn new(size: usize, scale: usize) -> Self {
         Catch { size, scale, rng: ActorRng::seed_from_u64(0), ball: (0, 0), paddle: size / 2 }
     }
 
-    /// One grey image.
+    /// Returns the shape of an observation: one grey image.
     pub fn obs_spec(&self) -> ObsSpec {
         ObsSpec::Image { channels: 1, height: self.size * self.scale, width: self.size * self.scale }
     }
@@ -122,8 +123,8 @@ impl Env<usize> for Catch {
     }
 }
 
-/// One of two cues is shown first, then nothing for `delay_steps`, then a question: +1 for the action that names the cue, -1
-/// for the other. Whoever does not remember earns 0 on average.
+/// Memory task. The first step shows one of two cues, the next `delay_steps` show nothing, and the last shows a
+/// question. The action that names the cue pays 1, the other pays -1. A policy without memory earns 0 on average.
 #[derive(Clone, Debug)]
 pub struct Recall {
     delay_steps: u64,
@@ -133,12 +134,12 @@ pub struct Recall {
 }
 
 impl Recall {
-    /// Episodes of `delay_steps + 2` steps.
+    /// Creates episodes of `delay_steps + 2` steps.
     pub fn new(delay_steps: u64) -> Self {
         Recall { delay_steps, rng: ActorRng::seed_from_u64(0), cue: 0, steps: 0 }
     }
 
-    /// The cue, one-hot, and the question.
+    /// Returns the shape of an observation: the cue, one-hot, and the question.
     pub fn obs_spec(&self) -> ObsSpec {
         ObsSpec::Vector { len: 3 }
     }
@@ -180,16 +181,16 @@ impl Env<usize> for Recall {
     }
 }
 
-/// A point is shown, and the action should be it: the reward is minus the square of the distance. Then another is shown, until a
-/// time limit cuts the episode.
+/// Regression task: each step shows a point, and the reward is minus the squared distance from the action to it. A time
+/// limit truncates the episode.
 #[derive(Clone, Debug)]
 pub struct Aim {
     dims: usize,
     time_limit_steps: u64,
-    /// A coordinate x of the point is shown as `scale (x + offset)`.
+    /// Factor of the observation: a coordinate x of the point is shown as `scale (x + offset)`.
     scale: f32,
     offset: f32,
-    /// Coordinates are from U(-radius, radius).
+    /// Range of the coordinates, which are drawn from U(-radius, radius).
     radius: f32,
     rng: ActorRng,
     point: ActionVector,
@@ -197,7 +198,7 @@ pub struct Aim {
 }
 
 impl Aim {
-    /// Points of `dims` coordinates, each from U(-1, 1).
+    /// Creates points of `dims` coordinates, each from U(-1, 1).
     pub fn new(dims: usize, time_limit_steps: u64) -> Self {
         let episode = Episode { episode_return: 0.0, length_steps: 0 };
         let point = ActionVector::from_fn(dims, |_| 0.0);
@@ -213,17 +214,17 @@ impl Aim {
         }
     }
 
-    /// The same, seen as `scale (x + offset)`.
+    /// Returns the task with each coordinate x shown as `scale (x + offset)`.
     pub fn seen_as(self, scale: f32, offset: f32) -> Self {
         Aim { scale, offset, ..self }
     }
 
-    /// The same with coordinates from U(-radius, radius).
+    /// Returns the task with coordinates from U(-radius, radius).
     pub fn times(self, radius: f32) -> Self {
         Aim { radius, ..self }
     }
 
-    /// Vectors and points of `dims`.
+    /// Returns the environment's properties: observations and actions of `dims` components.
     pub fn spec(&self) -> EnvSpec {
         let obs = ObsSpec::Vector { len: self.dims };
         let max_episode_steps = Some(self.time_limit_steps as usize);

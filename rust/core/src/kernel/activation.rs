@@ -1,4 +1,4 @@
-//! Element-wise kernels: activations, the conversion of images, the norm of a gradient.
+//! Element-wise kernels: activations, conversion of images, norm of a gradient.
 
 use super::functions::{tanh, through_tanh};
 use super::simd::Simd;
@@ -17,29 +17,29 @@ pub enum Activation {
     Tanh,
 }
 
-/// `tanh x`, out of line: inlined, its length would keep the loop over a tile's sums from being unrolled, and the sums of every
-/// activation out of registers.
+/// Computes `tanh x` out of line. Inlined, its length would keep the loop over a tile's sums from being unrolled, and
+/// the sums of every activation out of registers.
 #[inline(never)]
 fn tanh_apart<S: Simd>(simd: S, x: S::V) -> S::V {
     tanh(simd, x)
 }
 
 impl Activation {
-    /// `sums <- activation(sums)`
+    /// Computes `sums <- activation(sums)`.
     #[inline(always)]
     pub(super) fn apply<S: Simd>(self, simd: S, sums: &mut [S::V]) {
         match self {
             Activation::Identity => (),
             Activation::Relu => {
                 let zero = simd.splat(0.0);
-                // `max` returns its second operand when one is NaN: in this order a NaN survives.
+                // `max` returns its second operand if one is NaN, so in this order a NaN survives.
                 sums.iter_mut().for_each(|sum| *sum = simd.max(zero, *sum));
             }
             Activation::Tanh => sums.iter_mut().for_each(|sum| *sum = tanh_apart(simd, *sum)),
         }
     }
 
-    /// `y <- activation(y)` of one vector of elements.
+    /// Computes `y <- activation(y)` for one vector of elements.
     #[inline(always)]
     fn apply_slice<S: Simd>(self, simd: S, y: &mut [f32]) {
         assert_eq!(y.len(), S::LANES);
@@ -51,7 +51,7 @@ impl Activation {
         }
     }
 
-    /// `dy <- dy activation'` of one vector of elements.
+    /// Computes `dy <- dy activation'` for one vector of elements.
     #[inline(always)]
     fn derive_slice<S: Simd>(self, simd: S, y: &[f32], dy: &mut [f32]) {
         assert!(y.len() == S::LANES && dy.len() == S::LANES);
@@ -59,7 +59,7 @@ impl Activation {
         unsafe { simd.store(dy.as_mut_ptr(), self.derive(simd, simd.load(y.as_ptr()), simd.load(dy.as_ptr()))) };
     }
 
-    /// The gradient before the activation, from its output `y` and the gradient `dy` behind it.
+    /// Returns the gradient before the activation, given its output `y` and the gradient `dy` after it.
     #[inline(always)]
     fn derive<S: Simd>(self, simd: S, y: S::V, dy: S::V) -> S::V {
         match self {
@@ -70,7 +70,7 @@ impl Activation {
     }
 }
 
-/// `y <- activation(y)`
+/// Computes `y <- activation(y)`.
 pub fn activate(
     isa: Isa,
     activation: Activation,
@@ -96,7 +96,7 @@ pub fn activate(
     dispatch(isa, Activate(activation, y));
 }
 
-/// `dy <- dy activation'`: the gradient before an activation, from its output `y` and the gradient behind it.
+/// Computes `dy <- dy activation'`: the gradient before an activation, given its output `y` and the gradient after it.
 pub fn activation_backward(
     isa: Isa,
     activation: Activation,
@@ -132,7 +132,7 @@ impl Kernel for Backward<'_> {
     }
 }
 
-/// Grey-level planes (one frame after the other, or red, green, blue) to one image of floats in `[0, 1]`.
+/// Converts grey-level planes (consecutive frames, or red, green, blue) to one image of floats in `[0, 1]`.
 pub fn images_to_f32(
     isa: Isa,
     channels: usize,
@@ -151,7 +151,7 @@ struct ImagesToF32<'a> {
     out: &'a mut [f32],
 }
 
-/// Pixels that are interleaved as bytes, in one go, before they become floats.
+/// Number of pixels that are interleaved as bytes at a time, before they become floats.
 const BLOCK: usize = 16;
 
 impl Kernel for ImagesToF32<'_> {
@@ -176,7 +176,7 @@ impl ImagesToF32<'_> {
         for first in (0..pixels - pixels % BLOCK).step_by(BLOCK) {
             let mut bytes = [[0; C]; BLOCK];
             if C == 4 {
-                // In words, where compilers find the vector instructions.
+                // Compilers vectorise this when it is written in words.
                 let mut words = [0u32; BLOCK];
                 for (c, plane) in self.planes.chunks_exact(pixels).enumerate() {
                     let plane: &[u8; BLOCK] = plane[first..].first_chunk().expect("a whole block");
@@ -192,8 +192,8 @@ impl ImagesToF32<'_> {
             }
             let bytes = bytes.as_flattened();
             for i in (0..bytes.len()).step_by(S::LANES) {
-                // SAFETY: `i + LANES <= C * BLOCK`, as `LANES` divides `BLOCK`; `bytes` has that length, and so has `out`
-                // from `first * C` on.
+                // SAFETY: `i + LANES <= C * BLOCK`, as `LANES` divides `BLOCK`; `bytes` has that length, and so has
+                // `out` from `first * C` on.
                 unsafe {
                     let scaled = simd.mul(simd.load_u8(bytes.as_ptr().add(i)), scale);
                     simd.store(self.out.as_mut_ptr().add(first * C + i), scaled);
@@ -203,7 +203,7 @@ impl ImagesToF32<'_> {
         self.pixels(pixels - pixels % BLOCK);
     }
 
-    /// The pixels from `first` on, one by one.
+    /// Converts the pixels from `first` on, one by one.
     #[inline(always)]
     fn pixels(self, first: usize) {
         let pixels = self.planes.len() / self.channels;
@@ -215,15 +215,16 @@ impl ImagesToF32<'_> {
     }
 }
 
-/// `sum of x^2`: the square of the norm of a gradient. A NaN or an infinity in `x` makes the sum NaN or infinite; so does
-/// an element beyond about 1e19, whose square is no f32.
+/// Returns `sum of x^2`, the square of a gradient's norm. The sum is NaN or infinite if `x` has a NaN or an infinity,
+/// or an element beyond about 1e19, whose square is no f32.
 pub fn sum_of_squares(isa: Isa, x: &[f32]) -> f64 {
     dispatch(isa, SumOfSquares(x))
 }
 
 struct SumOfSquares<'a>(&'a [f32]);
 
-/// Elements that are added in f32 before their sum joins the f64: few enough that each lane's rounding stays at 1e-6.
+/// Number of elements that are added in f32 before their sum joins the f64: few enough to keep each lane's rounding at
+/// 1e-6.
 const F32_SUM: usize = 4096;
 
 impl Kernel for SumOfSquares<'_> {

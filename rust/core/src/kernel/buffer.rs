@@ -1,19 +1,19 @@
-//! f32 memory on cache-line boundaries, in huge pages where it is large.
+//! Memory for f32 on cache-line boundaries, in huge pages if it is large.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-/// A vector load that straddles two cache lines costs twice.
+/// Alignment of small buffers in bytes: a vector load that straddles two cache lines costs twice.
 const CACHE_LINE: usize = 64;
-/// The size of a huge page on x86-64 and aarch64 Linux.
+/// Size of a huge page on x86-64 and aarch64 Linux, in bytes.
 const HUGE_PAGE: usize = 2 << 20;
-/// From here on memory is worth rounding up to huge pages: one actor's theta' is 660 small pages, and sixteen actors' are
+/// Least size in bytes that is rounded up to huge pages. One actor's theta' is 660 small pages, and sixteen actors' are
 /// more than a TLB holds.
 const LARGE: usize = 1 << 20;
 
-/// Owned, zeroed memory for `len` f32 that hands out only its address; [`Buffer`] and the Hogwild store make it safe, each in
-/// its own way.
+/// Owned, zeroed memory for `len` f32. It exposes only its address; [`Buffer`] and the Hogwild store make access to it
+/// safe, each in its own way.
 #[derive(Debug)]
 pub(crate) struct Zeroed {
     start: NonNull<f32>,
@@ -62,21 +62,21 @@ impl Drop for Zeroed {
     }
 }
 
-/// Asks for huge pages; a system without them ignores it.
+/// Asks for huge pages; a system without them ignores the advice.
 #[cfg(target_os = "linux")]
 fn advise_huge_pages(start: NonNull<u8>, bytes: usize) {
-    // SAFETY: the range is memory of ours, whole pages of it; the advice does not change its contents.
+    // SAFETY: the range consists of whole pages of this allocation; the advice does not change its contents.
     unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
 }
 
 #[cfg(not(target_os = "linux"))]
 fn advise_huge_pages(_start: NonNull<u8>, _bytes: usize) {}
 
-/// A fixed number of f32, to be used as a slice.
+/// Fixed number of f32, used as a slice.
 pub struct Buffer(Zeroed);
 
 impl Buffer {
-    /// `len` zeros.
+    /// Allocates `len` zeros.
     pub fn zeros(len: usize) -> Self {
         Buffer(Zeroed::new(len))
     }

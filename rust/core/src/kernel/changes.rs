@@ -1,19 +1,19 @@
-//! What has changed from one step to the next, pixel by pixel: 1 where something has, else 0.
+//! Changes from one step to the next, pixel by pixel: 1 if the pixel has changed, else 0.
 
 use super::Isa;
 use super::activation::images_to_f32;
 use super::conv2d::Conv2dShape;
 
-/// Where more than one pixel in so many has changed, the whole image is converted again.
+/// Reciprocal of the share of changed pixels above which the whole image is converted again.
 const FEW: usize = 16;
 
-/// Brings `image` from what was `before` to `planes`, and notes which of its pixels have changed.
+/// Updates `image` from the planes `before` to `planes`, and marks the pixels that have changed.
 pub fn update_image(
     isa: Isa,
     channels: usize,
     before: &[u8],      // (channels, pixels)
     planes: &[u8],      // (channels, pixels)
-    image: &mut [f32],  // (pixels, channels), what `images_to_f32` makes of `before`
+    image: &mut [f32],  // (pixels, channels), on entry `images_to_f32` of `before`
     changed: &mut [u8], // (pixels)
 ) {
     let pixels = changed.len();
@@ -39,14 +39,14 @@ pub fn update_image(
     }
 }
 
-/// Where there is a 1.
+/// Returns the indices of the pixels that have changed.
 pub fn ones(changed: &[u8]) -> impl Iterator<Item = usize> {
     let eight =
         changed.chunks(8).enumerate().filter(|(_, eight)| eight.iter().fold(0, |any, changed| any | changed) != 0);
     eight.flat_map(|(n, eight)| (8 * n..).zip(eight).filter(|(_, changed)| **changed != 0).map(|(i, _)| i))
 }
 
-/// `out[i] = something has changed in the window of output i`. `out` is overwritten.
+/// Computes `out[i] = 1` if a pixel in the window of output i has changed, else 0. `out` is overwritten.
 pub fn changed_windows(
     shape: &Conv2dShape,
     changed: &[u8], // (in_h, in_w)
@@ -68,7 +68,8 @@ pub fn changed_windows(
     }
 }
 
-/// Marks the outputs that see a change in row `y`. `K` is the kernel, where it is known to the compiler.
+/// Marks the outputs whose windows contain a change in row `y`. `K` is the kernel's size if it is known at compile
+/// time, else 0.
 #[inline(always)]
 fn windows_of_row<const K: usize>(shape: &Conv2dShape, y: usize, row: &[u8], out: &mut [u8]) {
     let &Conv2dShape { kernel, stride, .. } = shape;

@@ -1,11 +1,11 @@
 //! Convolutions of `(height, width, channel)` images, without padding, with square kernels.
 //!
-//! One row of a kernel window is `kernel * in_c` contiguous floats of the image, so no kernel here copies patches
-//! (no im2col): forward, weight gradient and input gradient are [`super::tile`] products with three sets of strides.
+//! One row of a kernel window is `kernel * in_c` contiguous floats of the image, so no kernel here copies patches (no
+//! im2col). Forward, weight gradient and input gradient are [`super::tile`] products with three sets of strides.
 //!
-//! All three work on a list of [`Site`]s: from one step to the next most of a screen does not change, and then neither do most
-//! outputs. A *run* is an output that changes and those of the steps after that only repeat it. The forward pass computes the
-//! first of a run, and the gradient by it stands for the sum over the run.
+//! All three work on a list of [`Site`]s. Most of a screen does not change from one step to the next, and neither do
+//! most outputs. A *run* is an output that has changed and the equal outputs at its position in the steps after it. The
+//! forward pass computes the first output of a run. The gradient with respect to that output is the sum over the run.
 
 use super::activation::{self, Activation};
 use super::simd::Simd;
@@ -13,7 +13,8 @@ use super::tile::{Strided, Tiled, cover, load, multiply_add, multiply_add_rows, 
 use super::{Isa, Kernel, LANE_PAD, dispatch};
 use std::ops::Range;
 
-/// A convolution. `out_c` is a multiple of [`LANE_PAD`]; the other sizes are at least 1, and the kernel fits the image.
+/// Shape of a convolution. `out_c` is a multiple of [`LANE_PAD`]; the other sizes are at least 1, and the kernel fits
+/// the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2dShape {
     /// Rows of an input image.
@@ -30,12 +31,12 @@ pub struct Conv2dShape {
     pub stride: usize,
 }
 
-/// One position of an output image, of a batch of images that lie one after the other.
+/// Position in an output image of a batch of consecutive images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// The number of its window's first pixel among those of all input images.
+    /// Index of the first pixel of the position's window, counted over all input images.
     pub window: u32,
-    /// Its own number among the positions of all output images.
+    /// Index of the position, counted over all output images.
     pub output: u32,
 }
 
@@ -64,13 +65,13 @@ impl Conv2dShape {
     pub const fn weight_len(&self) -> usize {
         self.kernel * self.kernel_row() * self.out_c
     }
-    /// The site at `position` of output image `n`, whose window is in image `image` of the input.
+    /// Returns the site at `position` of output image `n`, whose window is in image `image` of the input.
     pub fn site(&self, image: usize, n: usize, position: usize) -> Site {
         let (oy, ox) = (position / self.out_w(), position % self.out_w());
         let window = (image * self.in_h + oy * self.stride) * self.in_w + ox * self.stride;
         Site { window: window as u32, output: (n * self.positions() + position) as u32 }
     }
-    /// The sites of image `n`, from left to right and from top to bottom.
+    /// Returns the sites of image `n`, from left to right and from top to bottom.
     pub fn sites(&self, n: usize) -> impl Iterator<Item = Site> {
         (0..self.positions()).map(move |position| self.site(n, n, position))
     }
@@ -94,7 +95,8 @@ impl Conv2dShape {
     }
 }
 
-/// `y = activation(x * weight + bias)` at the sites, where `*` is the convolution; elsewhere `y` is left as it is.
+/// Computes `y = activation(x * weight + bias)` at the sites, where `*` is the convolution. Elsewhere `y` stays
+/// unchanged.
 #[expect(clippy::too_many_arguments, reason = "the operands of the formula, each a slice of its own")]
 pub fn conv2d_forward(
     isa: Isa,
@@ -111,7 +113,7 @@ pub fn conv2d_forward(
     cover(isa, sites.len(), shape.out_c, Forward { shape: *shape, sites, x, weight, bias, activation, y });
 }
 
-/// Rows of a tile are sites, columns are output channels, the sum runs over a window.
+/// Tiled forward pass. Rows of a tile are sites, columns are output channels, the sum runs over a window.
 struct Forward<'a> {
     shape: Conv2dShape,
     sites: &'a [Site],
@@ -130,8 +132,8 @@ impl Tiled for Forward<'_> {
         for column in columns.step_by(NV * S::LANES) {
             for first in starts(self.sites.len(), P) {
                 let sites = &self.sites[first..first + P];
-                // SAFETY: `check` has found each site's window within `x` and its outputs within `y`, and the weight as long
-                // as the shape says; the caller's columns lie within `out_c`.
+                // SAFETY: `check` has found each site's window within `x` and its outputs within `y`, and the weight as
+                // long as the shape says; the caller's columns lie within `out_c`.
                 unsafe {
                     let mut tile = [load::<S, NV>(simd, self.bias.as_ptr().add(column)); P];
                     for ky in 0..kernel {
@@ -152,7 +154,8 @@ impl Tiled for Forward<'_> {
     }
 }
 
-/// `d_weight = sum over the sites of dL/dweight`, `d_bias` likewise; both are overwritten. `dy` is not read elsewhere.
+/// Computes `d_weight = sum over the sites of dL/dweight`, and `d_bias` likewise; both are overwritten. Elsewhere `dy`
+/// is not read.
 pub fn conv2d_backward_weight(
     isa: Isa,
     shape: &Conv2dShape,
@@ -168,7 +171,8 @@ pub fn conv2d_backward_weight(
     dispatch(isa, BackwardBias { sites, dy, d_bias });
 }
 
-/// Rows of a tile are neighbouring elements of a window row, columns are output channels, the sum runs over the sites.
+/// Tiled weight gradient. Rows of a tile are neighbouring elements of a window row, columns are output channels, the
+/// sum runs over the sites.
 struct BackwardWeight<'a> {
     shape: Conv2dShape,
     sites: &'a [Site],
@@ -186,8 +190,8 @@ impl Tiled for BackwardWeight<'_> {
             for (ky, j) in (0..kernel).flat_map(|ky| starts(width, P).map(move |j| (ky, j))) {
                 let mut tile = [[simd.splat(0.0); NV]; P];
                 for site in self.sites {
-                    // SAFETY: `check` has found each site's window within `x` and its outputs within `dy`; `j + P` is at most
-                    // the width of a window row, and the caller's columns lie within `out_c`.
+                    // SAFETY: `check` has found each site's window within `x` and its outputs within `dy`; `j + P` is
+                    // at most the width of a window row, and the caller's columns lie within `out_c`.
                     unsafe {
                         let x = self.x.as_ptr().add(ky * self.shape.input_row() + j + site.window as usize * in_c);
                         let dy = self.dy.as_ptr().add(column + site.output as usize * out_c);
@@ -217,7 +221,7 @@ impl Kernel for BackwardBias<'_> {
     fn run<S: Simd>(self, simd: S) {
         let out_c = self.d_bias.len();
         for column in (0..out_c).step_by(S::LANES) {
-            let mut sums = [simd.splat(0.0); 4]; // four, so that an addition need not wait for the one before
+            let mut sums = [simd.splat(0.0); 4]; // four, so that an addition need not wait for the previous one
             for four in self.sites.chunks(4) {
                 for (sum, site) in sums.iter_mut().zip(four) {
                     let output = site.output as usize * out_c + column;
@@ -233,16 +237,18 @@ impl Kernel for BackwardBias<'_> {
     }
 }
 
-/// `dx = dL/dx`. `start` tells which run a pixel of the input is in, by the number of the run's first pixel; `dx` is the sum over
-/// a run, at its first pixel, where it is overwritten, and elsewhere left as it is. With a `gate` (the `x` of this layer, where
-/// it came out of a ReLU) `dx` is 0 where `gate <= 0`: the backward pass of that ReLU. `scratch` (as long as the weight) receives
-/// the transposed weight. `in_c` is a multiple of [`LANE_PAD`].
+/// Computes `dx = dL/dx`, summed over each run of an input pixel.
+///
+/// `start` gives for each input pixel the index of the first pixel of its run. There the sum overwrites `dx`; elsewhere
+/// `dx` stays unchanged. With a `gate` (the `x` of this layer, if it is the output of a ReLU) `dx` is 0 where `gate <=
+/// 0`: the backward pass of that ReLU. `scratch` (as long as the weight) receives the transposed weight. `in_c` is a
+/// multiple of [`LANE_PAD`].
 #[expect(clippy::too_many_arguments, reason = "the operands of the formula, each a slice of its own")]
 pub fn conv2d_backward_input(
     isa: Isa,
     shape: &Conv2dShape,
     sites: &[Site],
-    start: &[u32],        // (batch, in_h, in_w), each at most its own number
+    start: &[u32],        // (batch, in_h, in_w), each at most its own index
     weight: &[f32],       // (kernel, kernel, in_c, out_c)
     dy: &[f32],           // (batch, out_h, out_w, out_c), before the activation of this layer
     gate: Option<&[f32]>, // (batch, in_h, in_w, in_c)
@@ -270,7 +276,7 @@ pub fn conv2d_backward_input(
     }
 }
 
-/// `transposed[j, i] = matrix[i, j]` for a matrix with rows of `columns`, a multiple of [`LANE_PAD`].
+/// Computes `transposed[j, i] = matrix[i, j]` for a matrix with rows of `columns`, a multiple of [`LANE_PAD`].
 fn transpose(matrix: &[f32], transposed: &mut [f32], columns: usize) {
     let rows = matrix.len() / columns;
     for j in (0..columns).step_by(LANE_PAD) {
@@ -282,8 +288,8 @@ fn transpose(matrix: &[f32], transposed: &mut [f32], columns: usize) {
     }
 }
 
-/// Rows of a tile are sites, columns are the elements of a window row, the sum runs over the output channels. Each tile is added
-/// to the runs that its windows' pixels are in.
+/// Tiled input gradient. Rows of a tile are sites, columns are the elements of a window row, the sum runs over the
+/// output channels. Each tile is added to the runs of its windows' pixels.
 struct BackwardInput<'a> {
     shape: Conv2dShape,
     sites: &'a [Site],
@@ -300,13 +306,14 @@ impl Tiled for BackwardInput<'_> {
         let width = self.shape.kernel_row();
         for column in columns.step_by(NV * S::LANES) {
             for ky in 0..kernel {
-                let mut added = 0; // the sites before this one have been seen to
+                let mut added = 0; // sites before this one are added already
                 for first in starts(self.sites.len(), P) {
                     let sites = &self.sites[first..first + P];
                     let mut tile = [[simd.splat(0.0); NV]; P];
-                    // SAFETY: `check` has found the outputs of each site within `dy` and its window within `dx`, of which `start`
-                    // has every pixel and none beyond; the caller's columns lie within a window row, and no vector of them in
-                    // two pixels, whose `in_c` is a multiple of `LANES`.
+                    // SAFETY: `check` has found the outputs of each site within `dy` and its window within `dx`.
+                    // `start` has an entry for every pixel of `dx`, and no entry points beyond them. The caller's
+                    // columns lie within a window row. No vector of them spans two pixels, as `in_c` is a multiple of
+                    // `LANES`.
                     unsafe {
                         let mut rows = [self.dy.as_ptr(); P];
                         for (row, site) in rows.iter_mut().zip(sites) {

@@ -2,19 +2,20 @@
 
 use super::simd::Simd;
 
-/// Gradient before a sigmoid that gave `y`, from the gradient `d` behind it: `sigma' = sigma (1 - sigma)`.
+/// Returns the gradient before a sigmoid with output `y`, given the gradient `d` after it: `sigma' = sigma (1 -
+/// sigma)`.
 #[inline(always)]
 pub(super) fn through_sigmoid<S: Simd>(s: S, d: S::V, y: S::V) -> S::V {
     s.mul(d, s.mul(y, s.sub(s.splat(1.0), y)))
 }
 
-/// Gradient before a tanh that gave `y`, from the gradient `d` behind it: `tanh' = 1 - tanh^2`.
+/// Returns the gradient before a tanh with output `y`, given the gradient `d` after it: `tanh' = 1 - tanh^2`.
 #[inline(always)]
 pub(super) fn through_tanh<S: Simd>(s: S, d: S::V, y: S::V) -> S::V {
     s.mul(d, s.sub(s.splat(1.0), s.mul(y, y)))
 }
 
-/// Polynomial in `u` with these coefficients, the highest power first.
+/// Evaluates the polynomial in `u` with these coefficients, the highest power first.
 #[inline(always)]
 fn polynomial<S: Simd>(s: S, u: S::V, coefficients: [f32; 5]) -> S::V {
     let mut sum = s.splat(coefficients[0]);
@@ -24,8 +25,8 @@ fn polynomial<S: Simd>(s: S, u: S::V, coefficients: [f32; 5]) -> S::V {
     sum
 }
 
-/// Lambert's continued fraction `tanh x = x / (1 + x^2 / (3 + x^2 / (5 + ...)))`, cut after 17 and multiplied out:
-/// numerator and denominator. Every term is positive, so nothing cancels; for `|x| <= 4.5` it is exact to f32.
+/// Returns numerator and denominator of Lambert's continued fraction `tanh x = x / (1 + x^2 / (3 + x^2 / (5 + ...)))`,
+/// cut after 17 and multiplied out. Every term is positive, so nothing cancels; for `|x| <= 4.5` it is exact to f32.
 #[inline(always)]
 fn tanh_fraction<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
     let u = s.mul(x, x);
@@ -36,12 +37,12 @@ fn tanh_fraction<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
 /// Clamps `x` to `[-limit, limit]`; NaN stays NaN.
 #[inline(always)]
 fn clamp<S: Simd>(s: S, x: S::V, limit: f32) -> S::V {
-    // `max` returns its second operand when one is NaN.
+    // `max` returns its second operand if one is NaN.
     let (low, zero) = (s.splat(-limit), s.splat(0.0));
     s.sub(zero, s.max(low, s.sub(zero, s.max(low, x))))
 }
 
-/// `tanh x = 2 n d / (d^2 + n^2)`, where `n / d = tanh(x / 2)`. From 9 on it is 1 to f32.
+/// Computes `tanh x = 2 n d / (d^2 + n^2)`, where `n / d = tanh(x / 2)`. From 9 on the result is 1 to f32.
 #[inline(always)]
 pub(super) fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
     let (n, d) = tanh_fraction(s, s.mul(s.splat(0.5), clamp(s, x, 9.0)));
@@ -49,7 +50,7 @@ pub(super) fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
     s.div(s.add(product, product), s.mul_add(n, n, s.mul(d, d)))
 }
 
-/// `sigma(x) = (1 + tanh(x / 2)) / 2 = (d + n)^2 / 2 (d^2 + n^2)`, where `n / d = tanh(x / 4)`.
+/// Computes `sigma(x) = (1 + tanh(x / 2)) / 2 = (d + n)^2 / 2 (d^2 + n^2)`, where `n / d = tanh(x / 4)`.
 #[inline(always)]
 pub(super) fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
     let (n, d) = tanh_fraction(s, s.mul(s.splat(0.25), clamp(s, x, 18.0)));

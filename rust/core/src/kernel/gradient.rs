@@ -1,36 +1,37 @@
-//! A gradient by flat theta that is not written out where it is an outer product.
+//! Gradient with respect to flat theta that keeps outer products as their factors.
 //!
-//! The fully connected layer holds 97 % of the Atari network's parameters, and its gradient over a segment of `n` steps has
-//! rank `n`: `dW[i, j] = sum_t x[t, i] delta[t, j]`. So has an LSTM's, the other large layer. Writing it, reading it for its norm and reading it again for the update
-//! would cost as much memory traffic as the update itself.
+//! The fully connected layer holds 97 % of the Atari network's parameters. Its gradient over a segment of `n` steps has
+//! rank `n`: `dW[i, j] = sum_t x[t, i] delta[t, j]`. The gradient of an LSTM, the other large layer, has the same form.
+//! Writing it, reading it for its norm and reading it again for the update would cost as much memory traffic as the
+//! update itself.
 
 use super::activation::sum_of_squares;
 use super::simd::Simd;
 use super::{Isa, Kernel, dispatch};
 use std::ops::Range;
 
-/// An outer product of more steps than this is written out.
+/// Largest rank of an outer product that is kept as factors; with more steps it is written out.
 pub const MAX_RANK: usize = 32;
 
-/// A gradient has at most so many outer products.
+/// Largest number of outer products in a gradient.
 pub const MAX_OUTER: usize = 4;
 
-/// d_theta. It is `dense`, except in the ranges of `outer`, where `dense` holds anything.
+/// Gradient d_theta. It is `dense`, except in the ranges of `outer`, where the contents of `dense` are unspecified.
 #[derive(Clone, Copy, Debug)]
 pub struct Gradient<'a> {
     dense: &'a [f32],
-    /// In the order of theta; none after the first none.
+    /// Outer products in the order of theta, followed by none.
     outer: [Option<Outer<'a>>; MAX_OUTER],
 }
 
-/// `d_theta[start + i cols + j] = sum_t x[t, i] delta[t, j]`, for `rank` terms.
+/// Outer product `d_theta[start + i cols + j] = sum_t x[t, i] delta[t, j]` of `rank` terms.
 #[derive(Clone, Copy, Debug)]
 pub struct Outer<'a> {
-    /// Where it begins in theta.
+    /// Index of its first element in theta.
     pub start: usize,
-    /// The layer's inputs, `(rank, rows)`.
+    /// Inputs of the layer, `(rank, rows)`.
     pub x: &'a [f32],
-    /// The gradient by its outputs, `(rank, cols)`; `cols` is a multiple of [`super::LANE_PAD`].
+    /// Gradient with respect to the layer's outputs, `(rank, cols)`; `cols` is a multiple of [`super::LANE_PAD`].
     pub delta: &'a [f32],
     /// Number of terms, at most [`MAX_RANK`].
     pub rank: usize,
@@ -41,17 +42,18 @@ impl Outer<'_> {
         self.x.len() / self.rank
     }
 
-    /// Length of a row.
+    /// Returns the length of a row.
     pub fn cols(&self) -> usize {
         self.delta.len() / self.rank
     }
 
-    /// The part of theta it covers.
+    /// Returns the part of theta that it covers.
     pub fn range(&self) -> Range<usize> {
         self.start..self.start + self.rows() * self.cols()
     }
 
-    /// The terms of row `i` that are not zero: `x[t, i]` and where `delta[t, ..]` begins. ReLU leaves about half.
+    /// Collects the terms of row `i` that are not zero: `x[t, i]` and the start of `delta[t, ..]`. Returns their
+    /// number. After a ReLU about half are not zero.
     #[inline(always)]
     pub(crate) fn terms(&self, i: usize, terms: &mut [(f32, usize); MAX_RANK]) -> usize {
         let (rows, cols) = (self.rows(), self.cols());
@@ -66,7 +68,7 @@ impl Outer<'_> {
         n
     }
 
-    /// `sum_ij dW[i, j]^2 = sum_st (x_s . x_t) (delta_s . delta_t)`
+    /// Computes `sum_ij dW[i, j]^2 = sum_st (x_s . x_t) (delta_s . delta_t)`.
     fn sum_of_squares(&self, isa: Isa) -> f64 {
         let (rows, cols) = (self.rows(), self.cols());
         let mut sum = 0.0;
@@ -77,16 +79,16 @@ impl Outer<'_> {
                 sum += twice * x * dot(isa, &self.delta[s * cols..][..cols], &self.delta[t * cols..][..cols]);
             }
         }
-        if sum < 0.0 { 0.0 } else { sum } // rounding; NaN stays NaN
+        if sum < 0.0 { 0.0 } else { sum } // negative by rounding only; NaN stays NaN
     }
 }
 
 impl<'a> Gradient<'a> {
-    /// The same gradient, but that its range `outer.range()` is not in `dense`.
+    /// Adds an outer product; its range `outer.range()` is no longer read from `dense`.
     ///
     /// # Panics
-    /// If `outer` does not lie within `dense` and behind those added before, if its shapes do not fit each other, or if there
-    /// are [`MAX_OUTER`] already.
+    /// If `outer` does not lie within `dense` and after those added before, if its shapes do not fit each other, or if
+    /// there are [`MAX_OUTER`] already.
     pub fn with_outer(mut self, outer: Outer<'a>) -> Self {
         let Outer { x, delta, rank, .. } = outer;
         assert!((1..=MAX_RANK).contains(&rank), "an outer product of rank {rank}, not 1 to {MAX_RANK}");
@@ -101,18 +103,18 @@ impl<'a> Gradient<'a> {
         self
     }
 
-    /// Number of parameters.
+    /// Returns the number of parameters.
     #[allow(clippy::len_without_is_empty, reason = "a gradient is never empty")]
     pub fn len(&self) -> usize {
         self.dense.len()
     }
 
-    /// The outer products in it, in the order of theta.
+    /// Returns the outer products, in the order of theta.
     pub fn outers(&self) -> impl Iterator<Item = &Outer<'a>> {
         self.outer.iter().map_while(Option::as_ref)
     }
 
-    /// What is written out, and the ranges in which it counts; some of them are empty.
+    /// Returns the dense part and the ranges in which it is valid, some of which may be empty.
     pub(crate) fn dense(&self) -> (&'a [f32], [Range<usize>; MAX_OUTER + 1]) {
         let mut ranges = [const { 0..0 }; MAX_OUTER + 1];
         let mut start = 0;
@@ -124,14 +126,14 @@ impl<'a> Gradient<'a> {
         (self.dense, ranges)
     }
 
-    /// The square of its global L2 norm. Not finite where an element is not.
+    /// Returns the square of the global L2 norm. It is not finite if an element is not finite.
     pub fn sum_of_squares(&self, isa: Isa) -> f64 {
         let (dense, ranges) = self.dense();
         let written: f64 = ranges.into_iter().map(|range| sum_of_squares(isa, &dense[range])).sum();
         written + self.outers().map(|outer| outer.sum_of_squares(isa)).sum::<f64>()
     }
 
-    /// Written out whole, slowly.
+    /// Writes out the whole gradient. This is slow.
     pub fn to_dense(&self) -> Vec<f32> {
         let mut d_theta = self.dense.to_vec();
         for outer in self.outers() {
@@ -146,13 +148,13 @@ impl<'a> Gradient<'a> {
 }
 
 impl<'a, D: AsRef<[f32]> + ?Sized> From<&'a D> for Gradient<'a> {
-    /// `(parameters)`
+    /// Wraps a dense gradient, `(parameters)`.
     fn from(dense: &'a D) -> Self {
         Gradient { dense: dense.as_ref(), outer: [None; MAX_OUTER] }
     }
 }
 
-/// `sum_i a[i] b[i]`, of two rows of equal length.
+/// Returns `sum_i a[i] b[i]` for two rows of equal length.
 fn dot(isa: Isa, a: &[f32], b: &[f32]) -> f64 {
     struct Dot<'a>(&'a [f32], &'a [f32]);
     impl Kernel for Dot<'_> {
@@ -162,7 +164,7 @@ fn dot(isa: Isa, a: &[f32], b: &[f32]) -> f64 {
             let Dot(a, b) = self;
             assert_eq!(a.len(), b.len());
             let whole = a.len() / (4 * S::LANES) * (4 * S::LANES);
-            let mut sums = [s.splat(0.0); 4]; // four, so that an addition need not wait for the one before
+            let mut sums = [s.splat(0.0); 4]; // four, so that an addition need not wait for the previous one
             for i in (0..whole).step_by(4 * S::LANES) {
                 for (k, sum) in sums.iter_mut().enumerate() {
                     let at = i + k * S::LANES;
@@ -182,7 +184,8 @@ fn dot(isa: Isa, a: &[f32], b: &[f32]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Twice 7 rows of 32 columns, two of the rows without a term; between, before and after them 16 written out.
+    /// Returns two outer products of 7 rows of 32 columns, two of whose rows have no term. Before, between and after
+    /// them are 16 dense elements each.
     fn outer_of(x: &mut [f32; 21], delta: &mut [f32; 96]) -> Gradient<'static> {
         for (i, x) in x.iter_mut().enumerate() {
             *x = if i % 7 == 2 || i % 7 == 5 || i == 8 { 0.0 } else { i as f32 * 0.3 - 2.0 };

@@ -1,8 +1,8 @@
 //! Fully connected layers.
 //!
-//! With one row at a time (acting) a layer is as fast as its weight comes out of the cache, so the forward kernel leaves out
-//! the weights of inputs that are 0, half of them behind a ReLU. **`0 * w` is therefore 0 for every `w`, NaN and infinity
-//! too**, where the batch is 1; a NaN in `x` always reaches `y`.
+//! With a batch of one row (acting) a layer is as fast as its weight can be read from the cache. The forward kernel
+//! therefore skips the weights of inputs that are 0, which is half of them after a ReLU. **`0 * w` is then 0 for every
+//! `w`, NaN and infinity included**, if the batch is 1; a NaN in `x` always reaches `y`.
 
 mod row;
 
@@ -14,7 +14,7 @@ use super::tile::{Strided, Tiled, column_sums, cover, load, multiply_add, starts
 use super::{Isa, Kernel, LANE_PAD, dispatch};
 use std::ops::Range;
 
-/// A fully connected layer. `outputs` is a multiple of [`LANE_PAD`], `inputs` is any number.
+/// Shape of a fully connected layer. `outputs` is a multiple of [`LANE_PAD`], `inputs` is any number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinearShape {
     /// Width of an input row.
@@ -32,7 +32,7 @@ impl LinearShape {
     }
 }
 
-/// `y = activation(x weight + bias)`.
+/// Computes `y = activation(x weight + bias)`.
 #[expect(clippy::too_many_arguments, reason = "the operands of the formula, each a slice of its own")]
 pub fn linear_forward(
     isa: Isa,
@@ -53,10 +53,10 @@ pub fn linear_forward(
     }
 }
 
-/// Inputs whose weights pass the cache together: 64 rows of 256 outputs are 64 KiB.
+/// Number of inputs whose weights pass through the cache together: 64 rows of 256 outputs are 64 KiB.
 const BLOCK: usize = 64;
 
-/// Rows of a tile are rows of the batch, columns are outputs, the sum runs over the inputs.
+/// Tiled forward pass. Rows of a tile are rows of the batch, columns are outputs, the sum runs over the inputs.
 struct Forward<'a> {
     shape: LinearShape,
     batch: usize,
@@ -73,8 +73,8 @@ impl Tiled for Forward<'_> {
         let LinearShape { inputs, outputs } = self.shape;
         for column in columns.step_by(NV * S::LANES) {
             for n in starts(self.batch, P) {
-                // SAFETY: `check` has compared all lengths with the shape; `n + P <= batch`, and the caller's columns lie
-                // within the outputs.
+                // SAFETY: `check` has compared all lengths with the shape; `n + P <= batch`, and the caller's columns
+                // lie within the outputs.
                 unsafe {
                     let mut tile = [load::<S, NV>(simd, self.bias.as_ptr().add(column)); P];
                     let x = Strided { ptr: self.x.as_ptr().add(n * inputs), row: inputs, col: 1 };
@@ -87,7 +87,7 @@ impl Tiled for Forward<'_> {
     }
 }
 
-/// `d_weight = x^T dy` and `d_bias = sum over the batch of dy`; both are overwritten.
+/// Computes `d_weight = x^T dy` and `d_bias = sum over the batch of dy`; both are overwritten.
 pub fn linear_backward_weight(
     isa: Isa,
     shape: &LinearShape,
@@ -103,7 +103,7 @@ pub fn linear_backward_weight(
     column_sums(isa, dy, d_bias);
 }
 
-/// Rows of a tile are inputs, columns are outputs, the sum runs over the batch.
+/// Tiled weight gradient. Rows of a tile are inputs, columns are outputs, the sum runs over the batch.
 struct BackwardWeight<'a> {
     shape: LinearShape,
     batch: usize,
@@ -116,12 +116,12 @@ impl Tiled for BackwardWeight<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd, const P: usize, const NV: usize>(&mut self, simd: S, columns: Range<usize>) {
         let LinearShape { inputs, outputs } = self.shape;
-        // Columns within rows: the gradient is far larger than the cache and is written in its order.
+        // Columns are the inner loop: the gradient is far larger than the cache and is written in memory order.
         for i in starts(inputs, P) {
             for column in columns.clone().step_by(NV * S::LANES) {
                 let mut tile = [[simd.splat(0.0); NV]; P];
-                // SAFETY: `check` has compared all lengths with the shape; `i + P <= inputs`, and the caller's columns lie
-                // within the outputs.
+                // SAFETY: `check` has compared all lengths with the shape; `i + P <= inputs`, and the caller's columns
+                // lie within the outputs.
                 unsafe {
                     let x = Strided { ptr: self.x.as_ptr().add(i), row: 1, col: inputs };
                     multiply_add(simd, &mut tile, x, self.dy.as_ptr().add(column), outputs, self.batch);
@@ -132,16 +132,18 @@ impl Tiled for BackwardWeight<'_> {
     }
 }
 
-/// `dx = dy weight^T`. The inputs are the channels of `positions` pixels; `start` tells which run of steps a pixel is in, by the
-/// number of the run's first pixel; `dx` is the sum over a run, at its first pixel, where it is overwritten, and elsewhere left
-/// as it is. With a `gate` (the `x` of this layer, where it came out of a ReLU) `dx` is 0 where `gate <= 0`: the backward pass
-/// of that ReLU. Weights of inputs without a positive gate are not read.
+/// Computes `dx = dy weight^T`, summed over each run of an input pixel.
+///
+/// The inputs are the channels of `positions` pixels. `start` gives for each pixel the index of the first pixel of its
+/// run of steps. There the sum overwrites `dx`; elsewhere `dx` stays unchanged. With a `gate` (the `x` of this layer,
+/// if it is the output of a ReLU) `dx` is 0 where `gate <= 0`: the backward pass of that ReLU. Weights of inputs
+/// without a positive gate are not read.
 #[expect(clippy::too_many_arguments, reason = "the operands of the formula, each a slice of its own")]
 pub fn linear_backward_input(
     isa: Isa,
     shape: &LinearShape,
     positions: usize,
-    start: &[u32], // (batch, positions), each at most its own number and a step's multiple of `positions` away
+    start: &[u32], // (batch, positions), each at most its own index and a multiple of `positions` away from it
     weight: &[f32], // (inputs, outputs)
     dy: &[f32],    // (batch, outputs), before the activation of this layer
     gate: Option<&[f32]>, // (batch, inputs)
@@ -156,7 +158,8 @@ pub fn linear_backward_input(
     dispatch(isa, BackwardInput { shape: *shape, positions, start, weight, dy, gate, sums: scratch, dx });
 }
 
-/// Dot products of rows of the weight with rows of `dy`, some of each at a time, so that one pass over the weight is enough.
+/// Input gradient: dot products of rows of the weight with rows of `dy`. Several of each are computed at a time, so
+/// that one pass over the weight is enough.
 struct BackwardInput<'a> {
     shape: LinearShape,
     positions: usize,
@@ -164,12 +167,12 @@ struct BackwardInput<'a> {
     weight: &'a [f32],
     dy: &'a [f32],
     gate: Option<&'a [f32]>,
-    /// `dy` summed over each run of the pixel that is being computed.
+    /// Sums of `dy` over each run of the current pixel.
     sums: &'a mut [f32],
     dx: &'a mut [f32],
 }
 
-/// The steps at which the runs of a pixel start. More than these are computed in parts.
+/// Number of runs of a pixel that are computed together. If there are more, they are computed in parts.
 const MAX_RUNS: usize = 5;
 
 impl Kernel for BackwardInput<'_> {
@@ -190,8 +193,8 @@ impl Kernel for BackwardInput<'_> {
 }
 
 impl BackwardInput<'_> {
-    /// Sums `dy` over each of the next runs of `position`, from `step` on, and notes the steps they start at. Returns how many
-    /// there are, and the step behind them.
+    /// Sums `dy` over each of the next runs of `position`, from `step` on, and stores the steps at which they start in
+    /// `runs`. Returns the number of runs and the step after them.
     #[inline(always)]
     fn runs<S: Simd>(
         &mut self,
@@ -224,7 +227,7 @@ impl BackwardInput<'_> {
         (count, step)
     }
 
-    /// `dx` of the channels of `position` at the first steps of its `runs`.
+    /// Computes `dx` of the channels of `position` at the first steps of its `runs`.
     #[inline(always)]
     fn pixel<S: Simd>(&mut self, simd: S, position: usize, runs: &[usize]) {
         let inputs = self.shape.inputs;
@@ -243,7 +246,7 @@ impl BackwardInput<'_> {
                 open[count] = i;
                 count += usize::from(is_open);
             }
-            // SAFETY: `open` holds inputs; `sums` and `dx` have rows for the runs.
+            // SAFETY: `open` holds indices of inputs; `sums` and `dx` have rows for the runs.
             unsafe {
                 match runs.len() {
                     1 => self.dots::<S, 8, 1>(simd, &open[..count], runs),
@@ -256,7 +259,7 @@ impl BackwardInput<'_> {
                 }
             }
         }
-        // This also overwrites the inputs that were left out.
+        // This also overwrites the inputs that were skipped.
         if let Some(gate) = self.gate {
             for step in runs {
                 let row = step * inputs + position * channels..step * inputs + (position + 1) * channels;
@@ -266,15 +269,15 @@ impl BackwardInput<'_> {
         }
     }
 
-    /// The weights of the inputs `open` by the sums of `N` runs.
+    /// Multiplies the weights of the inputs `open` with the sums of `N` runs.
     ///
     /// # Safety
-    /// `open` are less than the inputs; there are `N` runs.
+    /// Each index in `open` is less than the number of inputs; there are `N` runs.
     #[inline(always)]
     unsafe fn dots<S: Simd, const R: usize, const N: usize>(&mut self, simd: S, open: &[usize], runs: &[usize]) {
         let LinearShape { inputs, outputs } = self.shape;
         for start in (0..open.len()).step_by(R) {
-            // Past the end the last row is computed again.
+            // In the last round the rows beyond the end repeat the last input.
             let mut rows = [open[open.len() - 1]; R];
             for (row, i) in rows.iter_mut().zip(&open[start..]) {
                 *row = *i;

@@ -1,17 +1,18 @@
-//! LSTM cells: what comes after the matrix product, in one pass.
+//! LSTM cells: the element-wise part after the matrix product, in one pass.
 //!
 //! ```text
 //! c = sigma(z_f) c_prev + sigma(z_i) tanh(z_g),   h = sigma(z_o) tanh(c)
 //! ```
 //!
-//! The pre-activations `z = W_ih x + W_hh h_prev + b` (one bias) of a step lie gate by gate, in the order i, f, g, o.
+//! The pre-activations `z = W_ih x + W_hh h_prev + b` (one bias) of a step are stored gate by gate, in the order i, f,
+//! g, o.
 
 use super::functions::{sigmoid, tanh, through_sigmoid, through_tanh};
 use super::simd::Simd;
 use super::{Isa, Kernel, LANE_PAD, dispatch};
 
-/// One step. `gates` holds z on entry, and sigma(z_i), sigma(z_f), tanh(z_g), sigma(z_o) on return: the backward pass
-/// needs them. The number of cells is a multiple of [`LANE_PAD`].
+/// Computes one step. `gates` holds z on entry, and sigma(z_i), sigma(z_f), tanh(z_g), sigma(z_o) on return, which the
+/// backward pass needs. The number of cells is a multiple of [`LANE_PAD`].
 pub fn lstm_forward(
     isa: Isa,
     gates: &mut [f32], // (4, cells)
@@ -23,8 +24,8 @@ pub fn lstm_forward(
     dispatch(isa, Forward { gates, c_prev, c, h });
 }
 
-/// The gradient of one step by z, which overwrites `d_gates`. `dc` holds the gradient by `c` that the following step
-/// has left (0 after the last), and on return that by `c_prev`.
+/// Computes the gradient of one step with respect to z, which overwrites `d_gates`. `dc` holds on entry the gradient
+/// with respect to `c` from the following step (0 after the last), and on return that with respect to `c_prev`.
 pub fn lstm_backward(
     isa: Isa,
     gates: &[f32],       // (4, cells), as the forward pass left them
@@ -60,8 +61,8 @@ impl Kernel for Forward<'_> {
         let cells = self.c.len();
         let gates = self.gates.as_mut_ptr();
         for k in (0..cells).step_by(S::LANES) {
-            // SAFETY: `check` has compared all lengths with `cells`, a multiple of `LANES`: from `k` on there is a vector
-            // in each row, and in each of the four gates.
+            // SAFETY: `check` has compared all lengths with `cells`, a multiple of `LANES`: from `k` on there is a
+            // vector in each row, and in each of the four gates.
             unsafe {
                 let i = gates.add(k);
                 let (f, g, o) = (i.add(cells), i.add(2 * cells), i.add(3 * cells));
@@ -117,7 +118,7 @@ impl Kernel for Backward<'_> {
 mod tests {
     use super::*;
 
-    /// sigma and tanh of `z`, by way of a step: gate i, and gate g.
+    /// Returns sigma and tanh of `z`, computed by a step as gate i and gate g.
     fn sigma_and_tanh(isa: Isa, z: [f32; LANE_PAD]) -> ([f32; LANE_PAD], [f32; LANE_PAD]) {
         let (mut gates, mut c, mut h) = ([z; 4], [f32::NAN; LANE_PAD], [f32::NAN; LANE_PAD]);
         lstm_forward(isa, gates.as_flattened_mut(), &[0.0; LANE_PAD], &mut c, &mut h);

@@ -1,18 +1,19 @@
-//! Kernels: slices in, slices out. No state, no allocation, no threads, no reinforcement learning.
+//! Numerical kernels on slices, without state, allocation, threads or reinforcement learning.
 //!
 //! # Shapes
 //!
-//! * Every tensor is a flat `f32` slice, row-major, the shape given in a comment on the parameter.
-//! * Images are `(height, width, channel)`: one kernel row of a convolution then reads one contiguous run.
-//! * Weights are `(input, output)`, for convolutions `(kernel_y, kernel_x, in_channel, out_channel)`. The outputs of a layer are
-//!   the lanes of a vector, so their number is padded to a multiple of [`LANE_PAD`] ([`pad`]); the padding holds zeros and stays zero.
-//! * `batch` counts images or rows that lie one after the other: the steps of a segment.
-//! * Backward kernels *overwrite* what they compute; they sum over the batch, never over calls.
+//! * Every tensor is a flat `f32` slice, row-major; a comment on the parameter gives its shape.
+//! * Images are `(height, width, channel)`: one kernel row of a convolution then reads contiguous floats.
+//! * Weights are `(input, output)`, for convolutions `(kernel_y, kernel_x, in_channel, out_channel)`. The outputs of a
+//!   layer are the lanes of a vector, so their number is padded to a multiple of [`LANE_PAD`] ([`pad`]). The padding
+//!   holds zeros and stays zero.
+//! * `batch` counts consecutive images or rows: the steps of a segment.
+//! * Backward kernels *overwrite* their outputs; they sum over the batch, never over calls.
 //!
 //! # The instruction set
 //!
-//! Each kernel is one generic body over [`simd::Simd`], entered through [`dispatch`], the only place where the instruction set is
-//! chosen. `A3CRS_ISA=avx512|avx2|neon|scalar` overrides the choice (for tests and comparisons).
+//! Each kernel is one generic body over [`simd::Simd`], called through [`dispatch`], the only place that chooses the
+//! instruction set. `A3CRS_ISA=avx512|avx2|neon|scalar` overrides the choice (for tests and comparisons).
 
 pub mod activation;
 pub mod buffer;
@@ -29,18 +30,18 @@ mod tile;
 use simd::Simd;
 use std::sync::OnceLock;
 
-/// Layer widths are padded to a multiple of this: the lanes of the widest vector.
+/// Multiple to which layer widths are padded: the lanes of the widest vector.
 pub const LANE_PAD: usize = 16;
 
-/// `n` rounded up to a multiple of [`LANE_PAD`].
+/// Rounds `n` up to a multiple of [`LANE_PAD`].
 pub const fn pad(n: usize) -> usize {
     n.div_ceil(LANE_PAD) * LANE_PAD
 }
 
-/// An instruction set this CPU is known to have.
+/// Instruction set that this CPU is known to have.
 ///
-/// The field is private: a value exists only if [`Isa::detect`] or [`Isa::available`] found it, which is what makes
-/// [`dispatch`] safe.
+/// The field is private: a value exists only if [`Isa::detect`] or [`Isa::available`] found it. This makes [`dispatch`]
+/// safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Kind);
 
@@ -56,7 +57,7 @@ enum Kind {
 }
 
 impl Isa {
-    /// The instruction sets of this CPU, the fastest first; the last is always `scalar`.
+    /// Returns the instruction sets of this CPU, the fastest first; the last is always `scalar`.
     pub fn available() -> Vec<Isa> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -75,10 +76,11 @@ impl Isa {
         found
     }
 
-    /// The instruction set of this process: the fastest there is, or the one named by `A3CRS_ISA`. Chosen once.
+    /// Returns the instruction set of this process: the fastest available, or the one named by `A3CRS_ISA`. The choice
+    /// is made once.
     ///
     /// # Errors
-    /// A sentence for the user when `A3CRS_ISA` names something this CPU does not have.
+    /// A message for the user if `A3CRS_ISA` names an instruction set that this CPU does not have.
     pub fn detect() -> Result<Isa, String> {
         static CHOSEN: OnceLock<Result<Isa, String>> = OnceLock::new();
         CHOSEN.get_or_init(|| Self::choose(std::env::var("A3CRS_ISA").ok().as_deref())).clone()
@@ -93,7 +95,7 @@ impl Isa {
         })
     }
 
-    /// `avx512`, `avx2`, `neon` or `scalar`.
+    /// Returns `avx512`, `avx2`, `neon` or `scalar`.
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
@@ -107,15 +109,15 @@ impl Isa {
     }
 }
 
-/// A computation written once for every instruction set.
+/// Computation written once for every instruction set.
 pub trait Kernel {
-    /// What it returns.
+    /// Result of the computation.
     type Out;
-    /// The body; implementations are `#[inline(always)]`.
+    /// Runs the computation; implementations are `#[inline(always)]`.
     fn run<S: Simd>(self, simd: S) -> Self::Out;
 }
 
-/// Runs `kernel` with the instructions of `isa`. The one switch.
+/// Runs `kernel` with the instructions of `isa`.
 #[inline]
 pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Out {
     #[cfg(target_arch = "x86_64")]

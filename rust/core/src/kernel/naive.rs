@@ -1,7 +1,7 @@
-//! The textbook twin of every kernel: the formula, loop by loop, for tests and benches.
+//! Naive reference implementation of every kernel, loop by loop, for tests and benchmarks.
 //!
-//! Generic over the float, so that the gradients can be compared with finite differences in f64. The arguments are those of
-//! the fast kernels without the instruction set and the scratch.
+//! The functions are generic over the float, so that their gradients can be compared with finite differences in f64.
+//! They take the arguments of the fast kernels without the instruction set and the scratch.
 
 use super::activation::Activation;
 use super::conv2d::Conv2dShape;
@@ -16,7 +16,7 @@ fn activate<F: Float>(activation: Activation, sum: F) -> F {
     }
 }
 
-/// `dy <- dy activation'`, from the activation's output `y`.
+/// Computes `dy <- dy activation'` from the activation's output `y`.
 pub fn activation_backward<F: Float>(activation: Activation, y: &[F], dy: &mut [F]) {
     for i in 0..y.len() {
         dy[i] = match activation {
@@ -28,7 +28,7 @@ pub fn activation_backward<F: Float>(activation: Activation, y: &[F], dy: &mut [
     }
 }
 
-/// `out[p, c] = planes[c, p] / 255`.
+/// Computes `out[p, c] = planes[c, p] / 255`.
 pub fn images_to_f32<F: Float + From<u8>>(channels: usize, planes: &[u8], out: &mut [F]) {
     let pixels = planes.len() / channels;
     for p in 0..pixels {
@@ -38,12 +38,12 @@ pub fn images_to_f32<F: Float + From<u8>>(channels: usize, planes: &[u8], out: &
     }
 }
 
-/// `sum of x^2`.
+/// Computes `sum of x^2`.
 pub fn sum_of_squares<F: Float>(x: &[F]) -> F {
     x.iter().fold(F::zero(), |sum, x| sum + *x * *x)
 }
 
-/// `y[n, j] = activation(bias[j] + sum_i x[n, i] weight[i, j])`.
+/// Computes `y[n, j] = activation(bias[j] + sum_i x[n, i] weight[i, j])`.
 pub fn linear_forward<F: Float>(
     shape: &LinearShape,
     batch: usize,
@@ -62,7 +62,7 @@ pub fn linear_forward<F: Float>(
     }
 }
 
-/// `d_weight[i, j] = sum_n x[n, i] dy[n, j]`, `d_bias[j] = sum_n dy[n, j]`.
+/// Computes `d_weight[i, j] = sum_n x[n, i] dy[n, j]`, `d_bias[j] = sum_n dy[n, j]`.
 pub fn linear_backward_weight<F: Float>(
     shape: &LinearShape,
     batch: usize,
@@ -81,7 +81,7 @@ pub fn linear_backward_weight<F: Float>(
     }
 }
 
-/// `dx[n, i] = sum_j dy[n, j] weight[i, j]` where the gate is positive (or there is none), else 0.
+/// Computes `dx[n, i] = sum_j dy[n, j] weight[i, j]` where the gate is positive (or there is none), else 0.
 pub fn linear_backward_input<F: Float>(
     shape: &LinearShape,
     batch: usize,
@@ -120,7 +120,8 @@ fn for_each_product(shape: &Conv2dShape, batch: usize, mut f: impl FnMut(usize, 
     }
 }
 
-/// `y[n, oy, ox, o] = activation(bias[o] + sum_{ky, kx, i} x[n, oy s + ky, ox s + kx, i] weight[ky, kx, i, o])`.
+/// Computes `y[n, oy, ox, o] = activation(bias[o] + sum_{ky, kx, i} x[n, oy s + ky, ox s + kx, i] weight[ky, kx, i,
+/// o])`.
 pub fn conv2d_forward<F: Float>(
     shape: &Conv2dShape,
     batch: usize,
@@ -135,7 +136,8 @@ pub fn conv2d_forward<F: Float>(
     y.iter_mut().for_each(|y| *y = activate(activation, *y));
 }
 
-/// `d_weight[ky, kx, i, o] = sum_{n, oy, ox} x[n, oy s + ky, ox s + kx, i] dy[n, oy, ox, o]`, `d_bias` the sum of `dy`.
+/// Computes `d_weight[ky, kx, i, o] = sum_{n, oy, ox} x[n, oy s + ky, ox s + kx, i] dy[n, oy, ox, o]`, and `d_bias` as
+/// the sum of `dy`.
 pub fn conv2d_backward_weight<F: Float>(
     shape: &Conv2dShape,
     batch: usize,
@@ -153,7 +155,8 @@ pub fn conv2d_backward_weight<F: Float>(
     }
 }
 
-/// `dx[n, oy s + ky, ox s + kx, i] += weight[ky, kx, i, o] dy[n, oy, ox, o]` over all of them, from 0.
+/// Computes `dx[n, oy s + ky, ox s + kx, i] += weight[ky, kx, i, o] dy[n, oy, ox, o]` over all indices, starting from
+/// 0.
 pub fn conv2d_backward_input<F: Float>(shape: &Conv2dShape, batch: usize, weight: &[F], dy: &[F], dx: &mut [F]) {
     dx.fill(F::zero());
     for_each_product(shape, batch, |i, w, o| dx[i] = dx[i] + weight[w] * dy[o]);
@@ -163,8 +166,8 @@ fn sigmoid<F: Float>(z: F) -> F {
     F::one() / (F::one() + (-z).exp())
 }
 
-/// `c = sigma(z_f) c_prev + sigma(z_i) tanh(z_g)`, `h = sigma(z_o) tanh(c)`; `gates` holds z on entry and what became of it on
-/// return, each in the order i, f, g, o.
+/// Computes `c = sigma(z_f) c_prev + sigma(z_i) tanh(z_g)` and `h = sigma(z_o) tanh(c)`. `gates` holds z on entry and
+/// the gates after their sigmoids and tanh on return, each in the order i, f, g, o.
 pub fn lstm_forward<F: Float>(gates: &mut [F], c_prev: &[F], c: &mut [F], h: &mut [F]) {
     let cells = c.len();
     for k in 0..cells {
@@ -178,7 +181,8 @@ pub fn lstm_forward<F: Float>(gates: &mut [F], c_prev: &[F], c: &mut [F], h: &mu
     }
 }
 
-/// The gradient of [`lstm_forward`] by z, and by `c_prev` (in `dc`, which holds the gradient by `c` from the next step).
+/// Computes the gradient of [`lstm_forward`] with respect to z, and with respect to `c_prev` (in `dc`, which holds on
+/// entry the gradient with respect to `c` from the next step).
 pub fn lstm_backward<F: Float>(gates: &[F], c_prev: &[F], c: &[F], dh: &[F], dc: &mut [F], d_gates: &mut [F]) {
     let (cells, one) = (c.len(), F::one());
     for k in 0..cells {

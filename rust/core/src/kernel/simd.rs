@@ -1,40 +1,40 @@
-//! The vector types the kernels are written in, one token per instruction set.
+//! Vector types of the kernels, one token per instruction set.
 //!
 //! A token (`Avx512`, `Avx2`, `Neon`, `Scalar`) can only be obtained where the CPU has the instructions
-//! ([`super::Isa::detect`]), so holding one *is* the proof that its intrinsics may be executed. Arithmetic is therefore
-//! safe; only memory access through pointers is not. Every method is `#[inline(always)]`, so that it becomes part of the
-//! `#[target_feature]` function that [`super::dispatch`] enters.
+//! ([`super::Isa::detect`]), so holding one proves that its intrinsics may be executed. Arithmetic is therefore safe;
+//! only memory access through pointers is not. Every method is `#[inline(always)]`, so that it becomes part of the
+//! `#[target_feature]` function that [`super::dispatch`] calls.
 
-/// A vector of `LANES` f32 and what the kernels do with it.
+/// Vector of `LANES` f32 and its operations.
 pub trait Simd: Copy + Send + Sync + 'static {
-    /// `LANES` packed f32.
+    /// Packed f32, `LANES` of them.
     type V: Copy;
     /// Number of f32 in [`Simd::V`]; divides 16.
     const LANES: usize;
-    /// How many vector registers the instruction set has: what a register tile may use.
+    /// Number of vector registers of the instruction set, which limits the size of a register tile.
     const REGISTERS: usize;
 
-    /// Every lane `x`.
+    /// Returns a vector with `x` in every lane.
     fn splat(self, x: f32) -> Self::V;
-    /// `a + b`
+    /// Returns `a + b`.
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a - b`
+    /// Returns `a - b`.
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a * b`
+    /// Returns `a * b`.
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a / b`, correctly rounded
+    /// Returns `a / b`, correctly rounded.
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `sqrt(a)`, correctly rounded
+    /// Returns `sqrt(a)`, correctly rounded.
     fn sqrt(self, a: Self::V) -> Self::V;
-    /// `max(a, b)`; where `a` is NaN the result is `b`
+    /// Returns `max(a, b)`; where `a` is NaN the result is `b`.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a * b + c`, in one rounding where the CPU has it
+    /// Returns `a * b + c`, in one rounding where the CPU has it.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `x` where `gate > 0`, else 0
+    /// Returns `x` where `gate > 0`, else 0.
     fn keep_where_positive(self, gate: Self::V, x: Self::V) -> Self::V;
-    /// The sum of the lanes.
+    /// Returns the sum of the lanes.
     fn sum(self, a: Self::V) -> f32;
-    /// The sums of the lanes of four vectors, for less than four times the price.
+    /// Returns the sums of the lanes of four vectors. This costs less than four calls of [`Simd::sum`].
     fn sum4(self, a: [Self::V; 4]) -> [f32; 4] {
         a.map(|a| self.sum(a))
     }
@@ -56,7 +56,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     unsafe fn load_u8(self, p: *const u8) -> Self::V;
 }
 
-/// The path for CPUs without vector instructions we know: four plain f32, which any compiler vectorises.
+/// Token of CPUs without known vector instructions: four plain f32, which any compiler vectorises.
 #[derive(Clone, Copy, Debug)]
 pub struct Scalar;
 
@@ -131,15 +131,17 @@ mod x86 {
     use super::Simd;
     use std::arch::x86_64::*;
 
-    /// AVX2 with FMA. Obtained only through `Isa`, which asks the CPU.
+    /// Token of AVX2 with FMA. It is obtained only through `Isa`, which checks the CPU.
     #[derive(Clone, Copy, Debug)]
     pub struct Avx2(());
 
-    /// AVX-512F. Obtained only through `Isa`, which asks the CPU.
+    /// Token of AVX-512F. It is obtained only through `Isa`, which checks the CPU.
     #[derive(Clone, Copy, Debug)]
     pub struct Avx512(());
 
     impl Avx2 {
+        /// Creates the token without a check.
+        ///
         /// # Safety
         /// The CPU has AVX2 and FMA.
         pub(crate) unsafe fn new_unchecked() -> Self {
@@ -148,6 +150,8 @@ mod x86 {
     }
 
     impl Avx512 {
+        /// Creates the token without a check.
+        ///
         /// # Safety
         /// The CPU has AVX-512F, AVX2 and FMA.
         pub(crate) unsafe fn new_unchecked() -> Self {
@@ -155,7 +159,7 @@ mod x86 {
         }
     }
 
-    /// Writes `fn name(self, args) -> Self::V { intrinsic(args) }` for each row.
+    /// Defines `fn name(self, args) -> Self::V { intrinsic(args) }` for each row.
     macro_rules! arithmetic {
         ($v:ty; $($name:ident($($arg:ident),+) = $intrinsic:ident;)*) => { $(
             #[inline(always)]
@@ -293,7 +297,7 @@ mod neon {
     use super::Simd;
     use std::arch::aarch64::*;
 
-    /// NEON, which every aarch64 CPU has.
+    /// Token of NEON, which every aarch64 CPU has.
     #[derive(Clone, Copy, Debug)]
     pub struct Neon;
 

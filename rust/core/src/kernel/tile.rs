@@ -1,23 +1,23 @@
-//! The register tile: a small matrix product whose result stays in registers.
+//! Register tile: a small matrix product whose result stays in registers.
 //!
 //! ```text
 //! C[p][v] += sum over k of  A[p, k] * B[k, v]        P rows (scalars, broadcast)  x  NV vectors
 //! ```
 //!
-//! Every convolution and every batched linear layer is this product with other strides. Two loops over it are left to the
-//! kernels: which sums are chained into one tile ([`multiply_add`] may be called many times), and the order of the tiles.
+//! Every convolution and every batched linear layer is this product with other strides. The kernels choose the sums
+//! that are accumulated in one tile ([`multiply_add`] may be called many times) and the order of the tiles.
 //!
-//! A tile is fast when its `P * NV` accumulators fit the register file and are at least [`FMA_IN_FLIGHT`]; [`cover`] picks
-//! `P` and `NV` so.
+//! A tile is fast if its `P * NV` accumulators fit the register file and are at least [`FMA_IN_FLIGHT`]; [`cover`]
+//! picks `P` and `NV` accordingly.
 
 use super::simd::Simd;
 use super::{Isa, Kernel, dispatch};
 use std::ops::Range;
 
-/// Accumulators in registers.
+/// Accumulators of a tile, in registers.
 pub(super) type Tile<V, const P: usize, const NV: usize> = [[V; NV]; P];
 
-/// The left factor: element `(p, k)` lies at `ptr[p * row + k * col]`.
+/// Left factor of the product: element `(p, k)` lies at `ptr[p * row + k * col]`.
 #[derive(Clone, Copy)]
 pub(super) struct Strided {
     pub ptr: *const f32,
@@ -25,10 +25,11 @@ pub(super) struct Strided {
     pub col: usize,
 }
 
-/// Independent multiply-adds that keep a core busy: 4 cycles of latency, 2 a cycle, and a few for what is not scheduled ideally.
+/// Number of independent multiply-adds that keep a core busy: 4 cycles of latency, 2 per cycle, and a few more because
+/// scheduling is not ideal.
 const FMA_IN_FLIGHT: usize = 10;
 
-/// `tile[p][v] += sum over k of a[p, k] * b[k * b_row + v]`, `k` in `0..len`.
+/// Computes `tile[p][v] += sum over k of a[p, k] * b[k * b_row + v]`, `k` in `0..len`.
 ///
 /// # Safety
 /// `a` is readable at every `(p < P, k < len)`, and `b` for `NV` vectors at every `k * b_row`.
@@ -54,7 +55,8 @@ pub(super) unsafe fn multiply_add<S: Simd, const P: usize, const NV: usize>(
     }
 }
 
-/// `tile[p][v] += sum over k of rows[p][k] * b[k * b_row + v]`, `k` in `0..len`, for rows that lie anywhere.
+/// Computes `tile[p][v] += sum over k of rows[p][k] * b[k * b_row + v]`, `k` in `0..len`, for rows at arbitrary
+/// addresses.
 ///
 /// # Safety
 /// Each of `rows` is readable for `len`, and `b` for `NV` vectors at every `k * b_row`.
@@ -67,9 +69,9 @@ pub(super) unsafe fn multiply_add_rows<S: Simd, const P: usize, const NV: usize>
     b_row: usize,
     len: usize,
 ) {
-    // The addresses of many rows are more than there are registers for: each is fetched once for `TOGETHER` products.
+    // The addresses of many rows do not fit the registers, so each is loaded once for `TOGETHER` products.
     let together = if S::REGISTERS == 32 { len / TOGETHER * TOGETHER } else { 0 };
-    // SAFETY: both loops stay below `len`; the rest is the caller's promise.
+    // SAFETY: both loops stay below `len`; the caller guarantees the rest.
     unsafe {
         for k in (0..together).step_by(TOGETHER) {
             products::<S, P, NV, TOGETHER>(simd, tile, &rows, k, b.add(k * b_row), b_row);
@@ -80,11 +82,13 @@ pub(super) unsafe fn multiply_add_rows<S: Simd, const P: usize, const NV: usize>
     }
 }
 
-/// Products of a row that are made together.
+/// Number of products of a row that are computed together.
 const TOGETHER: usize = 1;
 
+/// Adds the products of `K` elements of each row to the tile.
+///
 /// # Safety
-/// As for [`multiply_add_rows`], for the `K` elements from `k` on; `b` is at the first of them.
+/// The conditions of [`multiply_add_rows`] hold for the `K` elements from `k` on; `b` is at the first of them.
 #[inline(always)]
 unsafe fn products<S: Simd, const P: usize, const NV: usize, const K: usize>(
     simd: S,
@@ -112,7 +116,7 @@ unsafe fn products<S: Simd, const P: usize, const NV: usize, const K: usize>(
     }
 }
 
-/// `NV` vectors from `p` on.
+/// Loads `NV` vectors from `p` on.
 ///
 /// # Safety
 /// `p` is valid for reading `NV` vectors.
@@ -155,7 +159,7 @@ pub(super) unsafe fn store_tile<S: Simd, const P: usize, const NV: usize>(
     }
 }
 
-/// A matrix product cut into tiles.
+/// Matrix product that is computed in tiles.
 pub(super) trait Tiled {
     /// Computes all rows of the columns `columns` (a multiple of `NV` vectors) in tiles of `P x NV`; `P` is at most the
     /// number of rows.
@@ -165,8 +169,8 @@ pub(super) trait Tiled {
     unsafe fn run<S: Simd, const P: usize, const NV: usize>(&mut self, simd: S, columns: Range<usize>);
 }
 
-/// Computes a `rows x columns` product in tiles that suit the instruction set. What is left of `columns` when no whole
-/// vector fits is the caller's.
+/// Computes a `rows x columns` product in tiles that suit the instruction set. Columns at the end that do not fill a
+/// vector are left to the caller.
 pub(super) fn cover<T: Tiled>(isa: Isa, rows: usize, columns: usize, product: T) {
     dispatch(isa, Cover { rows, columns, product });
 }
@@ -185,13 +189,14 @@ impl<T: Tiled> Kernel for Cover<T> {
         macro_rules! run {
             ($nv:literal vectors, rows $($p:literal)+, $columns:expr) => {
                 match rows_of_tile(self.rows, $nv, &[$($p),+]) {
-                    // SAFETY: the columns are some of ours.
+                    // SAFETY: the columns lie within those given to `cover`.
                     $($p => unsafe { self.product.run::<S, $p, $nv>(simd, $columns) },)+
                     _ => unreachable!("the tile is one of the list"),
                 }
             };
         }
-        // Vectors side by side share the broadcast of `a`, rows share the load of `b`; the rest of the registers hold both.
+        // Adjacent vectors share the broadcast of `a`, and rows share the load of `b`; both take the remaining
+        // registers.
         let wide = if S::LANES >= 8 { 2 * S::LANES } else { 4 * S::LANES };
         let (most, all) = (self.columns / wide * wide, self.columns / S::LANES * S::LANES);
         if most > 0 {
@@ -211,22 +216,23 @@ impl<T: Tiled> Kernel for Cover<T> {
     }
 }
 
-/// The height of tile that covers `rows` in the fewest cycles; `heights` descend to 1, the largest wins a draw.
+/// Returns the height of the tile that covers `rows` in the fewest cycles. `heights` descend to 1; the largest wins a
+/// tie.
 #[inline]
 fn rows_of_tile(rows: usize, vectors: usize, heights: &[usize]) -> usize {
     let cycles = |p: usize| rows.div_ceil(p) * (p * vectors).max(FMA_IN_FLIGHT);
     heights.iter().copied().filter(|&p| p <= rows).min_by_key(|&p| cycles(p)).unwrap_or(1)
 }
 
-/// Where the tiles of `size` start that cover `0..n`, `size <= n`. The last is moved back to end at `n`: it computes some
-/// rows a second time, which costs less than a tile of another shape.
+/// Returns the starts of the tiles of `size` that cover `0..n`, where `size <= n`. The last tile is moved back to end
+/// at `n`. It computes some rows a second time, which costs less than a tile of another shape.
 #[inline(always)]
 pub(super) fn starts(n: usize, size: usize) -> impl Iterator<Item = usize> {
     (0..n).step_by(size).map(move |first| first.min(n - size))
 }
 
-/// `sums[j] = sum over i of x[i, j]` for `x` of shape `(rows, sums.len())`, whose width is a multiple of
-/// [`super::LANE_PAD`]: the gradient of a bias.
+/// Computes `sums[j] = sum over i of x[i, j]` for `x` of shape `(rows, sums.len())`, whose width is a multiple of
+/// [`super::LANE_PAD`]. This is the gradient of a bias.
 pub(super) fn column_sums(isa: Isa, x: &[f32], sums: &mut [f32]) {
     struct ColumnSums<'a>(&'a [f32], &'a mut [f32]);
     impl Kernel for ColumnSums<'_> {
@@ -239,7 +245,8 @@ pub(super) fn column_sums(isa: Isa, x: &[f32], sums: &mut [f32]) {
                 let mut sum = [simd.splat(0.0); 4];
                 for four in x.chunks(4 * columns) {
                     for (sum, row) in sum.iter_mut().zip(four.chunks_exact(columns)) {
-                        // SAFETY: `row` has `columns` elements, a multiple of `LANES`, of which `column` starts a vector.
+                        // SAFETY: `row` has `columns` elements, a multiple of `LANES`, of which `column` starts a
+                        // vector.
                         *sum = simd.add(*sum, unsafe { simd.load(row.as_ptr().add(column)) });
                     }
                 }

@@ -1,4 +1,4 @@
-//! The networks of the paper, a row each: the one place where a network is added.
+//! Networks of the paper, one table row each. A new network is added here alone.
 
 use super::graph::{Graph, Source};
 use super::layout::Columns;
@@ -9,49 +9,50 @@ use crate::kernel::LANE_PAD;
 use crate::kernel::activation::Activation;
 use serde::{Deserialize, Serialize};
 
-/// The networks there are.
+/// Choice of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Net {
-    /// Images as in section 8 (the network of Mnih et al., 2013), vectors as in section 9 but for its LSTM.
+    /// Network of section 8 for images (Mnih et al., 2013), and of section 9 without its LSTM for vectors.
     Ff,
-    /// The same with an LSTM before the heads (sections 5.1 and 9).
+    /// [`Net::Ff`] with an LSTM before the heads (sections 5.1 and 9).
     Lstm,
-    /// What section 5.1 names for the 57 games (the network of Mnih et al., 2015).
+    /// Network that section 5.1 names for the 57 games (Mnih et al., 2015).
     Nature,
-    /// The same with an LSTM before the heads.
+    /// [`Net::Nature`] with an LSTM before the heads.
     NatureLstm,
 }
 
 /// Settings of a network; a part of the run's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetSpec {
-    /// The network.
+    /// Network.
     pub net: Net,
-    /// Units of each fully connected layer before the LSTM or the heads; empty: the network's own, as in older files.
+    /// Units of each fully connected layer before the LSTM or the heads. Empty means the network's default, as in older
+    /// files.
     #[serde(default)]
     pub hidden: Vec<usize>,
-    /// Activation of the convolutions (but those that section 9 has without one) and of the hidden layers.
+    /// Activation of the hidden layers and of the convolutions, except those that section 9 defines without one.
     #[serde(default = "relu")]
     pub activation: Activation,
-    /// The LSTM's cells; 0: the network's own, as in older files.
+    /// Number of LSTM cells. 0 means the network's default, as in older files.
     #[serde(default)]
     pub cells: usize,
 }
 
-/// The activation of files from before there was a choice.
+/// Returns the activation of files that are older than the setting.
 fn relu() -> Activation {
     Activation::Relu
 }
 
 impl From<Net> for NetSpec {
-    /// The network as the paper has it.
+    /// Returns the network in the paper's sizes.
     fn from(net: Net) -> Self {
         NetSpec { net, hidden: Vec::new(), activation: Activation::Relu, cells: 0 }
     }
 }
 
-/// One convolution: `out_c` square filters, `kernel` pixels a side, `stride` pixels apart.
+/// Convolution of `out_c` square filters, `kernel` pixels a side, `stride` pixels apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Filters {
     /// Number of filters.
@@ -62,22 +63,22 @@ pub struct Filters {
     pub stride: usize,
 }
 
-/// Form of a network with several heads: one trunk for all, or one each for policy and value, as section 9 has it for continuous
-/// control.
+/// Form of a network with several heads: one trunk for all, or separate trunks for policy and value, as in section 9
+/// for continuous control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trunk {
     Shared,
     Separate,
 }
 
-/// Convolutions, hidden layers and LSTM cells, one after the other; the heads follow.
+/// Convolutions, hidden layers and LSTM cells in sequence; the heads follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Architecture<'a> {
     pub convolutions: &'static [Filters],
-    /// Behind each convolution.
+    /// Activation after each convolution.
     pub behind_convolutions: Activation,
     pub hidden: &'a [usize],
-    /// Behind each hidden layer.
+    /// Activation after each hidden layer.
     pub activation: Activation,
     pub cells: Option<usize>,
 }
@@ -91,10 +92,10 @@ const MNIH_2015: &[Filters] = &[
 ];
 
 impl Net {
-    /// All of them.
+    /// All networks.
     pub const ALL: [Net; 4] = [Net::Ff, Net::Lstm, Net::Nature, Net::NatureLstm];
 
-    /// As a configuration and a person call it, and where the paper has it.
+    /// Returns the catalogue entry: the name in a configuration, a description and the place in the paper.
     pub const fn entry(self) -> Entry {
         let (name, what, paper) = match self {
             Net::Ff => (
@@ -118,7 +119,7 @@ impl Net {
         Entry { name, what, paper, settings: &[] }
     }
 
-    /// Its form for such observations, in the paper's sizes; none where it has no form for them.
+    /// Returns the network's form for such observations, in the paper's sizes; none if it has no form for them.
     fn architecture(self, input: &ObsSpec, trunk: Trunk, activation: Activation) -> Option<Architecture<'static>> {
         let form = |convolutions, hidden, cells| {
             Some(Architecture { convolutions, behind_convolutions: activation, hidden, activation, cells })
@@ -144,7 +145,7 @@ impl Net {
 }
 
 impl NetSpec {
-    /// Returns the network's form for such observations, with the sizes that were chosen.
+    /// Returns the network's form for such observations, in the configured sizes.
     pub(super) fn architecture(&self, input: &ObsSpec, trunk: Trunk) -> Result<Architecture<'_>, NetError> {
         let NetSpec { net, ref hidden, activation, cells } = *self;
         let Some(mut architecture) = net.architecture(input, trunk, activation) else {
@@ -163,7 +164,8 @@ impl NetSpec {
         Ok(architecture)
     }
 
-    /// The setting in which it differs from the network that `other` describes, both for a person; none where they are the same.
+    /// Returns the first setting in which this network differs from `other`, with both values as text; none if they are
+    /// the same.
     pub fn difference(&self, other: &NetSpec) -> Option<(&'static str, String, String)> {
         let net = |spec: &NetSpec| spec.net.entry().name.to_owned();
         let activation = |spec: &NetSpec| format!("{:?}", spec.activation).to_lowercase();
@@ -182,12 +184,12 @@ impl NetSpec {
 }
 
 impl Architecture<'_> {
-    /// The shortest side of an image that its convolutions can look at.
+    /// Returns the shortest side of an image that the convolutions can process.
     pub fn smallest_side(&self) -> usize {
         self.convolutions.iter().rev().fold(1, |side, filters| (side - 1) * filters.stride + filters.kernel)
     }
 
-    /// Adds its layers to `graph`, the names of their tensors behind `prefix`; returns the last.
+    /// Adds the layers to `graph`, with `prefix` before the names of their tensors; returns the last layer.
     pub fn trunk(&self, graph: &mut Graph, prefix: &str) -> Source {
         let mut top = graph.observation();
         for (i, filters) in self.convolutions.iter().enumerate() {

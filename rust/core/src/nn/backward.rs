@@ -1,4 +1,4 @@
-//! The backward pass of a network, from the last layer to the first.
+//! Backward pass of a network, from the last layer to the first.
 
 use super::network::{Edge, Network};
 use super::tape::{Image, LayerTape, LayerWorkspace, Observations, Tape, Workspace};
@@ -8,8 +8,9 @@ use crate::kernel::buffer::Buffer;
 use crate::kernel::gradient::{Gradient, MAX_RANK};
 
 impl Network {
-    /// Returns the gradient of the first `n` steps' summed loss, given their dL/dy ([`Workspace::dy`]). `theta`, `obs` (from 0 on) and
-    /// `tape` are those of the forward passes. The state before slot 0 is a constant: backpropagation through time stops there.
+    /// Returns the gradient of the first `n` steps' summed loss, given their dL/dy ([`Workspace::dy`]). `theta`, `obs`
+    /// (from 0 on) and `tape` are those of the forward passes. The state before slot 0 is a constant: backpropagation
+    /// through time stops there.
     pub fn backward<'a>(
         &self,
         isa: Isa,
@@ -21,7 +22,7 @@ impl Network {
     ) -> Gradient<'a> {
         self.scatter(n, workspace);
         let Workspace { layers: gradients, scratch, spare, image, d_first, d_theta, .. } = workspace;
-        // Observed images are kept as bytes; their readers' parameters come last.
+        // Observed images are stored as bytes; the parameters of the layers that read them come last.
         let vectors = obs.vectors().map(|x| &x[..n * self.input.len()]);
         for (i, node) in self.nodes.iter().enumerate().rev() {
             let (below, own) = gradients.split_at_mut(i);
@@ -62,7 +63,7 @@ impl Network {
         self.gradient(tape, n, gradients, d_theta)
     }
 
-    /// The gradient written out in `d_theta`, but for the large linear layers, whose outer products it leaves as they are.
+    /// Returns the gradient, which is dense in `d_theta` except for the large linear layers. Those stay outer products.
     fn gradient<'a>(
         &self,
         tape: &'a Tape,
@@ -79,7 +80,7 @@ impl Network {
         gradient
     }
 
-    /// Copies dL/dy of the first `n` steps to the layers that y comes from.
+    /// Copies dL/dy of the first `n` steps to the layers that produce y.
     fn scatter(&self, n: usize, workspace: &mut Workspace) {
         let Workspace { layers, dy, .. } = workspace;
         for (slot, mut dy) in dy.chunks_exact(self.outputs).take(n).enumerate() {
@@ -92,8 +93,8 @@ impl Network {
         }
     }
 
-    /// Computes the gradient by the parameters of the layers that read observed images. Those are kept as bytes, a quarter of the
-    /// memory, and converted once more here, one after the other.
+    /// Computes the gradient with respect to the parameters of the layers that read observed images. The images are
+    /// stored as bytes, which take a quarter of the memory, and are converted again here, one after the other.
     fn backward_images(
         &self,
         isa: Isa,
@@ -116,8 +117,8 @@ impl Network {
     }
 }
 
-/// The two factors of a layer's weight gradient over `n` slots: its input, which is `x` but for LSTM cells, and the gradient by its
-/// `W x + b`.
+/// Returns the two factors of a layer's weight gradient over `n` slots: its input (`x`, except for LSTM cells) and the
+/// gradient with respect to its `W x + b`.
 fn factors<'a>(x: &'a [f32], tape: &'a LayerTape, gradients: &'a LayerWorkspace, n: usize) -> (&'a [f32], &'a [f32]) {
     (tape.lstm.as_ref().map_or(x, |tape| tape.xh(n)), gradients.before_weights(n))
 }

@@ -1,37 +1,37 @@
-//! Description of a network's layers, for programs that compute it elsewhere.
+//! Description of a network's layers, for programs that compute the network outside this library.
 
 use super::layer::Kind;
 use super::network::{Network, Node};
 use crate::kernel::activation::Activation;
 use serde::Serialize;
 
-/// One layer. Its tensors are in the layout, under the names of its columns.
+/// Description of one layer. The layout holds its tensors under the names of its columns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LayerDescription {
-    /// What it computes.
+    /// Operation of the layer.
     #[serde(flatten)]
     pub kind: Kind,
-    /// What its outputs are called, in their order.
+    /// Named groups of its outputs, in their order.
     pub columns: Vec<Column>,
-    /// Function of its outputs.
+    /// Activation of its outputs.
     pub activation: Activation,
-    /// The numbers of the layers that it reads; none is the observation.
+    /// Indices of the layers that it reads; none is the observation.
     pub inputs: Vec<Option<usize>>,
-    /// Whether its outputs are a part of y, which is the parts of all such layers in their order.
+    /// True if its outputs are a part of y. The network's y concatenates the outputs of all such layers in their order.
     pub is_top: bool,
 }
 
-/// Some outputs of a layer.
+/// Named group of a layer's outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Column {
-    /// For example `policy`, whose weight is the tensor `policy.weight`.
+    /// Name, for example `policy`, whose weight is the tensor `policy.weight`.
     pub name: String,
-    /// How many.
+    /// Number of outputs.
     pub outputs: usize,
 }
 
 impl Network {
-    /// Returns its layers, each after those it reads.
+    /// Returns the layers, each after those it reads.
     pub fn describe(&self) -> Vec<LayerDescription> {
         let column = |(name, outputs): &(String, usize)| Column { name: name.clone(), outputs: *outputs };
         let describe = |(i, node): (usize, &Node)| LayerDescription {

@@ -1,8 +1,8 @@
 //! Construction of a network as a graph of layers over one theta.
 //!
-//! A layer reads the observation or the outputs of layers added before it, and any number of layers may read the same outputs.
-//! A residual block is [`Graph::sum`] of its input and its last layer; two inputs with weights of their own are the sum of two
-//! linear layers.
+//! A layer reads the observation or the outputs of layers added before it, and any number of layers may read the same
+//! outputs. A residual block is [`Graph::sum`] of its input and its last layer; two inputs with weights of their own
+//! are the sum of two linear layers.
 
 use super::architecture::Filters;
 use super::layer::{Layer, SumShape};
@@ -14,7 +14,7 @@ use crate::kernel::conv2d::Conv2dShape;
 use crate::kernel::gradient::MAX_OUTER;
 use std::cmp::Reverse;
 
-/// Layers added so far.
+/// Network under construction: the layers added so far.
 #[derive(Clone, Debug)]
 pub struct Graph {
     input: ObsSpec,
@@ -23,10 +23,10 @@ pub struct Graph {
     tops: Vec<(usize, usize)>,
 }
 
-/// Source of numbers that a layer can read: the observation, or the outputs of a layer. A vector is an image of one pixel.
+/// Source of a layer's input: the observation, or the outputs of a layer. A vector is an image of one pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The layer; none is the observation.
+    /// Index of the layer; none is the observation.
     layer: Option<usize>,
     height: usize,
     width: usize,
@@ -46,7 +46,7 @@ impl Source {
 }
 
 impl Graph {
-    /// Graph without layers, over observations `input`.
+    /// Creates a graph without layers for observations `input`.
     pub fn new(input: &ObsSpec) -> Self {
         Graph { input: input.clone(), layout: Layout::default(), nodes: Vec::new(), tops: Vec::new() }
     }
@@ -60,7 +60,7 @@ impl Graph {
         Source { layer: None, height, width, channels, rows: self.input.len() }
     }
 
-    /// Adds a convolution. The number of filters is a multiple of [`crate::kernel::LANE_PAD`].
+    /// Adds a convolution. The number of filters must be a multiple of [`crate::kernel::LANE_PAD`].
     ///
     /// # Panics
     /// If the image is smaller than a filter.
@@ -78,7 +78,7 @@ impl Graph {
     /// Adds a linear layer whose outputs are `columns` side by side.
     ///
     /// # Panics
-    /// If it reads an observed image: these are read by convolutions.
+    /// If it reads an observed image, which only convolutions can read.
     pub fn linear(&mut self, columns: &[Columns], below: Source, activation: Activation) -> Source {
         self.refuse_image(below);
         let offsets = self.layout.linear(below.len(), below.rows, below.channels, columns);
@@ -86,17 +86,17 @@ impl Graph {
         self.add(Layer::linear(below.rows, outputs, offsets, activation), &[below], columns).vector(outputs)
     }
 
-    /// Adds LSTM cells, a multiple of [`crate::kernel::LANE_PAD`].
+    /// Adds LSTM cells. Their number must be a multiple of [`crate::kernel::LANE_PAD`].
     ///
     /// # Panics
-    /// As [`Graph::linear`].
+    /// Under the conditions of [`Graph::linear`].
     pub fn lstm(&mut self, name: &str, below: Source, cells: usize) -> Source {
         self.refuse_image(below);
         let offsets = self.layout.lstm(name, below.len(), below.rows, below.channels, cells);
         self.add(Layer::lstm(below.rows, cells, offsets), &[below], &[Columns { name, outputs: cells }]).vector(cells)
     }
 
-    /// Adds `activation(sum of inputs)`; of one input it is the activation alone.
+    /// Adds `activation(sum of inputs)`. With one input it is the activation alone.
     ///
     /// # Panics
     /// If the inputs differ in shape, if there are none, or if the observation is among them.
@@ -111,7 +111,7 @@ impl Graph {
         Source { layer, ..first }
     }
 
-    /// Appends the outputs of a linear layer to y; `heads` are its columns, their names behind `prefix`.
+    /// Appends the outputs of a linear layer to y. `heads` are its columns, with `prefix` before their names.
     pub fn heads(&mut self, prefix: &str, heads: &[Head], below: Source) {
         let names: Vec<_> = heads.iter().map(|head| format!("{prefix}{}", head.name)).collect();
         let columns: Vec<_> =
@@ -120,7 +120,7 @@ impl Graph {
         self.top(top);
     }
 
-    /// Appends parameters to y.
+    /// Appends outputs to y that are parameters themselves.
     pub fn constant(&mut self, head: Head) {
         let offset = self.layout.constant(head.name, head.outputs);
         let top = self.add(Layer::constant(head.outputs, offset), &[], &[head]).vector(head.outputs);
@@ -156,19 +156,19 @@ impl Graph {
         Network { input: self.input, nodes: self.nodes, tops: self.tops, layout: self.layout, outputs }
     }
 
-    /// Marks the largest layers, as many as a gradient can have as outer products.
+    /// Marks the largest layers, as many as a gradient can hold as outer products.
     fn choose_outer(&mut self) {
         let mut large: Vec<&mut Node> = self
             .nodes
             .iter_mut()
             .filter(|node| node.inputs.iter().any(|edge| edge.from.is_some()) && node.layer.has_outer_gradient())
             .collect();
-        large.sort_by_key(|node| Reverse(node.layer.params().len())); // stable: of equal ones the first
+        large.sort_by_key(|node| Reverse(node.layer.params().len())); // stable: the first of equal layers wins
         large.into_iter().take(MAX_OUTER).for_each(|node| node.is_outer = true);
     }
 
-    /// Notes for each layer who writes its gradient first in the backward pass, which goes from the last layer to the first, and
-    /// whether its readers' kernels already take the gradient through its ReLU.
+    /// Determines for each layer which reader writes its gradient first in the backward pass, which goes from the last
+    /// layer to the first. Determines also whether the readers' kernels already apply the derivative of its ReLU.
     fn order_readers(&mut self) {
         let mut is_written = vec![false; self.nodes.len()];
         let mut is_gated: Vec<bool> = self.nodes.iter().map(|n| n.layer.activation == Activation::Relu).collect();

@@ -1,4 +1,4 @@
-//! Layers: a shape, offsets into theta, and calls into the kernels.
+//! Layers: a shape, offsets into theta, and calls of the kernels.
 
 use super::lstm::{LstmShape, LstmTape, LstmWorkspace};
 use super::runs::Runs;
@@ -12,10 +12,11 @@ use crate::kernel::{Isa, pad};
 use serde::Serialize;
 use std::ops::Range;
 
-/// From so many weights on, writing a gradient out costs more than the products it consists of.
+/// Least number of weights for which writing out a gradient costs more than the products it consists of.
 const LARGE_WEIGHT: usize = 1 << 16;
 
-/// One layer: `y = activation(W x + b)`, LSTM cells behind such a `W x + b`, `y = activation(x + x' + ...)`, or `y = b`.
+/// Layer of a network: `y = activation(W x + b)`, LSTM cells after such a `W x + b`, `y = activation(x + x' + ...)`, or
+/// `y = b`.
 #[derive(Clone, Debug)]
 pub struct Layer {
     op: Op,
@@ -29,13 +30,13 @@ enum Op {
     Conv2d(Conv2dShape),
     Linear(LinearShape),
     Lstm(LstmShape),
-    /// Of several inputs.
+    /// Sum of several inputs.
     Sum(SumShape),
-    /// So many outputs that are the bias, whatever is observed.
+    /// Number of outputs, which are the bias for every observation.
     Constant(usize),
 }
 
-/// The shape of a sum's inputs and of its outputs, `(positions, channels)`, padding included.
+/// Shape of a sum's inputs and of its outputs, `(positions, channels)`, padding included.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SumShape {
     pub positions: usize,
@@ -48,27 +49,27 @@ impl SumShape {
     }
 }
 
-/// Kind of a layer, as programs that compute a network elsewhere need it.
+/// Kind of a layer, for programs that compute a network outside this library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Kind {
-    /// Filters so many pixels apart.
+    /// Convolution.
     Conv2d {
-        /// In both directions.
+        /// Distance between two windows in pixels, in both directions.
         stride: usize,
     },
-    /// `W x + b`
+    /// Affine map `W x + b`.
     Linear,
     /// LSTM cells.
     Lstm,
-    /// The sum of its inputs.
+    /// Sum of the inputs.
     Sum,
-    /// `b`
+    /// Parameters `b`.
     Constant,
 }
 
 impl Op {
-    /// The linear layer that it is, or that is in it.
+    /// Returns the linear layer that it is or contains.
     fn linear(&self) -> Option<LinearShape> {
         match self {
             Op::Conv2d(_) | Op::Sum(_) | Op::Constant(_) => None,
@@ -88,32 +89,32 @@ impl Layer {
         Layer { op, weight: weight..weight + weight_len, bias: bias..bias + bias_len, activation }
     }
 
-    /// A convolution whose weight and bias start at `offsets` of theta.
+    /// Creates a convolution whose weight and bias start at `offsets` of theta.
     pub fn conv2d(shape: Conv2dShape, offsets: (usize, usize), activation: Activation) -> Self {
         Self::new(Op::Conv2d(shape), offsets, activation)
     }
 
-    /// A linear layer whose weight and bias start at `offsets` of theta; `outputs` is rounded up to vectors.
+    /// Creates a linear layer whose weight and bias start at `offsets` of theta; `outputs` is rounded up to vectors.
     pub fn linear(inputs: usize, outputs: usize, offsets: (usize, usize), activation: Activation) -> Self {
         Self::new(Op::Linear(LinearShape { inputs, outputs: pad(outputs) }), offsets, activation)
     }
 
-    /// `cells` LSTM cells whose weight (of x, then of h) and bias start at `offsets` of theta.
+    /// Creates `cells` LSTM cells whose weight (of x, then of h) and bias start at `offsets` of theta.
     pub fn lstm(inputs: usize, cells: usize, offsets: (usize, usize)) -> Self {
         Self::new(Op::Lstm(LstmShape { inputs, cells }), offsets, Activation::Identity)
     }
 
-    /// The sum of inputs of this shape, behind an activation.
+    /// Creates the sum of inputs of this shape, followed by an activation.
     pub(super) fn sum(shape: SumShape, activation: Activation) -> Self {
         Self::new(Op::Sum(shape), (0, 0), activation)
     }
 
-    /// Outputs that are parameters themselves, at `offset` of theta; `outputs` is rounded up to vectors.
+    /// Creates outputs that are parameters themselves, at `offset` of theta; `outputs` is rounded up to vectors.
     pub fn constant(outputs: usize, offset: usize) -> Self {
         Self::new(Op::Constant(pad(outputs)), (offset, offset), Activation::Identity)
     }
 
-    /// What it computes.
+    /// Returns the kind of the layer.
     pub fn kind(&self) -> Kind {
         match &self.op {
             Op::Conv2d(shape) => Kind::Conv2d { stride: shape.stride },
@@ -124,7 +125,7 @@ impl Layer {
         }
     }
 
-    /// Whether its backward pass takes the gradient by its input through that input's ReLU.
+    /// Returns true if its backward pass applies the derivative of its input's ReLU to the gradient.
     pub(super) fn gates_its_input(&self) -> bool {
         match &self.op {
             Op::Conv2d(_) | Op::Linear(_) | Op::Lstm(_) => true,
@@ -132,7 +133,7 @@ impl Layer {
         }
     }
 
-    /// f32 a slot of output, padding included.
+    /// Returns the number of f32 in one slot of output, padding included.
     pub fn output_len(&self) -> usize {
         match &self.op {
             Op::Conv2d(shape) => shape.output_len(),
@@ -143,7 +144,7 @@ impl Layer {
         }
     }
 
-    /// f32 of recurrent state: h and c of LSTM cells.
+    /// Returns the number of f32 of recurrent state: h and c of LSTM cells.
     pub fn state_len(&self) -> usize {
         match &self.op {
             Op::Lstm(shape) => shape.state_len(),
@@ -151,7 +152,7 @@ impl Layer {
         }
     }
 
-    /// Length of the scratch that a backward pass over `slots` steps needs.
+    /// Returns the length of the scratch that a backward pass over `slots` steps needs.
     pub fn scratch_len(&self, slots: usize) -> usize {
         match (&self.op, self.op.linear()) {
             (Op::Conv2d(shape), _) => shape.weight_len(),
@@ -159,17 +160,17 @@ impl Layer {
         }
     }
 
-    /// Where its parameters lie in theta: weight and bias.
+    /// Returns the ranges of weight and bias in theta.
     pub fn param_ranges(&self) -> [Range<usize>; 2] {
         [self.weight.clone(), self.bias.clone()]
     }
 
-    /// Both, and the padding between them.
+    /// Returns the range of weight and bias in theta, including the padding between them.
     pub fn params(&self) -> Range<usize> {
         self.weight.start..self.bias.end
     }
 
-    /// Memory for the activations of `slots` steps.
+    /// Allocates memory for the activations of `slots` steps.
     pub(super) fn tape(&self, slots: usize) -> LayerTape {
         let tape = |runs| LayerTape::new(self.output_len(), slots, runs);
         match &self.op {
@@ -181,7 +182,7 @@ impl Layer {
         }
     }
 
-    /// Memory for the backward pass over `slots` steps.
+    /// Allocates memory for the backward pass over `slots` steps.
     pub(super) fn workspace(&self, slots: usize) -> LayerWorkspace {
         let lstm = match &self.op {
             Op::Lstm(shape) => Some(LstmWorkspace::new(*shape, slots)),
@@ -190,7 +191,7 @@ impl Layer {
         LayerWorkspace::new(self.output_len(), slots, lstm)
     }
 
-    /// Computes `y` of one slot, of which the slot before is under the same theta.
+    /// Computes `y` of one slot. The slot before it was computed with the same theta.
     pub(super) fn forward<'a>(
         &self,
         isa: Isa,
@@ -240,7 +241,8 @@ impl Layer {
         }
     }
 
-    /// Brings the gradient by y to where parameters and input need it: through time, and before the cells.
+    /// Propagates the gradient with respect to y of LSTM cells back through time, to the gates. Other layers need
+    /// nothing.
     pub(super) fn backward_state(
         &self,
         isa: Isa,
@@ -255,8 +257,9 @@ impl Layer {
         }
     }
 
-    /// Overwrites this layer's part of `d_theta` with the sum over `n` slots. `x` is its input, `tape` its output, `dy` the
-    /// gradient before the activation: of a convolution the sum over each run, at its start.
+    /// Overwrites this layer's part of `d_theta` with the sum over `n` slots. `x` is its input, `tape` its output, and
+    /// `dy` the gradient before the activation. `dy` of a convolution is the sum over each run, at the start of the
+    /// run.
     pub(super) fn backward_params(
         &self,
         isa: Isa,
@@ -272,29 +275,30 @@ impl Layer {
                 let [d_weight, d_bias] = self.params_mut(d_theta);
                 linear::linear_backward_weight(isa, &shape, n, x, dy, d_weight, d_bias);
             }
-            (Op::Sum(_), _) => (), // it has none
+            (Op::Sum(_), _) => (), // it has no parameters
             (_, None) => self.backward_bias(dy, d_theta),
         }
     }
 
-    /// Of a convolution: overwrites its part of `d_theta` with the sum over `sites`.
+    /// Overwrites a convolution's part of `d_theta` with the sum over `sites`.
     pub(super) fn backward_sites(&self, isa: Isa, sites: &[Site], x: &[f32], dy: &[f32], d_theta: &mut [f32]) {
         let Op::Conv2d(shape) = &self.op else { panic!("only a convolution has sites") };
         let [d_weight, d_bias] = self.params_mut(d_theta);
         conv2d::conv2d_backward_weight(isa, shape, sites, x, dy, d_weight, d_bias);
     }
 
-    /// Its weight and bias in `theta`.
+    /// Returns its weight and bias in `theta`.
     fn params_mut<'a>(&self, theta: &'a mut [f32]) -> [&'a mut [f32]; 2] {
         theta.get_disjoint_mut(self.param_ranges()).expect("weight and bias do not overlap in theta")
     }
 
-    /// Whether the gradient of its weight is better left as an outer product ([`crate::kernel::gradient`]): large, and of one rank a step.
+    /// Returns true if the gradient of its weight is better left as an outer product ([`crate::kernel::gradient`]): the
+    /// weight is large, and its gradient has rank 1 per step.
     pub fn has_outer_gradient(&self) -> bool {
         self.op.linear().is_some() && self.weight.len() >= LARGE_WEIGHT
     }
 
-    /// The part of [`Layer::backward_params`] that concerns the bias. `dy`: `(batch, output_len)`
+    /// Computes the part of [`Layer::backward_params`] that concerns the bias. `dy`: `(batch, output_len)`
     pub fn backward_bias(&self, dy: &[f32], d_theta: &mut [f32]) {
         let d_bias = &mut d_theta[self.bias.clone()];
         let (first, rest) = dy.split_at(d_bias.len());
@@ -304,14 +308,15 @@ impl Layer {
         }
     }
 
-    /// The gradient by its weight over `batch` slots, as an outer product.
+    /// Returns the gradient with respect to its weight over `batch` slots, as an outer product.
     pub fn outer<'a>(&self, batch: usize, x: &'a [f32], dy: &'a [f32]) -> Outer<'a> {
         Outer { start: self.weight.start, x, delta: dy, rank: batch }
     }
 
-    /// Overwrites `dx` with the gradient by this layer's input, which is what the layer `below` has on its tape, taken before the
-    /// activation that produced it; where outputs of that layer stay the same, with the sum over each run, at its start.
-    #[allow(clippy::too_many_arguments)] // one backward pass: what comes in, what goes out
+    /// Overwrites `dx` with the gradient with respect to this layer's input, before the activation that produced it.
+    /// The input is the output on the tape of the layer `below`. Where that output stays the same over a run, `dx` is
+    /// the sum over the run, at its start.
+    #[allow(clippy::too_many_arguments)] // the inputs and outputs of one backward pass
     pub(super) fn backward_input(
         &self,
         isa: Isa,
@@ -341,7 +346,7 @@ impl Layer {
                 linear(shape, &weight[..shape.inputs * shape.outputs]); // of x alone
             }
             Op::Sum(_) => below.runs.gather(n, &tape.runs, dy, dx),
-            Op::Constant(_) => (), // there is nothing below
+            Op::Constant(_) => (), // it has no input
         }
     }
 }

@@ -1,17 +1,17 @@
-//! Where each tensor lies in theta, how it starts, and the order a checkpoint shows it in.
+//! Layout of theta: the place of each tensor, its initial values and its order in a checkpoint.
 
 use crate::kernel::pad;
 
-/// One named tensor of theta.
+/// Named tensor of theta.
 ///
-/// Inside theta a tensor lies in kernel order ([`crate::kernel`]), padded. To the outside it has the *canonical* shape of the
-/// field: `(out, in)`, `(out, in, kernel_y, kernel_x)`, `(out)`, and a layer after an image sees its inputs as
+/// Inside theta a tensor lies in kernel order ([`crate::kernel`]), padded. Elsewhere it has the *canonical* shape
+/// of the field: `(out, in)`, `(out, in, kernel_y, kernel_x)` or `(out)`. A layer after an image sees its inputs as
 /// `(channel, y, x)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param {
-    /// For example `conv1.weight`.
+    /// Name, for example `conv1.weight`.
     pub name: String,
-    /// The canonical shape.
+    /// Canonical shape.
     pub shape: Vec<usize>,
     fan_in: usize,
     offset: usize,
@@ -20,21 +20,21 @@ pub struct Param {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Order {
-    /// theta: (kernel_y, kernel_x, in, out_padded)
+    /// Order in theta: (kernel_y, kernel_x, in, out_padded)
     Conv { kernel: usize, in_c: usize, out_padded: usize },
-    /// theta: (in, out_padded), columns from `first_out`; inputs may be an image (pixel, channel)
+    /// Order in theta: (in, out_padded), columns from `first_out`; inputs may be an image (pixel, channel)
     Linear { inputs: usize, channels: usize, out_padded: usize, first_out: usize },
-    /// theta: (out_padded) from `first_out`
+    /// Order in theta: (out_padded) from `first_out`
     Bias { first_out: usize },
 }
 
 impl Param {
-    /// Number of canonical elements.
+    /// Returns the number of canonical elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether it has no elements.
+    /// Returns true if it has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -49,7 +49,7 @@ impl Param {
         self.fan_in > 0
     }
 
-    /// Where canonical element `i` lies in theta.
+    /// Returns the index in theta of canonical element `i`.
     fn slot(&self, i: usize) -> usize {
         let within = match self.order {
             Order::Conv { kernel, in_c, out_padded } => {
@@ -67,7 +67,7 @@ impl Param {
         self.offset + within
     }
 
-    /// The tensor in canonical order, read from `theta` (or from anything of its layout: g, d_theta).
+    /// Returns the tensor in canonical order, read from `theta` (or from another vector of its layout: g, d_theta).
     pub fn export(&self, theta: &[f32]) -> Vec<f32> {
         (0..self.len()).map(|i| theta[self.slot(i)]).collect()
     }
@@ -84,35 +84,36 @@ impl Param {
     }
 }
 
-/// A linear layer's columns `first_out .. first_out + outputs` under their own name: heads share one kernel call.
+/// Columns `first_out .. first_out + outputs` of a linear layer under their own name. Heads share one kernel call this
+/// way.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns<'a> {
-    /// The name before `.weight` and `.bias`.
+    /// Name before `.weight` and `.bias`.
     pub name: &'a str,
-    /// How many.
+    /// Number of outputs.
     pub outputs: usize,
 }
 
 /// All tensors of theta.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
-    /// In the order of the layers.
+    /// Tensors in the order of the layers.
     pub params: Vec<Param>,
     len: usize,
 }
 
 impl Layout {
-    /// Length of theta in f32, padding included; a multiple of 16.
+    /// Returns the length of theta in f32, padding included; a multiple of 16.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are no parameters.
+    /// Returns true if there are no parameters.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Number of parameters without padding.
+    /// Returns the number of parameters without padding.
     pub fn num_params(&self) -> usize {
         self.params.iter().map(Param::len).sum()
     }
@@ -138,8 +139,8 @@ impl Layout {
 
     /// Adds a linear layer whose outputs are `columns` side by side; returns the offsets of its weight and bias.
     ///
-    /// `channels` is the number of channels where the input is a flattened image, else 1; `rows >= inputs` counts the padding
-    /// of the layer below.
+    /// `channels` is the number of channels where the input is a flattened image, else 1; `rows >= inputs` counts the
+    /// padding of the layer below.
     pub fn linear(&mut self, inputs: usize, rows: usize, channels: usize, columns: &[Columns]) -> (usize, usize) {
         let out_padded = pad(columns.iter().map(|c| c.outputs).sum());
         let weight = self.reserve(rows * out_padded);
@@ -156,8 +157,8 @@ impl Layout {
         (weight, bias)
     }
 
-    /// Adds LSTM cells, gates in the order i, f, g, o; returns the offsets of their weight (of x, then of h) and bias. `channels` and
-    /// `rows` are those of [`Layout::linear`].
+    /// Adds LSTM cells, gates in the order i, f, g, o; returns the offsets of their weight (of x, then of h) and bias.
+    /// `channels` and `rows` are those of [`Layout::linear`].
     pub fn lstm(&mut self, name: &str, inputs: usize, rows: usize, channels: usize, cells: usize) -> (usize, usize) {
         let out_padded = 4 * cells;
         let weight = self.reserve((rows + cells) * out_padded);

@@ -1,12 +1,12 @@
-//! A layer of LSTM cells and backpropagation through time.
+//! Layer of LSTM cells with backpropagation through time.
 //!
 //! ```text
 //! z = W_ih x + W_hh h_prev + b     as one linear layer over [x | h_prev]
 //! c = sigma(z_f) c_prev + sigma(z_i) tanh(z_g),   h = sigma(z_o) tanh(c)
 //! ```
 //!
-//! The recurrent state lies on the tape: a step reads what the slot before has left, and the first step what was put there.
-//! Backpropagation stops at the first slot.
+//! The recurrent state is stored on the tape. A step reads the state that the slot before has left; the first step
+//! reads the state that was set. Backpropagation stops at the first slot.
 
 use crate::kernel::Isa;
 use crate::kernel::activation::Activation;
@@ -14,7 +14,7 @@ use crate::kernel::buffer::Buffer;
 use crate::kernel::linear::{LinearShape, linear_backward_input, linear_forward};
 use crate::kernel::lstm::{lstm_backward, lstm_forward};
 
-/// `cells`: a multiple of [`crate::kernel::LANE_PAD`].
+/// Shape of the layer. `cells` is a multiple of [`crate::kernel::LANE_PAD`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LstmShape {
     pub inputs: usize,
@@ -22,24 +22,24 @@ pub(super) struct LstmShape {
 }
 
 impl LstmShape {
-    /// The linear layer from `[x | h_prev]` to the gates i, f, g, o.
+    /// Returns the linear layer from `[x | h_prev]` to the gates i, f, g, o.
     pub fn gates(&self) -> LinearShape {
         LinearShape { inputs: self.inputs + self.cells, outputs: 4 * self.cells }
     }
 
-    /// Length of the recurrent state: h, then c.
+    /// Returns the length of the recurrent state: h, then c.
     pub fn state_len(&self) -> usize {
         2 * self.cells
     }
 }
 
-/// What a segment leaves behind for its backward pass; h is the layer's output.
+/// Activations of a segment that the backward pass needs; h is the layer's output.
 #[derive(Debug)]
 pub(super) struct LstmTape {
     shape: LstmShape,
     /// `[x | h_prev]`, `(slots + 1, inputs + cells)`
     xh: Buffer,
-    /// The gates behind their sigmoids and tanh, `(slots, 4, cells)`
+    /// Gates after their sigmoids and tanh, `(slots, 4, cells)`
     gates: Buffer,
     /// c before each slot and after the last, `(slots + 1, cells)`
     c: Buffer,
@@ -49,14 +49,14 @@ pub(super) struct LstmTape {
     dropped: Buffer,
 }
 
-/// What a backward pass computes on its way.
+/// Intermediate results of a backward pass.
 #[derive(Debug)]
 pub(super) struct LstmWorkspace {
-    /// The gradient by z, `(slots, 4, cells)`
+    /// Gradient with respect to z, `(slots, 4, cells)`
     d_gates: Buffer,
-    /// By h of the slot before, on the way through W_hh, `(cells)`
+    /// Gradient with respect to h of the slot before, through W_hh, `(cells)`
     dh_prev: Buffer,
-    /// By c, `(cells)`
+    /// Gradient with respect to c, `(cells)`
     dc: Buffer,
 }
 
@@ -73,12 +73,12 @@ impl LstmTape {
         }
     }
 
-    /// `[x | h_prev]` of the first `n` slots: the input of the linear layer.
+    /// Returns `[x | h_prev]` of the first `n` slots: the input of the linear layer.
     pub fn xh(&self, n: usize) -> &[f32] {
         &self.xh[..n * self.shape.gates().inputs]
     }
 
-    /// h and c before `slot`.
+    /// Returns h and c before `slot`.
     pub fn state(&self, slot: usize) -> [&[f32]; 2] {
         let LstmShape { inputs, cells } = self.shape;
         [&self.xh[slot * (inputs + cells) + inputs..][..cells], &self.c[slot * cells..][..cells]]
@@ -116,8 +116,8 @@ impl LstmTape {
         }
     }
 
-    /// The gradient by the gates of the first `n` slots, from that by their h, `dh`: `(n, cells)`, to which it adds what comes
-    /// back through time.
+    /// Computes the gradient with respect to the gates of the first `n` slots, given the gradient `dh` with respect to
+    /// their h, `(n, cells)`. Adds to `dh` the gradient that comes back through time.
     pub fn backward(
         &self,
         isa: Isa,
@@ -165,7 +165,7 @@ impl LstmWorkspace {
         }
     }
 
-    /// The gradient by z of the first `n` slots, `(n, 4, cells)`.
+    /// Returns the gradient with respect to z of the first `n` slots, `(n, 4, cells)`.
     pub fn d_gates(&self, n: usize) -> &[f32] {
         &self.d_gates[..n * 4 * self.dc.len()]
     }

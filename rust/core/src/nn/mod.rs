@@ -1,7 +1,7 @@
-//! Networks: theta as one flat vector, a network as layers with offsets into it.
+//! Networks: theta as one flat vector, and layers with offsets into it.
 //!
-//! A network reads observations and theta and writes `y`; given dL/dy it writes d_theta. It knows nothing of actions,
-//! rewards or threads.
+//! A network reads observations and theta and writes `y`; given dL/dy it writes d_theta. This module is independent of
+//! actions, rewards and threads.
 
 pub mod architecture;
 mod backward;

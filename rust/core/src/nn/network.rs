@@ -9,7 +9,7 @@ use crate::env::ObsSpec;
 use crate::kernel::buffer::Buffer;
 use crate::kernel::{Isa, LANE_PAD};
 
-/// A named group of outputs, for example the policy's logits.
+/// Named group of outputs, for example the policy's logits.
 pub type Head<'a> = Columns<'a>;
 
 /// Reason why a network cannot be built for an environment.
@@ -22,9 +22,9 @@ pub enum NetError {
         height: usize,
         /// Columns of the image.
         width: usize,
-        /// The shortest side it can look at.
+        /// Shortest side that the network can process.
         least: usize,
-        /// The network asked for.
+        /// Requested network.
         net: Net,
     },
     /// The network has no form for such observations.
@@ -32,39 +32,39 @@ pub enum NetError {
     NeedsImages {
         /// The observations.
         input: ObsSpec,
-        /// The network asked for.
+        /// Requested network.
         net: Net,
     },
-    /// An observation without elements.
+    /// Observation without elements.
     #[error("the observation is empty: {0}")]
     EmptyObservation(ObsSpec),
-    /// A hidden layer without units.
+    /// Hidden layer without units.
     #[error("hidden is {0:?}, but each hidden layer needs at least one unit")]
     NoUnits(Vec<usize>),
     /// Cells for a network without an LSTM.
     #[error("the setting cells is {cells}, but net {} has no LSTM: leave cells out, or choose net lstm", net.entry().name)]
     NoLstm {
-        /// The number of cells asked for.
+        /// Requested number of cells.
         cells: usize,
-        /// The network asked for.
+        /// Requested network.
         net: Net,
     },
-    /// A number of LSTM cells that the kernels cannot compute.
+    /// Number of LSTM cells that the kernels cannot compute.
     #[error("the setting cells is {0}, but the number of LSTM cells must be a multiple of {LANE_PAD}")]
     Cells(usize),
 }
 
-/// Source of a part of y, in a network of several parts.
+/// Part of a network that produces a part of y.
 #[derive(Clone, Copy, Debug)]
 pub enum Part<'a> {
     /// Heads on a trunk of their own.
     Trunk {
-        /// The names of its tensors start with this and a dot.
+        /// Prefix of the names of its tensors, before a dot.
         name: &'a str,
-        /// Its share of y.
+        /// Heads, in the order of their outputs.
         heads: &'a [Head<'a>],
     },
-    /// Parameters that are outputs, for every observation the same.
+    /// Outputs that are parameters, the same for every observation.
     Constant(Head<'a>),
 }
 
@@ -72,43 +72,45 @@ pub enum Part<'a> {
 #[derive(Clone, Debug)]
 pub struct Network {
     pub(super) input: ObsSpec,
-    /// Each after those it reads.
+    /// Layers, each after those it reads.
     pub(super) nodes: Vec<Node>,
-    /// The layers whose outputs, side by side, are y: each with their number.
+    /// Layers whose outputs, side by side, are y: index and number of outputs.
     pub(super) tops: Vec<(usize, usize)>,
     pub(super) layout: Layout,
     pub(super) outputs: usize,
 }
 
-/// A layer and its place in the graph.
+/// Layer and its place in the graph.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub layer: Layer,
-    /// The names of its outputs, and how many each has.
+    /// Names of its outputs, and the number of each.
     pub columns: Vec<(String, usize)>,
     pub inputs: Vec<Edge>,
-    /// Whether the backward pass takes its gradient through its activation; a ReLU whose readers all do so needs it not.
+    /// True if the backward pass applies the derivative of its activation. A ReLU does not need this if all its
+    /// readers' kernels do so.
     pub derives: bool,
-    /// Whether its gradient stays an outer product, where a segment is short enough.
+    /// True if its gradient stays an outer product when a segment is short enough.
     pub is_outer: bool,
 }
 
-/// An input of a layer.
+/// Input of a layer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Edge {
-    /// The layer that is read; none is the observation.
+    /// Index of the layer that is read; none is the observation.
     pub from: Option<usize>,
-    /// Whether no other reader has written that layer's gradient before: if so it is overwritten, else added to.
+    /// True if no other reader has written that layer's gradient before. The gradient is then overwritten, otherwise
+    /// added to.
     pub is_first: bool,
 }
 
 impl Network {
-    /// Returns the network of `net` from observations `input` to `heads` side by side.
+    /// Builds the network of `net` from observations `input` to `heads` side by side.
     pub fn new(net: impl Into<NetSpec>, input: &ObsSpec, heads: &[Head]) -> Result<Self, NetError> {
         Self::build(&net.into(), input, Trunk::Shared, &[Part::Trunk { name: "", heads }])
     }
 
-    /// Returns `parts` that share no parameter, side by side: section 9.
+    /// Builds a network of `parts` that share no parameter, side by side (section 9).
     pub fn of_parts(net: impl Into<NetSpec>, input: &ObsSpec, parts: &[Part]) -> Result<Self, NetError> {
         Self::build(&net.into(), input, Trunk::Separate, parts)
     }
@@ -138,12 +140,12 @@ impl Network {
         Ok(graph.finish())
     }
 
-    /// Returns the places of the tensors in theta.
+    /// Returns the layout of theta.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Returns the observations it reads.
+    /// Returns the shape of the observations.
     pub fn input(&self) -> &ObsSpec {
         &self.input
     }
@@ -153,12 +155,12 @@ impl Network {
         self.outputs
     }
 
-    /// Returns the length of its recurrent state; 0 if it has none.
+    /// Returns the length of the recurrent state; 0 if there is none.
     pub fn state_len(&self) -> usize {
         self.layers().map(Layer::state_len).sum()
     }
 
-    /// Returns how many numbers the layers put out in one step.
+    /// Returns the total number of outputs that the layers compute in one step.
     pub fn activations(&self) -> usize {
         self.layers().map(Layer::output_len).sum()
     }
@@ -167,7 +169,7 @@ impl Network {
         self.nodes.iter().map(|node| &node.layer)
     }
 
-    /// The layers that read the observation.
+    /// Returns the layers that read the observation, with their indices.
     pub(super) fn roots(&self) -> impl Iterator<Item = (usize, &Layer)> {
         let reads = |node: &Node| node.inputs.iter().any(|edge| edge.from.is_none());
         self.nodes.iter().enumerate().filter(move |(_, node)| reads(node)).map(|(i, node)| (i, &node.layer))
@@ -195,9 +197,11 @@ impl Network {
         }
     }
 
-    /// `y <- network(s; theta)` for observation `t` of `obs`, its activations kept in `slot` of the tape. The slots are computed one
-    /// after the other, of observations one after the other, under one theta: what has not changed since the slot before is
-    /// taken over from there. A recurrent network reads the state before `slot` and leaves that before the next.
+    /// Computes `y <- network(s; theta)` for observation `t` of `obs`, and keeps the activations in `slot` of the tape.
+    ///
+    /// Slots are computed in order, from consecutive observations, with one theta: outputs that have not changed since
+    /// the slot before are copied from it. A recurrent network reads the state before `slot` and stores the state
+    /// before the next slot.
     pub fn forward(&self, isa: Isa, theta: &[f32], (obs, t): (&Observations, usize), tape: &mut Tape, slot: usize) {
         let Tape { image, layers, y, .. } = tape;
         let observed = match obs.vectors() {

@@ -1,20 +1,23 @@
-//! What a segment's steps share.
+//! Runs of equal outputs within a segment.
 //!
-//! From one step to the next most of a screen stays as it is, and theta' stays as it is within a segment. So most outputs of the
-//! convolutions repeat those of the step before: they are copied, not computed, and nothing is lost by it, not even a rounding.
-//! Backwards, what a parameter's gradient needs of an output that stays the same over a *run* of steps is the sum of its gradient
-//! over the run: the layers pass down one such sum a run instead of a gradient a step.
+//! From one step to the next most of a screen stays the same, and theta' stays the same within a segment. Most outputs
+//! of the convolutions therefore repeat those of the step before. They are copied instead of computed, which is exact
+//! to the bit.
+//!
+//! In the backward pass an output that stays the same over a *run* of steps contributes to a parameter's gradient only
+//! through the sum of its own gradient over the run. The layers pass down one such sum per run instead of one gradient
+//! per step.
 
 use crate::kernel::changes::{changed_windows, ones};
 use crate::kernel::conv2d::{Conv2dShape, Site};
 
-/// The runs of a layer's outputs, position by position; a position is a pixel with its channels, or a whole vector.
+/// Runs of a layer's outputs, position by position. A position is a pixel with its channels, or a whole vector.
 #[derive(Debug)]
 pub(super) struct Runs {
     positions: usize,
-    /// Where the last slot differs from the one before, `(positions)`.
+    /// Positions at which the last slot differs from the one before, `(positions)`.
     pub changed: Vec<u8>,
-    /// For each slot and position the first of its run, counted through, `(slots, positions)`.
+    /// First position of the run for each slot and position, counted over all slots, `(slots, positions)`.
     start: Vec<u32>,
     /// Positions of a convolution that start a run, slot by slot.
     sites: Vec<Site>,
@@ -23,41 +26,42 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// For `slots` steps of outputs with so many positions.
+    /// Creates runs for `slots` steps of outputs with `positions` positions each.
     pub fn new(positions: usize, slots: usize) -> Self {
         let start = (0..(slots * positions) as u32).collect();
         Runs { positions, changed: vec![1; positions], start, sites: Vec::new(), ends: vec![0; slots] }
     }
 
-    /// The same with room for the sites of a convolution.
+    /// Creates runs for the outputs of a convolution, with room for its sites.
     pub fn of_convolution(shape: &Conv2dShape, slots: usize) -> Self {
         let sites = Vec::with_capacity(slots * shape.positions());
         Runs { sites, ..Self::new(shape.positions(), slots) }
     }
 
-    /// Number of positions.
+    /// Returns the number of positions.
     pub fn positions(&self) -> usize {
         self.positions
     }
 
-    /// For each position of the first `n` slots the first of its run, counted through, `(n, positions)`.
+    /// Returns the first position of the run for each position of the first `n` slots, counted over all slots, `(n,
+    /// positions)`.
     pub fn start(&self, n: usize) -> &[u32] {
         &self.start[..n * self.positions]
     }
 
-    /// The sites of a convolution that start a run in the first `n` slots.
+    /// Returns the sites of a convolution that start a run in the first `n` slots.
     pub fn sites(&self, n: usize) -> &[Site] {
         &self.sites[..self.ends[n - 1]]
     }
 
-    /// The sites of a convolution that start a run in `slot`.
+    /// Returns the sites of a convolution that start a run in `slot`.
     pub fn sites_of(&self, slot: usize) -> &[Site] {
         let first = if slot == 0 { 0 } else { self.ends[slot - 1] };
         &self.sites[first..self.ends[slot]]
     }
 
-    /// Notes which outputs of a convolution are new in `slot`: those whose windows see something that has `changed` below. `image`
-    /// is the number of the input image that the windows lie in.
+    /// Marks the outputs of a convolution that are new in `slot`: those whose windows contain a pixel that has
+    /// `changed`. `image` is the index of the input image that holds the windows.
     pub fn of_windows(&mut self, shape: &Conv2dShape, slot: usize, changed: &[u8], image: usize) {
         match slot {
             0 => self.changed.fill(1),
@@ -69,7 +73,7 @@ impl Runs {
         self.ends[slot] = self.sites.len();
     }
 
-    /// Notes which outputs of a sum are new in `slot`: those of which a term has `changed`.
+    /// Marks the outputs of a sum that are new in `slot`: those with a term that has `changed`.
     pub fn of_terms<'a>(&mut self, slot: usize, terms: impl Iterator<Item = &'a [u8]>) {
         self.changed.fill(u8::from(slot == 0));
         for changed in terms {
@@ -78,7 +82,7 @@ impl Runs {
         self.start_runs(slot);
     }
 
-    /// Starts a run where `slot` has changed; elsewhere that of the slot before goes on.
+    /// Starts a run where `slot` has changed; elsewhere continues the run of the slot before.
     fn start_runs(&mut self, slot: usize) {
         let first = slot * self.positions;
         if slot > 0 {
@@ -89,12 +93,12 @@ impl Runs {
         }
     }
 
-    /// Positions of the first `n` slots that start a run, counted through.
+    /// Returns the positions of the first `n` slots that start a run, counted over all slots.
     fn starts(&self, n: usize) -> impl Iterator<Item = usize> {
         self.start(n).iter().enumerate().filter(|(position, start)| *position == **start as usize).map(|(p, _)| p)
     }
 
-    /// Adds `from` to `to` where a run starts: gradients of outputs that several layers read.
+    /// Adds `from` to `to` where a run starts. This sums the gradients of outputs that several layers read.
     pub fn add(&self, n: usize, from: &[f32], to: &mut [f32]) {
         let channels = from.len() / (n * self.positions);
         for position in self.starts(n) {
@@ -103,8 +107,8 @@ impl Runs {
         }
     }
 
-    /// Overwrites `dx` with the sum of `dy` over each run of these outputs, at its start. `dy` counts where a run of `sum` starts,
-    /// the outputs that these are a term of.
+    /// Overwrites `dx` with the sum of `dy` over each run of these outputs, at its start. These outputs are a term of
+    /// the outputs of `sum`, and `dy` is valid where a run of `sum` starts.
     pub fn gather(&self, n: usize, sum: &Runs, dy: &[f32], dx: &mut [f32]) {
         let channels = dx.len() / (n * self.positions);
         let of = |position: usize| position * channels..(position + 1) * channels;

@@ -1,4 +1,4 @@
-//! One actor's memory of a segment: observations and activations, a slot a step, allocated once.
+//! Memory of one actor for a segment: observations and activations, one slot per step, allocated once.
 
 use super::lstm::{LstmTape, LstmWorkspace};
 use super::runs::Runs;
@@ -8,7 +8,7 @@ use crate::kernel::activation::images_to_f32;
 use crate::kernel::buffer::Buffer;
 use crate::kernel::changes::update_image;
 
-/// The observations `s_t .. s_{t_max}` of a segment.
+/// Observations `s_t .. s_{t_max}` of a segment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observations {
     slots: Slots,
@@ -22,7 +22,7 @@ enum Slots {
 }
 
 impl Observations {
-    /// Room for `slots` observations.
+    /// Allocates `slots` observations.
     pub fn new(spec: &ObsSpec, slots: usize) -> Self {
         let len = spec.len();
         let slots = match spec {
@@ -32,7 +32,7 @@ impl Observations {
         Observations { slots, len }
     }
 
-    /// The observation in `slot`.
+    /// Returns the observation in `slot`.
     pub fn get(&self, slot: usize) -> ObsRef<'_> {
         let range = slot * self.len..(slot + 1) * self.len;
         match &self.slots {
@@ -41,7 +41,7 @@ impl Observations {
         }
     }
 
-    /// The observation in `slot`, for the environment to write.
+    /// Returns the observation in `slot`, for the environment to write.
     pub fn get_mut(&mut self, slot: usize) -> ObsMut<'_> {
         let range = slot * self.len..(slot + 1) * self.len;
         match &mut self.slots {
@@ -50,7 +50,7 @@ impl Observations {
         }
     }
 
-    /// Slot `to` <- slot `from` of `other`.
+    /// Copies slot `from` of `other` to slot `to`.
     ///
     /// # Panics
     /// If the two hold observations of different kinds.
@@ -62,7 +62,7 @@ impl Observations {
         }
     }
 
-    /// The features of all slots, where observations are vectors: `(slots, len)`.
+    /// Returns the features of all slots, `(slots, len)`; none if observations are images.
     pub(super) fn vectors(&self) -> Option<&[f32]> {
         match &self.slots {
             Slots::Image(_) => None,
@@ -71,28 +71,29 @@ impl Observations {
     }
 }
 
-/// The activations of a segment. theta' is fixed within a segment, so what acting computed serves the backward pass.
+/// Activations of a segment. theta' is fixed within a segment, so the backward pass reuses the activations computed
+/// while acting.
 #[derive(Debug)]
 pub struct Tape {
     pub(super) image: Image,
-    /// Each layer's output.
+    /// Output of each layer.
     pub(super) layers: Vec<LayerTape>,
-    /// The network's output, `(slots, outputs)`.
+    /// Output of the network, `(slots, outputs)`.
     pub(super) y: Buffer,
     pub(super) outputs: usize,
 }
 
-/// The observation being looked at, where it is an image: f32 in `(y, x, channel)`.
+/// Current observation if it is an image, as f32 in `(y, x, channel)`.
 #[derive(Debug)]
 pub(super) struct Image {
     channels: usize,
     pub(super) x: Buffer,
-    /// Which of its pixels differ from the one before.
+    /// Pixels that differ from those of the observation before.
     pub(super) changed: Vec<u8>,
 }
 
 impl Image {
-    /// Room for images of `spec`, none for vectors.
+    /// Allocates an image of `spec`, which is empty for vectors.
     pub(super) fn new(spec: &ObsSpec) -> Self {
         let (channels, pixels) = match *spec {
             ObsSpec::Image { channels, height, width } => (channels, height * width),
@@ -101,7 +102,7 @@ impl Image {
         Image { channels, x: Buffer::zeros(channels * pixels), changed: vec![0; pixels] }
     }
 
-    /// Shows `obs`, or what of it differs from the one `before`, which is shown already.
+    /// Converts `obs`. If it holds the observation `before` already, only the differences are converted.
     pub(super) fn show(&mut self, isa: Isa, obs: ObsRef<'_>, before: Option<ObsRef<'_>>) {
         match (obs, before) {
             (ObsRef::Image(planes), None) => images_to_f32(isa, self.channels, planes, &mut self.x),
@@ -113,36 +114,36 @@ impl Image {
     }
 }
 
-/// What a layer reads.
+/// Input of a layer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Input<'a> {
-    /// Vectors or images that lie one after the other.
+    /// Consecutive vectors or images.
     pub all: &'a [f32],
-    /// Which of them is the slot's; the one of the slot before precedes it, if it is there.
+    /// Index of the one in the slot. The one in the slot before precedes it, if there is one.
     pub nth: usize,
-    /// Which of its pixels have changed since the slot before.
+    /// Pixels that have changed since the slot before.
     pub changed: &'a [u8],
 }
 
 impl<'a> Input<'a> {
-    /// The slot's vector.
+    /// Returns the vector in the slot.
     pub(super) fn row(&self, len: usize) -> &'a [f32] {
         &self.all[self.nth * len..][..len]
     }
 
-    /// The vector of the slot before.
+    /// Returns the vector in the slot before.
     pub(super) fn row_before(&self, len: usize) -> &'a [f32] {
         &self.all[(self.nth - 1) * len..][..len]
     }
 }
 
-/// One layer's outputs.
+/// Outputs of one layer.
 #[derive(Debug)]
 pub(super) struct LayerTape {
     pub(super) len: usize,
-    /// `(slots, len)`
+    /// Outputs after the activation, `(slots, len)`.
     pub(super) y: Buffer,
-    /// Of a linear layer: y before the activation, `(slots, len)`.
+    /// Outputs of a linear layer before the activation, `(slots, len)`.
     pub(super) z: Buffer,
     pub(super) runs: Runs,
     pub(super) lstm: Option<LstmTape>,
@@ -153,36 +154,36 @@ impl LayerTape {
         LayerTape { len, y: Buffer::zeros(slots * len), z: Buffer::zeros(0), runs, lstm: None }
     }
 
-    /// y of one slot.
+    /// Returns y of one slot.
     pub(super) fn slot(&self, slot: usize) -> &[f32] {
         &self.y[slot * self.len..][..self.len]
     }
 
-    /// y of one slot, to be written, and that of the slot before, if there is one.
+    /// Returns y of one slot, for writing, and y of the slot before, if there is one.
     pub(super) fn slot_mut(&mut self, slot: usize) -> (&mut [f32], Option<&[f32]>) {
         let (before, now) = self.y.split_at_mut(slot * self.len);
         (&mut now[..self.len], slot.checked_sub(1).map(|slot| &before[slot * self.len..]))
     }
 
-    /// What the layer above reads in `slot`.
+    /// Returns the input of the layer above in `slot`.
     pub(super) fn input(&self, slot: usize) -> Input<'_> {
         Input { all: &self.y, nth: slot, changed: &self.runs.changed }
     }
 
-    /// A step of LSTM cells, see [`LstmTape::forward`].
+    /// Computes a step of LSTM cells, see [`LstmTape::forward`].
     pub(super) fn lstm_forward(&mut self, isa: Isa, weight: &[f32], bias: &[f32], x: &[f32], slot: usize) {
         let lstm = self.lstm.as_mut().expect("cells have their tape");
         lstm.forward(isa, weight, bias, x, slot, &mut self.y[slot * self.len..][..self.len]);
     }
 
-    /// y of the first `n` slots.
+    /// Returns y of the first `n` slots.
     pub(super) fn first(&self, n: usize) -> &[f32] {
         &self.y[..n * self.len]
     }
 }
 
 impl Tape {
-    /// The network's output `y` in `slot`, without padding.
+    /// Returns the network's output `y` in `slot`, without padding.
     pub fn y(&self, slot: usize) -> &[f32] {
         &self.y[slot * self.outputs..][..self.outputs]
     }
@@ -221,28 +222,29 @@ impl Tape {
     }
 }
 
-/// What a network needs during a pass and not after it. Actors take turns with a few of these: what the last one used is
-/// still in the cache.
+/// Memory that a network needs during a pass and not after it. Actors share a few of these in turn, so that the memory
+/// is still in the cache.
 #[derive(Debug)]
 pub struct Workspace {
-    /// Each layer's gradients.
+    /// Gradients of each layer.
     pub(super) layers: Vec<LayerWorkspace>,
     /// dL/dy, `(slots, outputs)`.
     pub(super) dy: Buffer,
     pub(super) outputs: usize,
-    /// Working memory of the widest layer.
+    /// Scratch of the widest layer.
     pub(super) scratch: Buffer,
-    /// The gradient by outputs that several layers read, from one of those layers, before it is added to the others'.
+    /// Gradient from one reader of outputs that several layers read, before it is added to that of the others.
     pub(super) spare: Buffer,
-    /// The image being looked at once more.
+    /// Image that the backward pass converts again.
     pub(super) image: Image,
-    /// The gradient by the parameters of the layers that look at images, for one image; as theta up to the last of them.
+    /// Gradient of one image with respect to the parameters of the layers that read images; as theta up to the last of
+    /// them.
     pub(super) d_first: Buffer,
-    /// The gradient by theta, where it is written out.
+    /// Gradient with respect to theta, where it is dense.
     pub(super) d_theta: Buffer,
 }
 
-/// The gradient by one layer's y, `(slots, len)`.
+/// Gradient with respect to one layer's y, `(slots, len)`.
 #[derive(Debug)]
 pub(super) struct LayerWorkspace {
     len: usize,
@@ -255,12 +257,13 @@ impl LayerWorkspace {
         LayerWorkspace { len, dy: Buffer::zeros(slots * len), lstm }
     }
 
-    /// Of the first `n` slots.
+    /// Returns the gradient of the first `n` slots.
     pub(super) fn first(&self, n: usize) -> &[f32] {
         &self.dy[..n * self.len]
     }
 
-    /// The gradient by `W x + b` of the first `n` slots, once that by y has been taken through activation and cells.
+    /// Returns the gradient with respect to `W x + b` of the first `n` slots, after that with respect to y was
+    /// propagated through activation and cells.
     pub(super) fn before_weights(&self, n: usize) -> &[f32] {
         self.lstm.as_ref().map_or(self.first(n), |lstm| lstm.d_gates(n))
     }
@@ -269,14 +272,14 @@ impl LayerWorkspace {
         &mut self.dy[..n * self.len]
     }
 
-    /// Of one slot.
+    /// Returns the gradient of one slot, for writing.
     pub(super) fn slot_mut(&mut self, slot: usize) -> &mut [f32] {
         &mut self.dy[slot * self.len..][..self.len]
     }
 }
 
 impl Workspace {
-    /// Where dL/dy of `slot` goes before a backward pass.
+    /// Returns dL/dy of `slot`, to be written before a backward pass.
     pub fn dy(&mut self, slot: usize) -> &mut [f32] {
         &mut self.dy[slot * self.outputs..][..self.outputs]
     }

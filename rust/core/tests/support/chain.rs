@@ -4,19 +4,19 @@ use a3crs_core::env::Chain;
 
 pub const CELLS: usize = 4;
 
-/// Long enough that no episode of an actor that goes right at least every fourth time is ever cut.
+/// Returns a chain whose time limit never truncates an actor that goes right at least every fourth time.
 pub fn chain() -> Chain {
     Chain::new(CELLS, 10_000)
 }
 
-/// `Q[cell][action]`
+/// Action values, `Q[cell][action]`.
 pub type Q = [[f64; 2]; CELLS];
 
-/// Sweeps until the values stand still: each is a contraction by gamma.
+/// Number of sweeps, enough for convergence: each is a contraction by gamma.
 const SWEEPS: usize = 1_000;
 const ACTIONS: [usize; 2] = [0, 1];
 
-/// The reward, and the next cell unless the episode is over.
+/// Returns the reward, and the next cell unless the episode is over.
 fn step(cell: usize, action: usize) -> (f64, Option<usize>) {
     match (cell, action) {
         (_, 0) => (0.0, Some(cell.saturating_sub(1))),
@@ -25,7 +25,7 @@ fn step(cell: usize, action: usize) -> (f64, Option<usize>) {
     }
 }
 
-/// `r + gamma v(s')`
+/// Returns `r + gamma v(s')`.
 fn backup(gamma: f64, cell: usize, action: usize, v: impl Fn(usize) -> f64) -> f64 {
     let (reward, next) = step(cell, action);
     reward + next.map_or(0.0, |next| gamma * v(next))
@@ -43,7 +43,7 @@ fn max(q: [f64; 2]) -> f64 {
     q[0].max(q[1])
 }
 
-/// The eps-greedy policy where right is best, `[left, right]`.
+/// Returns the eps-greedy policy where right is best, `[left, right]`.
 fn eps_greedy(eps: f64) -> [f64; 2] {
     [eps / 2.0, 1.0 - eps / 2.0]
 }
@@ -52,30 +52,32 @@ fn mean(pi: [f64; 2], q: [f64; 2]) -> f64 {
     pi[0] * q[0] + pi[1] * q[1]
 }
 
-/// The optimal values: where one-step Q comes out, whatever the actors do.
+/// Returns the optimal values, to which one-step Q converges under any behaviour.
 pub fn q_optimal(gamma: f64) -> Q {
     fixed_point(|q| table(|cell, action| backup(gamma, cell, action, |next| max(q[next]))))
 }
 
-/// The values of the policies `pi[cell]`.
+/// Returns the values of the policies `pi[cell]`.
 pub fn q_of(gamma: f64, pi: [[f64; 2]; CELLS]) -> Q {
     fixed_point(|q| table(|cell, action| backup(gamma, cell, action, |next| mean(pi[next], q[next]))))
 }
 
-/// The values of the eps-greedy policy itself: where Sarsa comes out.
+/// Returns the values of the eps-greedy policy itself, to which Sarsa converges.
 pub fn q_eps_greedy(gamma: f64, eps: f64) -> Q {
     q_of(gamma, [eps_greedy(eps); CELLS])
 }
 
-/// Values to which n-step Q converges when every actor follows the same eps-greedy policy: `(least, greatest)` of each value.
+/// Returns the values to which n-step Q converges if every actor follows the same eps-greedy policy: `(least,
+/// greatest)` of each value.
 ///
-/// It is neither Q* nor the policy's Q. To the end of the segment the return holds what the behaviour, exploration included,
-/// was paid; from there on the maximum is believed. A step in slot `k` of a segment of t_max thus looks `t_max - k` steps ahead,
-/// and Q(s, a) is the mean of these targets over the slots in which s is met. Segments begin anew at the start of an
-/// episode, so that cell and slot belong together: their joint frequency is that of a Markov chain.
+/// They are neither Q* nor the policy's Q. To the end of the segment the return sums the rewards of the behaviour,
+/// exploration included; there it bootstraps from the maximum. A step in slot `k` of a segment of t_max thus looks
+/// `t_max - k` steps ahead, and Q(s, a) is the mean of these targets over the slots in which s is visited. Segments
+/// begin anew at the start of an episode, so cell and slot depend on each other: their joint frequency is that of a
+/// Markov chain.
 ///
-/// A network without memory has no choice: least and greatest are that mean. A recurrent one knows the slot from the steps
-/// since the episode began, and may as well learn each slot's own target.
+/// For a feed-forward network least and greatest are both that mean. A recurrent one can infer the slot from the steps
+/// since the episode began, and may learn each slot's own target.
 pub fn q_n_step(gamma: f64, eps: f64, t_max: usize, recurrent: bool) -> (Q, Q) {
     let met = slots_met(eps, t_max);
     let mean_over_slots = |targets: &[Q]| -> Q {
@@ -88,7 +90,7 @@ pub fn q_n_step(gamma: f64, eps: f64, t_max: usize, recurrent: bool) -> (Q, Q) {
     if !recurrent {
         return (blind, blind);
     }
-    // A segment's last state is the first of the next: there the values of slot 0 are believed.
+    // A segment's last state is the first of the next, so the bootstrap uses the values of slot 0.
     let aware = fixed_point(|q| targets_by_slot(gamma, eps, t_max, q)[0]);
     let mut all = targets_by_slot(gamma, eps, t_max, &aware);
     all.push(blind);
@@ -98,7 +100,7 @@ pub fn q_n_step(gamma: f64, eps: f64, t_max: usize, recurrent: bool) -> (Q, Q) {
     (pick(f64::min), pick(f64::max))
 }
 
-/// The expected n-step target in each slot, where `max_a q` is believed after the last.
+/// Returns the expected n-step target in each slot, with a bootstrap from `max_a q` after the last.
 fn targets_by_slot(gamma: f64, eps: f64, t_max: usize, q: &Q) -> Vec<Q> {
     let mut targets = vec![[[0.0; 2]; CELLS]; t_max];
     for slot in (0..t_max).rev() {
@@ -112,7 +114,7 @@ fn targets_by_slot(gamma: f64, eps: f64, t_max: usize, q: &Q) -> Vec<Q> {
     targets
 }
 
-/// Frequency of the eps-greedy policy in `[cell][slot]`.
+/// Returns the frequency of each `[cell][slot]` under the eps-greedy policy.
 fn slots_met(eps: f64, t_max: usize) -> Vec<Vec<f64>> {
     let start = || vec![vec![0.0; t_max]; CELLS];
     let mut met = start();
@@ -120,7 +122,7 @@ fn slots_met(eps: f64, t_max: usize) -> Vec<Vec<f64>> {
     for _ in 0..SWEEPS {
         let mut after = start();
         for (cell, slot) in (0..CELLS).flat_map(|cell| (0..t_max).map(move |slot| (cell, slot))) {
-            after[cell][slot] += 0.5 * met[cell][slot]; // half of it waits, so that nothing oscillates
+            after[cell][slot] += 0.5 * met[cell][slot]; // half of it stays, to avoid oscillation
             for action in ACTIONS {
                 let (cell_after, slot_after) = step(cell, action).1.map_or((0, 0), |next| (next, (slot + 1) % t_max));
                 after[cell_after][slot_after] += 0.5 * met[cell][slot] * eps_greedy(eps)[action];

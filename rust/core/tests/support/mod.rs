@@ -13,7 +13,7 @@ use a3crs_core::train::learn::schedule::LrSchedule;
 use a3crs_core::train::log::ProgressRow;
 use a3crs_core::train::{Algo, Host, TrainConfig};
 
-/// A host with nothing to say.
+/// Host that ignores progress and notices.
 pub struct Quiet;
 
 impl Host for Quiet {
@@ -26,7 +26,7 @@ impl Host for Quiet {
     }
 }
 
-/// A complete configuration for tiny environments: two actors, everything else as in the paper where it can be.
+/// Returns a complete configuration for small environments: two actors, everything else as in the paper where possible.
 pub fn config(algo: Algo, total_steps: u64, lr: f32) -> TrainConfig {
     TrainConfig {
         env: "tiny".into(),

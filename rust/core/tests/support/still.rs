@@ -1,16 +1,16 @@
-//! Images of which much stays the same from step to step.
+//! Random images of which much stays the same from step to step.
 
 use a3crs_core::kernel::changes::changed_windows;
 use a3crs_core::kernel::conv2d::{Conv2dShape, Site};
 use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// Over the steps of a segment: which pixels of an image stay what they were.
+/// Pixels of an image that keep their value from step to step within a segment.
 pub struct Still {
     pixels: usize,
-    /// `(steps, pixels)`, 0 where a pixel is what it was the step before.
+    /// Changes, `(steps, pixels)`; 0 where a pixel is equal to that of the step before.
     changed: Vec<u8>,
-    /// The first step of each one's run, as a kernel wants it.
+    /// Start of the run of each pixel, in the form that kernels take.
     pub start: Vec<u32>,
 }
 
@@ -28,7 +28,7 @@ impl Still {
         Still { pixels, changed, start }
     }
 
-    /// Of the outputs of a convolution.
+    /// Returns the same for the outputs of a convolution.
     pub fn windows(&self, s: &Conv2dShape) -> Still {
         let mut windows = vec![9; self.changed.len() / self.pixels * s.positions()];
         for (changed, windows) in self.changed.chunks(self.pixels).zip(windows.chunks_mut(s.positions())) {
@@ -43,7 +43,7 @@ impl Still {
         all.filter(|site| self.changed[site.output as usize] != 0).collect()
     }
 
-    /// The same numbers throughout each run.
+    /// Copies the first value of each run to the rest of the run.
     pub fn hold(&self, x: &mut [f32]) {
         let channels = x.len() / self.start.len();
         for (pixel, start) in self.start.iter().enumerate() {
@@ -51,7 +51,7 @@ impl Still {
         }
     }
 
-    /// The sums over each run, at its start; elsewhere `rest`.
+    /// Returns the sums over each run, at its start; elsewhere `rest`.
     pub fn sums(&self, x: &[f64], rest: f64) -> Vec<f64> {
         let channels = x.len() / self.start.len();
         let mut sums = vec![rest; x.len()];
@@ -64,7 +64,7 @@ impl Still {
     }
 }
 
-/// Those of `x` that start a run.
+/// Returns the values of `x` that start a run.
 pub fn at_starts<T: Copy>(still: &Still, x: &[T]) -> Vec<T> {
     let channels = x.len() / still.start.len();
     let is_start = |i: &usize| still.start[i / channels] as usize == i / channels;

@@ -1,4 +1,4 @@
-//! What the tests of the store and of the optimizers need.
+//! Helpers of the tests of the store and of the optimizers.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
@@ -13,7 +13,7 @@ pub fn config(kind: OptimizerKind) -> OptimizerConfig {
     OptimizerConfig { kind, decay: 0.99, decay2: 0.999, eps: 0.1 }
 }
 
-/// Numbers in (-1, 1) that look random, different for each `seed`.
+/// Returns numbers in (-1, 1) that look random, different for each `seed`.
 pub fn noise(seed: u64) -> Vec<f32> {
     let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = || {
@@ -35,12 +35,13 @@ pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|x| x.to_bits()).collect()
 }
 
-/// The `n`th statistic of an optimizer.
+/// Returns the `n`th statistic of an optimizer.
 pub fn statistic_of<L: Lanes>(optimizer: &AsyncOptimizer<L>, n: usize) -> Vec<f32> {
     values(optimizer.statistics().nth(n).unwrap().1)
 }
 
-/// theta and the optimizer's statistic after ten updates with the gradients `noise(1..=10)`, clipped and annealed.
+/// Returns theta and the optimizer's statistic after ten updates with the gradients `noise(1..=10)`, clipped and
+/// annealed.
 pub fn ten_updates<L: Lanes>(kind: OptimizerKind, isa: Isa) -> (Vec<f32>, Vec<f32>) {
     let optimizer = AsyncOptimizer::<L>::new(config(kind), LEN, 1);
     let theta = Slab::from_slice(&noise(99));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What the robot calls of the game and its libraries, and how it puts a race back to its start.
+//! Functions of the game and its libraries that the robot calls, and the reset of a race to its start.
 
 use std::env;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
@@ -14,7 +14,7 @@ unsafe extern "C" {
     fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
 }
 
-/// What the robot calls of the game and its libraries.
+/// Functions of the game and its libraries that the robot calls.
 pub struct Engine {
     race: *const Object,
     pub side_angle: extern "C" fn(*mut u8) -> f32,
@@ -24,7 +24,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// None where one of the names does not exist.
+    /// Looks up the functions; none if one of the names does not exist.
     pub fn find() -> Option<Self> {
         fn address(name: &CStr) -> Option<*mut c_void> {
             // SAFETY: a null library means the whole process; the name ends with a null.
@@ -53,8 +53,8 @@ impl Engine {
     }
 }
 
-/// The start of all cars: putting the bytes back is a thousand times faster than having the engine start the race
-/// again, which moreover keeps 45 MB of the old race each time.
+/// State of all cars at the start of a race. Copying the bytes back is a thousand times faster than having the engine
+/// start the race again. The engine would also keep 45 MB of the old race each time.
 pub struct Start {
     cars: Vec<(Object, [u8; 2672])>,
     physics: Vec<u8>, // the simulation's own table
@@ -63,10 +63,12 @@ pub struct Start {
 }
 
 impl Start {
+    /// Copies the state at the start; none if the simulation's table is not found.
+    ///
     /// # Safety
     /// `race` and `situation` are of known layouts.
     pub unsafe fn of(race: Object, situation: Object) -> Option<Self> {
-        // SAFETY: of known layouts; the block of the physics is as long as it says.
+        // SAFETY: `race` and `situation` are of known layouts; the block of the physics is as long as `physics` says.
         unsafe {
             let (physics, length) = physics()?;
             Some(Self {
@@ -83,10 +85,12 @@ impl Start {
         }
     }
 
+    /// Restores the state at the start.
+    ///
     /// # Safety
-    /// They are those that the start was taken of.
+    /// `race` and `situation` are those from which the state was copied.
     pub unsafe fn put_back(&self, race: Object, situation: Object) {
-        // SAFETY: the same bytes were there; what they point to lives as long as the race does.
+        // SAFETY: the same bytes were there; the objects they point to live as long as the race does.
         unsafe {
             for (car, bytes) in &self.cars {
                 car.set(CAR, *bytes);
@@ -100,11 +104,11 @@ impl Start {
     }
 }
 
-/// The simulation's table of cars and its length; None where it is not found.
+/// Returns the simulation's table of cars and its length; none if it is not found.
 fn physics() -> Option<(Object, usize)> {
     const LAZY_IF_LOADED: c_int = 1 | 4;
     let path = CString::new(env::var("A3CRS_TORCS_PHYSICS").ok()?).ok()?;
-    // SAFETY: texts that end with a null; the symbol is a pointer to a block of malloc's.
+    // SAFETY: the texts end with a null; the symbol is a pointer to a block allocated by malloc.
     unsafe {
         let library = dlopen(path.as_ptr(), LAZY_IF_LOADED);
         if library.is_null() {

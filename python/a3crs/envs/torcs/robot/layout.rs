@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The game's structures, as compiled for amd64 from version 1.3.7: Debian ships no headers of the game, so that fields are
-//! read and written at known offsets, and `is_known` looks whether they are there.
+//! Layout of the game's structures, as compiled for amd64 from version 1.3.7. Debian ships no headers of the game, so
+//! fields are read and written at known offsets, and `is_known` checks that they are there.
 
 use std::ffi::{c_char, c_int};
 use std::marker::PhantomData;
 use std::ops::Range;
 
-const CALL_SECS: Range<f64> = 0.019..0.025; // between two calls, 0.02 and up to a step of the physics more
+const CALL_SECS: Range<f64> = 0.019..0.025; // between two calls: 0.02, and up to a step of the physics more
 
-/// Where a structure has a field of type `T`.
+/// Offset of a field of type `T` in a structure.
 pub struct Field<T>(usize, PhantomData<T>);
 
 impl<T> Field<T> {
@@ -61,27 +61,33 @@ pub const PIT: Field<extern "C" fn(c_int, Object, Object) -> c_int> = Field::at(
 pub const SHUT_DOWN: Field<extern "C" fn(c_int)> = Field::at(40);
 pub const ROBOT_INDEX: Field<c_int> = Field::at(48);
 
-/// One of the game's structures.
+/// Pointer to one of the game's structures.
 #[derive(Clone, Copy, PartialEq)]
 #[repr(transparent)]
 pub struct Object(pub *mut u8);
 
 impl Object {
+    /// Reads a field.
+    ///
     /// # Safety
-    /// This is a structure that has this field, and the game's thread is the caller's.
+    /// This is a structure that has this field, and the caller runs on the game's thread.
     pub unsafe fn get<T: Copy>(self, field: Field<T>) -> T {
         // SAFETY: the caller vouches for the field; no alignment is assumed.
         unsafe { self.0.add(field.0).cast::<T>().read_unaligned() }
     }
 
+    /// Writes a field.
+    ///
     /// # Safety
-    /// As for `get`, and the value is one that the game can do with.
+    /// The conditions of `get` hold, and the value is valid for the game.
     pub unsafe fn set<T>(self, field: Field<T>, value: T) {
         // SAFETY: the caller vouches for the field; no alignment is assumed.
         unsafe { self.0.add(field.0).cast::<T>().write_unaligned(value) }
     }
 }
 
+/// Returns true if the structures have the known layout.
+///
 /// # Safety
 /// `race` and `situation` are at least as long as in the known layout, whatever their fields.
 pub unsafe fn is_known(race: Object, situation: Object) -> bool {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The robot: a plugin of TORCS that shows its owner what the driver sees and drives as it is told.
+//! TORCS robot, a plugin that sends the driver's view to its owner and drives as the owner commands.
 //!
-//! TORCS asks its robots every 20 ms of simulation what to do. Every fourth time this one has the engine draw the scene, sends
-//! image and telemetry through a socket, and waits there for the next action, so that the game and its owner go in lock-step,
-//! as fast as they can. When the owner is gone the socket ends, and so does the game. Messages are described in game.py.
+//! TORCS asks its robots for a command every 20 ms of simulation. At every fourth call this robot has the engine draw
+//! the scene, sends image and telemetry through a socket, and waits there for the next action. Game and owner thus go
+//! in lock-step, as fast as they can. When the owner exits, the socket closes and the game ends. Messages are described
+//! in game.py.
 
 mod engine;
 mod layout;
@@ -20,7 +21,7 @@ use engine::{Engine, Start};
 use layout::*;
 
 const CALLS_PER_ACTION: u32 = 4;
-const NO_WAITING: f64 = 1e-9; // seconds of the clock on the wall for one of simulation
+const NO_WAITING: f64 = 1e-9; // seconds of wall-clock time per second of simulation
 
 const LAYOUT_KNOWN: c_int = 0;
 const LAYOUT_UNKNOWN: c_int = 1;
@@ -74,11 +75,13 @@ impl Robot {
         (self.calls, self.speeds, self.samples) = (0, 0.0, 0);
     }
 
+    /// Answers one call of the game.
+    ///
     /// # Safety
     /// `car` is a tCarElt and `situation` a tSituation.
     unsafe fn drive(&mut self, car: Object, situation: Object) {
         let race = self.engine.race();
-        // SAFETY: the caller vouches for `car` and `situation`; that they have these fields is looked at first.
+        // SAFETY: the caller vouches for `car` and `situation`; `is_known` checks first that they have these fields.
         unsafe {
             if !layout::is_known(race, situation) {
                 self.refuse();
@@ -112,7 +115,7 @@ impl Robot {
         }
     }
 
-    /// Of the car to the track's axis, from -pi to pi.
+    /// Returns the angle of the car to the track's axis, from -pi to pi.
     ///
     /// # Safety
     /// `car` is a tCarElt of a known layout.
@@ -123,12 +126,13 @@ impl Robot {
         angle - (angle / turn).round() * turn
     }
 
-    /// Sends what the driver sees and how the car is.
+    /// Sends the driver's view and the car's telemetry.
     ///
     /// # Safety
     /// `car` and `situation` are a tCarElt and a tSituation of known layouts.
     unsafe fn show(&mut self, car: Object, situation: Object, angle: f32) {
-        // SAFETY: of known layouts; the engine's graphics are up while a race runs, and refresh takes the situation.
+        // SAFETY: the layouts are known; the engine's graphics are up while a race runs, and refresh takes the
+        // situation.
         let (telemetry, [width, height]) = unsafe {
             (self.engine.race().get(REFRESH))(situation);
             let reward = self.speeds / self.samples as f32;
@@ -156,7 +160,7 @@ impl Robot {
         self.send();
     }
 
-    /// Says that this is not the game that it knows, and ends it.
+    /// Reports that the game's layout is unknown, and ends the game.
     fn refuse(&mut self) -> ! {
         self.message = LAYOUT_UNKNOWN.to_ne_bytes().to_vec();
         self.send();
@@ -180,12 +184,12 @@ impl Robot {
     }
 }
 
-/// An automatic gearbox.
+/// Returns the gear that an automatic gearbox would choose.
 ///
 /// # Safety
 /// `car` is a tCarElt of a known layout.
 unsafe fn gear(car: Object) -> c_int {
-    // SAFETY: of a known layout.
+    // SAFETY: `car` is of a known layout.
     let (gear, speed, highest) = unsafe {
         (
             car.get(GEAR).max(1),
@@ -203,7 +207,7 @@ unsafe fn gear(car: Object) -> c_int {
 }
 
 thread_local! {
-    /// TORCS calls its robots from one thread.
+    /// Robot of this process. TORCS calls its robots from one thread.
     static ROBOT: RefCell<Option<Robot>> = const { RefCell::new(None) };
 }
 
@@ -215,7 +219,7 @@ fn with_robot<T>(task: impl FnOnce(&mut Robot) -> T) -> T {
 }
 
 extern "C" fn new_track(_: c_int, _: Object, _: Object, setup: *mut Object, _: Object) {
-    // SAFETY: where the game wants the handle of the car's setup, of which there is none.
+    // SAFETY: `setup` is where the game expects the handle of the car's setup. There is none.
     unsafe { *setup = Object(null_mut()) }
 }
 
@@ -224,14 +228,14 @@ extern "C" fn new_race(_: c_int, _: Object, _: Object) {
 }
 
 extern "C" fn drive(_: c_int, car: Object, situation: Object) {
-    // SAFETY: TORCS calls a robot so.
+    // SAFETY: TORCS calls a robot with a tCarElt and a tSituation.
     with_robot(|robot| unsafe { robot.drive(car, situation) });
 }
 
 extern "C" fn end_race(_: c_int, _: Object, _: Object) {}
 
 extern "C" fn pit(_: c_int, _: Object, _: Object) -> c_int {
-    0 // out again at once
+    0 // leave the pit at once
 }
 
 extern "C" fn shut_down(_: c_int) {}
@@ -250,7 +254,7 @@ extern "C" fn initialise(index: c_int, robot: Object) -> c_int {
     0
 }
 
-/// What TORCS looks up in the plugin: fills in the description of its one robot.
+/// Entry point that TORCS looks up in the plugin. Fills in the description of its one robot.
 // SAFETY: no other function of the game has this name.
 #[unsafe(no_mangle)]
 extern "C" fn a3crs(modules: Object) -> c_int {

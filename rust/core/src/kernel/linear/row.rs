@@ -1,4 +1,5 @@
-//! A batch of one row, as acting has it: as fast as the weights come out of the cache, so those that do not count are left out.
+//! Forward pass for a batch of one row, which is the case of acting. It is as fast as the weights can be read from the
+//! cache, so weights that do not contribute are skipped.
 
 use super::{BLOCK, Forward, LinearShape};
 use crate::kernel::activation::Activation;
@@ -6,8 +7,8 @@ use crate::kernel::simd::Simd;
 use crate::kernel::tile::{Strided, load, multiply_add, store};
 use crate::kernel::{Isa, Kernel, dispatch};
 
-/// `y = x weight + bias` of one row, given that of another: where fewer inputs differ than are not 0, `y` is
-/// `y_before + (x - x_before) weight`, the same but for its rounding.
+/// Computes `y = x weight + bias` of one row, given the result for another row. If fewer inputs differ than are not 0,
+/// it computes `y_before + (x - x_before) weight`, which differs only by rounding.
 pub fn linear_forward_from(
     isa: Isa,
     shape: &LinearShape,
@@ -48,7 +49,7 @@ impl Kernel for OneRowFrom<'_> {
     }
 }
 
-/// A batch of one row: as many outputs as there are registers, and only the inputs that are not 0.
+/// Batch of one row, with as many outputs at a time as there are registers, and only the inputs that are not 0.
 pub(super) struct OneRow<'a>(pub Forward<'a>);
 
 impl Kernel for OneRow<'_> {
@@ -69,7 +70,7 @@ impl Kernel for OneRow<'_> {
 }
 
 impl OneRow<'_> {
-    /// `y = base + x weight`, or `base + (x - before) weight` if `FROM` there is a row before.
+    /// Computes `y = base + x weight`, or `y = base + (x - before) weight` if `FROM`.
     #[inline(always)]
     fn add_to<S: Simd, const FROM: bool>(&mut self, simd: S, base: &[f32], before: &[f32]) {
         let (inputs, outputs) = (self.0.shape.inputs, self.0.shape.outputs);
@@ -78,7 +79,7 @@ impl OneRow<'_> {
             let (mut rows, mut factors) = ([0; BLOCK], [0.0; BLOCK]);
             let mut count = 0;
             for i in first..inputs.min(first + BLOCK) {
-                // Without a branch: whether a ReLU let something through is not predictable.
+                // Branch-free, because the zeros behind a ReLU are not predictable.
                 let factor = if FROM { self.0.x[i] - before[i] } else { self.0.x[i] };
                 (rows[count], factors[count]) = (i, factor);
                 count += usize::from(factor != 0.0);
@@ -87,7 +88,7 @@ impl OneRow<'_> {
             while column < outputs {
                 let left = (outputs - column) / S::LANES;
                 let (rows, factors) = (&rows[..count], &factors[..count]);
-                // SAFETY: `left` vectors of outputs are left from `column` on; `rows` holds inputs.
+                // SAFETY: `left` vectors of outputs are left from `column` on; `rows` holds indices of inputs.
                 let vectors = unsafe {
                     match left {
                         16.. if S::REGISTERS == 32 => self.columns::<S, 16>(simd, column, rows, factors),
@@ -101,10 +102,10 @@ impl OneRow<'_> {
         }
     }
 
-    /// Adds the inputs `rows`, each by its factor, to `NV` vectors of outputs. Returns `NV`.
+    /// Adds the inputs `rows`, each multiplied by its factor, to `NV` vectors of outputs. Returns `NV`.
     ///
     /// # Safety
-    /// `NV` vectors from `column` on lie within the outputs; `rows` are less than the inputs.
+    /// `NV` vectors from `column` on lie within the outputs; each index in `rows` is less than the number of inputs.
     #[inline(always)]
     unsafe fn columns<S: Simd, const NV: usize>(
         &mut self,
@@ -114,7 +115,7 @@ impl OneRow<'_> {
         factors: &[f32],
     ) -> usize {
         let Forward { shape, weight, y, .. } = &mut self.0;
-        // SAFETY: `column` and `rows` are the caller's promise; `check` has compared all lengths with the shape.
+        // SAFETY: the caller guarantees `column` and `rows`; `check` has compared all lengths with the shape.
         unsafe {
             let mut tile = [load::<S, NV>(simd, y.as_ptr().add(column))];
             for (&i, factor) in rows.iter().zip(factors) {
