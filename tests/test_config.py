@@ -6,14 +6,14 @@ import pytest
 
 from a3crs import _core
 from a3crs.checks import choices
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig, TrainConfig
 from a3crs.envs import Continuous, Discrete, EnvSpec, ImageObs, VectorObs
 from a3crs.errors import ConfigError
 from a3crs.setting import Kind, default_of, number_and_words, public_name
 
 
 def test_the_defaults_are_the_papers():
-    config = TrainConfig(env="Pong").to_mapping()
+    config = RunConfig(env="Pong").to_mapping()
     assert config == {
         "env": "Pong",
         "protocol": "atari2016",
@@ -59,7 +59,7 @@ def test_the_defaults_are_the_papers():
 
 
 def test_every_setting_names_its_source():
-    assert all(f.metadata["source"] for f in fields(TrainConfig))
+    assert all(f.metadata["source"] for f in fields(RunConfig))
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,10 @@ def test_every_setting_names_its_source():
 )
 def test_a_wrong_setting_is_refused_in_one_sentence(settings, sentence):
     complete = settings if settings in ({}, {"env": ""}, {"env": 3}) else {"env": "Pong"} | settings
-    with pytest.raises(ConfigError) as refusal:
-        TrainConfig.from_mapping(complete)
-    assert str(refusal.value) == sentence
+    for config in (TrainConfig, RunConfig):
+        with pytest.raises(ConfigError) as refusal:
+            config.from_mapping(complete)
+        assert str(refusal.value) == sentence
 
 
 Q_METHODS = {"one-step-q", "one-step-sarsa", "n-step-q"}
@@ -142,7 +143,7 @@ NAMES = {"algo": choices("algos"), "optimizer": choices("optimizers"), "env_work
 NAMES |= {"net": choices("nets")}
 
 
-@pytest.mark.parametrize("f", [f for f in fields(TrainConfig) if f.name != "env"], ids=public_name)
+@pytest.mark.parametrize("f", [f for f in fields(RunConfig) if f.name != "env"], ids=public_name)
 def test_a_setting_is_refused_exactly_where_nothing_reads_it(f):
     what, names = COUNTS_FOR.get(public_name(f), ("algo", set(choices("algos"))))
     kind, _ = number_and_words(f)
@@ -150,21 +151,22 @@ def test_a_setting_is_refused_exactly_where_nothing_reads_it(f):
     other = "spherical" if f.name == "gaussian" else other
     for name in NAMES[what]:
         default = {what: name} if f.name == what else {what: name, f.name: default_of(f)}
-        TrainConfig(env="Pong", **default)  # every config.json gives the defaults
+        RunConfig(env="Pong", **default)  # every config.json gives the defaults
         if name in names:
-            TrainConfig(env="Pong", **{f.name: other} | {what: name})
+            RunConfig(env="Pong", **{f.name: other} | {what: name})
         else:
             with pytest.raises(ConfigError, match=f"{public_name(f)} is .* does not use it"):
-                TrainConfig(env="Pong", **{what: name, f.name: other})
+                RunConfig(env="Pong", **{what: name, f.name: other})
 
 
 def test_a_whole_number_is_welcome_where_a_float_is_wanted():
-    assert type(TrainConfig(env="Pong", max_grad_norm=40).max_grad_norm) is float
+    for config in (TrainConfig, RunConfig):
+        assert type(config(env="Pong", max_grad_norm=40).max_grad_norm) is float
 
 
 def test_json_round_trips_every_setting():
-    config = TrainConfig(env="Breakout", lambda_=0.95, seed=7, lr=1e-3)
-    assert TrainConfig.from_mapping(json.loads(config.to_json())) == config
+    config = RunConfig(env="Breakout", lambda_=0.95, seed=7, lr=1e-3)
+    assert RunConfig.from_mapping(json.loads(config.to_json())) == config
 
 
 CART_POLE = EnvSpec("CartPole-v1", VectorObs(4), Discrete(2), 1)
@@ -175,7 +177,7 @@ PONG = EnvSpec("Pong", ImageObs(4, 84, 84), Discrete(6), 4, game="pong")
 
 
 def in_environment(spec, **settings):
-    return TrainConfig(env=spec.name, **settings).in_environment(spec.name, spec.kinds)
+    return TrainConfig(env=spec.name, **settings).complete(spec.name, spec.kinds)
 
 
 def test_the_core_gets_what_it_reads_and_the_environments_settings_stay_in_python():
@@ -187,11 +189,11 @@ def test_the_core_gets_what_it_reads_and_the_environments_settings_stay_in_pytho
 
 
 def test_atari_games_keep_the_papers_defaults():
-    assert in_environment(PONG) == TrainConfig(env="Pong")
+    assert in_environment(PONG) == RunConfig(env="Pong")
 
 
 def test_continuous_actions_have_defaults_of_their_own():
-    usual = TrainConfig(env="HalfCheetah-v5").to_mapping()
+    usual = RunConfig(env="HalfCheetah-v5").to_mapping()
     own = in_environment(CHEETAH).to_mapping()
     assert {name: value for name, value in own.items() if value != usual[name]} == {
         "protocol": "none",
@@ -228,11 +230,11 @@ def test_what_was_given_stays_even_where_it_is_the_default_of_other_environments
     config = in_environment(CHEETAH, lr=7e-4, t_max=5, lambda_=1)
     assert (config.lr, config.t_max, config.lambda_, config.rms_eps) == (7e-4, 5, 1, 1e-3)
     read = TrainConfig.from_mapping({"env": "HalfCheetah-v5", "lr": 7e-4})
-    assert read.in_environment("HalfCheetah-v5", CHEETAH.kinds).lr == 7e-4
+    assert read.complete("HalfCheetah-v5", CHEETAH.kinds).lr == 7e-4
 
 
-def test_a_config_that_is_changed_still_knows_what_was_given():
-    config = TrainConfig(env="HalfCheetah-v5", lr=2e-3).changed(seed=3).in_environment("HalfCheetah-v5", CHEETAH.kinds)
+def test_a_config_that_is_changed_still_leaves_the_rest_to_the_environment():
+    config = TrainConfig(env="HalfCheetah-v5", lr=2e-3).changed(seed=3).complete("HalfCheetah-v5", CHEETAH.kinds)
     assert (config.lr, config.seed, config.gamma, config.rms_eps) == (2e-3, 3, 0.99, 1e-3)
 
 
@@ -241,16 +243,16 @@ def test_a_config_that_is_changed_still_knows_what_was_given():
 )
 def test_the_complete_config_reads_back_as_it_is_whatever_the_environment(spec):
     config = in_environment(spec, seed=7, t_max="episode", reward_scale="running")
-    read = TrainConfig.from_mapping(json.loads(config.to_json()))
-    assert read == config
-    assert read.in_environment(spec.name, spec.kinds) == config
-    assert pickle.loads(pickle.dumps(config)).given == config.given
+    assert RunConfig.from_mapping(json.loads(config.to_json())) == config
+    assert pickle.loads(pickle.dumps(config)) == config
+    given = TrainConfig.from_mapping(json.loads(config.to_json()))  # as with `a3crs train --config`
+    assert given.complete(spec.name, spec.kinds) == config
 
 
 @pytest.mark.parametrize("optimizer", ["momentum-sgd", "rmsprop"])
 def test_no_default_of_continuous_actions_is_refused_with_another_optimizer(optimizer):
     config = in_environment(CHEETAH, optimizer=optimizer)
-    assert TrainConfig.from_mapping(config.to_mapping()) == config
+    assert RunConfig.from_mapping(config.to_mapping()) == config
     TrainConfig.from_mapping(in_environment(CHEETAH).to_mapping() | {"optimizer": optimizer})
 
 
@@ -291,13 +293,13 @@ def test_an_environment_is_of_one_kind_of_each_sort():
 
 
 def test_two_configs_do_not_share_their_environments_arguments():
-    first, second = TrainConfig(env="CartPole-v1"), TrainConfig(env="CartPole-v1")
+    first, second = RunConfig(env="CartPole-v1"), RunConfig(env="CartPole-v1")
     first.env_kwargs["gravity"] = 5
     assert second.env_kwargs == {}
 
 
 def test_public_names_differ_from_pythons_in_lambda_alone():
-    assert [f.name for f in fields(TrainConfig) if f.name != public_name(f)] == ["lambda_"]
+    assert [f.name for f in fields(RunConfig) if f.name != public_name(f)] == ["lambda_"]
 
 
 @pytest.mark.parametrize(

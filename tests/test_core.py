@@ -69,9 +69,10 @@ def test_what_is_no_checkpoint_is_refused_by_name(tmp_path, content):
 
 
 def test_a_setting_the_core_does_not_know_or_lacks_is_refused(recall, recall_config, tmp_path):
-    family = own_family(recall, recall_config)
-    lacking = recall_config.core_json().replace('"gamma": 0.99,', "")
-    unknown = recall_config.core_json().replace('"gamma"', '"gama": 1, "gamma"')
+    complete = recall_config.with_usual_defaults()
+    family = own_family(recall, complete)
+    lacking = complete.core_json().replace('"gamma": 0.99,', "")
+    unknown = complete.core_json().replace('"gamma"', '"gama": 1, "gamma"')
     for config in (lacking, unknown):
         with pytest.raises(ConfigError, match="gam"):
             _core.train(config, family.spec.to_json(), family.make, str(tmp_path), lambda row: None, print, None)

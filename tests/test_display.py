@@ -1,10 +1,10 @@
 import io
 
 from a3crs import display, live
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.runlog.schema import PROGRESS
 
-CONFIG = TrainConfig(env="Pong", total_steps=1000)
+CONFIG = RunConfig(env="Pong", total_steps=1000)
 EARLY = dict.fromkeys(PROGRESS, None) | {
     "steps": 0,
     "frames": 0,

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.errors import A3crsError, CheckpointError
 from a3crs.parse import parse_assignment, parse_count, parse_kwargs, read_settings
 from a3crs.rundir import RunDir
@@ -59,16 +59,16 @@ def refusal(call):
 
 @pytest.mark.parametrize("suffix", ["json", "toml"])
 def test_settings_files(tmp_path, suffix):
-    settings = TrainConfig(env="Pong").to_mapping()
+    settings = RunConfig(env="Pong").to_mapping()
     toml = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
     whole = (json.dumps(settings, indent=2) if suffix == "json" else toml).encode()
     path = tmp_path / f"settings.{suffix}"
     path.write_bytes(whole)
-    assert TrainConfig.from_mapping(read_settings(path)).env == "Pong"
+    assert RunConfig.from_mapping(read_settings(path)).env == "Pong"
     said = []
     for text in mutations(1, whole, 3000):
         path.write_bytes(text)
-        said.append(refusal(lambda: TrainConfig.from_mapping(read_settings(path)).to_json()))
+        said.append(refusal(lambda: RunConfig.from_mapping(read_settings(path)).to_json()))
     assert all(sentence.endswith(".") for sentence in said if sentence)
     assert 1000 < sum(map(bool, said)) < 3000
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from a3crs import _core
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig, TrainConfig
 from a3crs.errors import CheckpointError, ConfigError, DivergedError, EnvError, RunError
 from a3crs.evaluation import Evaluation, evaluate_run
 from a3crs.rundir import RunDir
@@ -53,8 +53,8 @@ def test_the_logs_of_a_run_agree_with_each_other(pong_run):
 
 
 def test_a_run_directory_says_how_it_was_made(pong_run):
-    config = TrainConfig.from_mapping(json.loads((pong_run / "config.json").read_text()))
-    assert config == TrainConfig(env="Pong", actors=2, total_steps=3000)
+    config = RunConfig.from_mapping(json.loads((pong_run / "config.json").read_text()))
+    assert config == RunConfig(env="Pong", actors=2, total_steps=3000)
     (session,) = json.loads((pong_run / "meta.json").read_text())["sessions"]
     assert session["versions"]["a3crs"]
     assert session["isa"] == _core.isa()
@@ -125,7 +125,7 @@ def test_a_damaged_file_of_the_run_is_named(recall, recall_config, tmp_path, fil
 def test_a_checkpoint_of_another_method_leaves_the_run_untouched(recall, recall_config, tmp_path):
     config = TrainConfig(env="Recall", env_workers="thread", actors=2, total_steps=100)
     run = start_run(config, out=tmp_path / "run", quiet=True, env=recall).run
-    run.write_config(config.changed(algo="n-step-q"))
+    run.write_config(run.read_config().changed(algo="n-step-q"))
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     with pytest.raises(CheckpointError, match=r"is of algo a3c, this run has n-step-q"):
         resume_run(run.path, frames=200, quiet=True, env=recall)

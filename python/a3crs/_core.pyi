@@ -1,6 +1,6 @@
 """The Rust core: the asynchronous framework, the network, the shared parameters. Written by hand, checked by a test.
 
-`config` is `TrainConfig.core_json()`, `env_spec` is `EnvSpec.to_json()`; both are complete, the core has no defaults.
+`config` is `RunConfig.core_json()`, `env_spec` is `EnvSpec.to_json()`; both are complete, the core has no defaults.
 `make_env(actor)` is called on each actor's own thread and returns an environment speaking `a3crs.envs.spec.Env`.
 All functions raise the exceptions of `a3crs.errors`; an environment's own exception passes through unchanged, with a
 note naming the actor and the step.

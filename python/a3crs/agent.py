@@ -1,6 +1,5 @@
 """An agent as users of Stable-Baselines3 know it: `learn`, `predict`, `save`, `load`, `evaluate`."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from a3crs import _core, checkpoint, rundir
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig, TrainConfig
 from a3crs.envs import EnvSpec, ImageObs, Mode, resolve
 from a3crs.errors import ConfigError
 from a3crs.evaluation import Evaluation, play
@@ -30,9 +29,9 @@ State = NDArray[np.float32]
 class Agent:
     """A method, a network and what it has learned of one environment: `Agent("Pong", algo="a3c").learn(frames=1e6)`.
 
-    `env` is a name as on the command line, or a callable that makes a `gymnasium.Env`; `settings` are fields of
-    `TrainConfig`. What is learned lies in a run's directory, `run`, with its logs, so `a3crs eval`, `a3crs video` and
-    the others work on it too.
+    `env` is a name as on the command line, or a callable that makes a `gymnasium.Env`; `settings` are those of
+    `TrainConfig`, and `config` has them all. What is learned lies in a run's directory, `run`, with its logs, so
+    `a3crs eval`, `a3crs video` and the others work on it too.
 
     Observations are what `make_env()` shows. Of Atari games that is the last four screens, uint8 of shape (4, 84, 84),
     the newest last; of others uint8 images of shape (channels, height, width) or float32 vectors. The agent itself
@@ -43,7 +42,7 @@ class Agent:
         config, make = chosen(env, {"algo": algo} | settings)
         self._set_up(config, make)
 
-    def _set_up(self, config: TrainConfig, make: "MakeEnv | None") -> None:
+    def _set_up(self, config: TrainConfig | RunConfig, make: "MakeEnv | None") -> None:
         self._make = make
         prepared = prepare(config, env=make)
         self.config, self._family = prepared.config, prepared.family
@@ -147,7 +146,7 @@ class Agent:
                 frames_per_step = self._family.spec.frames_per_step
                 resume_run(run.path, frames=total * frames_per_step, quiet=quiet, env=self._make, callback=hear)
             else:
-                config, begin_with = dataclasses.replace(self.config, total_steps=total), self._checkpoint
+                config, begin_with = self.config.changed(total_steps=total), self._checkpoint
                 start_run(config, out=run.path, quiet=quiet, env=self._make, callback=hear, begin_with=begin_with)
         except BaseException as e:
             if started or not isinstance(e, ConfigError):  # whose run was refused: there may be another's in its place

@@ -26,11 +26,11 @@ def bench_actors(
     the shares of time of environment, forward, backward, update and waiting. `on_row` is called with each row.
     """
     family = resolve(config, Mode.TRAINING)
-    configs = [prepare(config.changed(actors=count), family=family).config for count in actors]
-    network = _core.bench_network(configs[0].core_json(), family.spec.to_json())
+    complete = [prepare(config.changed(actors=count), family=family).config for count in actors]
+    network = _core.bench_network(complete[0].core_json(), family.spec.to_json())
     rows = []
-    for config in configs:
-        row = _core.bench(config.core_json(), family.spec.to_json(), family.make, secs)
+    for each in complete:
+        row = _core.bench(each.core_json(), family.spec.to_json(), family.make, secs)
         rows.append(row)
         on_row(row)
     return {"env": family.spec.name, "isa": _core.isa(), "cores": os.cpu_count(), "rows": rows, "network": network}

@@ -1,6 +1,5 @@
 """Checkpoint files: an agent saved in a single file, and parameters by name."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from a3crs import _core
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.errors import CheckpointError
 from a3crs.files import replacing
 
@@ -18,7 +17,7 @@ CONFIG = "config"  # key of an agent's settings in the file's metadata
 THETA = "theta."
 
 
-def save_agent(checkpoint: Path, config: TrainConfig, path: Path) -> None:
+def save_agent(checkpoint: Path, config: RunConfig, path: Path) -> None:
     """Writes a copy of a checkpoint that contains the settings, so that the file alone is enough to resume from."""
     with safe_open(checkpoint, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
@@ -27,7 +26,7 @@ def save_agent(checkpoint: Path, config: TrainConfig, path: Path) -> None:
         temporary.write_bytes(save(tensors, metadata))
 
 
-def saved_config(path: Path) -> TrainConfig:
+def saved_config(path: Path) -> RunConfig:
     """Returns the settings in a file that `save_agent` has written; CheckpointError where there are none."""
     _core.read_checkpoint(str(path))  # raises CheckpointError for any other file
     with safe_open(path, framework="numpy") as file:
@@ -36,7 +35,7 @@ def saved_config(path: Path) -> TrainConfig:
         raise CheckpointError(
             f"{path} is a checkpoint without settings: name the run it belongs to, or a file written by Agent.save."
         )
-    return dataclasses.replace(TrainConfig.from_mapping(json.loads(config)))  # given explicitly, like a run's
+    return RunConfig.from_mapping(json.loads(config))
 
 
 def parameters(path: Path) -> dict[str, NDArray[np.float32]]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from a3crs.checks import above, choices, decay, in_catalogue, in_range, one_of, savable, size, whatever
+from a3crs.complete import ALIASES, CompleteSettings, unknown_setting
 from a3crs.errors import ConfigError
-from a3crs.given import ALIASES, Configuration, unknown_setting
+from a3crs.given import GivenSettings
 from a3crs.setting import Kind, Only, about, read_by, setting
 
-__all__ = ["ALIASES", "TrainConfig", "no_setting"]
+__all__ = ["ALIASES", "RunConfig", "TrainConfig", "no_setting"]
 
 ENVIRONMENT, RUN, METHOD = "Environment", "Run", "Method"
 NETWORK, OPTIMIZER, LOGGING = "Network", "Optimizer", "Logging"
@@ -22,8 +23,11 @@ PROCESSES = Only("env_workers", frozenset({"auto", "process"}))
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(Configuration):
-    """Everything that decides how a run learns. Immutable; a wrong value raises ConfigError."""
+class RunConfig(CompleteSettings):
+    """Complete settings of a run, each with its final value. Immutable; a wrong value raises ConfigError.
+
+    `TrainConfig.complete` makes one for an environment, and config.json holds one.
+    """
 
     # Environment
     env: str = field(
@@ -400,7 +404,12 @@ class TrainConfig(Configuration):
         continuous=1e-3,
     )
     adam_beta1: float = setting(
-        0.9, "beta_1 of Adam", "Kingma and Ba 2015, section 2", decay, read_by("optimizer", "adam_beta1"), group=OPTIMIZER
+        0.9,
+        "beta_1 of Adam",
+        "Kingma and Ba 2015, section 2",
+        decay,
+        read_by("optimizer", "adam_beta1"),
+        group=OPTIMIZER,
     )
     adam_beta2: float = setting(
         0.999,
@@ -427,6 +436,17 @@ class TrainConfig(Configuration):
     )
 
 
+class TrainConfig(GivenSettings[RunConfig]):
+    """Settings that a person gives for a run: `TrainConfig(env="Pong", lr=1e-3)`, any fields of `RunConfig`.
+
+    The others get the defaults of the environment when the run is prepared. Immutable; a wrong value raises
+    ConfigError.
+    """
+
+    __slots__ = ()
+    complete_type = RunConfig
+
+
 def no_setting(name: str) -> ConfigError:
     """The error for a name that is no setting's, with the nearest that are."""
-    return unknown_setting(TrainConfig, name)
+    return unknown_setting(RunConfig, name)

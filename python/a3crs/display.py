@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.wording import number
 
 if TYPE_CHECKING:  # rich is imported only on a terminal
@@ -15,7 +15,7 @@ Row = dict[str, Any]  # a row of progress.jsonl
 class RunView:
     """View of a run's progress: the share done, the remaining time and the figures of the last row."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: RunConfig) -> None:
         self._config = config
         self._bar: Progress | None = None
 

@@ -91,10 +91,10 @@ def _shared_memory() -> Finding:
 
 
 def _emulator() -> Finding:
-    from a3crs.config import TrainConfig
+    from a3crs.config import RunConfig
     from a3crs.envs import Mode, resolve
 
-    family = resolve(TrainConfig(env="Pong"), Mode.TRAINING)
+    family = resolve(RunConfig(env="Pong"), Mode.TRAINING)
     first, second = family.make(0), family.make(1)
     first.reset(seed=1)
     second.reset(seed=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a3crs import _core
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.envs import EnvFamily, EnvSpec, Mode, resolve
 from a3crs.errors import ConfigError
 from a3crs.files import append_row
@@ -69,7 +69,7 @@ def evaluate_run(
 
 
 def play(
-    config: TrainConfig,
+    config: RunConfig,
     family: EnvFamily,
     checkpoint: Path,
     how: Evaluation,

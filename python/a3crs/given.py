@@ -1,129 +1,84 @@
-"""Behaviour of a configuration: which settings were given, completing the others, and reading and writing them."""
+"""Behaviour of given settings: a part of all, which is merged, refused or completed for an environment."""
 
-import dataclasses
-import json
+import inspect
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
-from a3crs.errors import ConfigError, did_you_mean, listed
-from a3crs.setting import Kind, Only, default_of, defaults_of, number_and_words, public_name, typed, wrong
+from a3crs.complete import CompleteSettings, by_field, counts, unknown_setting
+from a3crs.errors import ConfigError
+from a3crs.setting import Kind, default_of, public_name
+
+Complete = TypeVar("Complete", bound=CompleteSettings)
 
 
-class Configuration:
-    """Parent of `TrainConfig`, whose fields are the settings.
+class GivenSettings(Generic[Complete]):
+    """Parent of `TrainConfig`: the settings that a person has given, `env` among them, and no others.
 
-    It remembers which settings were given: the others take the defaults of the environment's kinds (`in_environment`).
-    For `dataclasses.replace` all are given; `changed` keeps the difference.
+    A setting that was given is an attribute; one that was not has no value before its environment is known.
     """
 
-    def __new__(cls, **given: Any) -> Self:
-        config = super().__new__(cls)
-        object.__setattr__(config, "_given", frozenset(given))
-        return config
+    __slots__ = ("_given",)
+    complete_type: type[Complete]
 
-    def __post_init__(self) -> None:
-        for f in _fields(self):
-            value = typed(f, getattr(self, f.name))
-            words = number_and_words(f)[1]
-            wanted = None if value in words else wrong(f, value)
-            if wanted is not None:
-                raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {' or '.join([wanted, *words])}.")
-            object.__setattr__(self, f.name, value)
-        for f in _fields(self):
-            if not self._counts(f) and getattr(self, f.name) not in defaults_of(f):
-                only: Only = f.metadata["only"]
-                raise ConfigError(
-                    f"{public_name(f)} is {getattr(self, f.name)!r}, but {only.what} {getattr(self, only.what)} does "
-                    f"not use it, only {listed(only.names)}: leave it out."
-                )
+    def __init_subclass__(cls) -> None:
+        cls.__signature__ = inspect.signature(cls.complete_type)  # type: ignore[attr-defined]  # for help and notebooks
 
-    def _counts(self, f: "dataclasses.Field[Any]") -> bool:
-        only: Only | None = f.metadata["only"]
-        return only is None or getattr(self, only.what) in only.names
-
-    @property
-    def given(self) -> frozenset[str]:
-        """The names of the fields that do not merely have their default."""
-        names: frozenset[str] = self.__dict__["_given"]
-        return names
-
-    def changed(self, **settings: Any) -> Self:
-        """With these settings given too."""
-        return type(self)(**{name: getattr(self, name) for name in self.given} | settings)
-
-    def in_environment(
-        self, name: str, kinds: Collection[Kind], domains: Mapping[str, Any] = MappingProxyType({})
-    ) -> Self:
-        """Complete: what was not given has its domain's default, else that of an environment of these kinds.
-
-        ConfigError, with the environment's name, where something was given that does not count there.
-        """
-        for unknown in domains.keys() - self.to_mapping().keys():
-            raise unknown_setting(type(self), unknown)
-        defaults: dict[str, Any] = {}
-        for f in _fields(self):
-            lacking = [kind for kind in f.metadata["kinds"] if kind not in kinds]
-            default = domains.get(public_name(f), default_of(f, kinds))
-            if f.name not in self.given:
-                defaults |= {f.name: default} if self._counts(f) else {}
-            elif lacking and getattr(self, f.name) != default:
-                value = getattr(self, f.name)
-                raise ConfigError(f"{public_name(f)} is {value!r}, but {name} {lacking[0].value}: leave it out.")
-        completed: Self = _replaced(self, defaults)
-        return completed
+    def __init__(self, **settings: Any) -> None:
+        named = by_field(self.complete_type, {name.rstrip("_"): value for name, value in settings.items()})
+        usual = self.complete_type(**named)  # refuses wrong values, and those that the method given does not use
+        self._given = {name: getattr(usual, name) for name in named}
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
-        """From public names to values, as in a settings file; missing names take their defaults."""
-        by_name = {public_name(f): f.name for f in _fields(cls)}
-        for name in settings:
-            if name not in by_name:
-                raise unknown_setting(cls, name)
-        if "env" not in settings:
-            raise ConfigError("The environment is missing: name one, for instance with --env Pong.")
-        return cls(**{by_name[name]: value for name, value in settings.items()})
+        """Takes public names and values, as in a settings file."""
+        return cls(**by_field(cls.complete_type, settings))
 
     def to_mapping(self) -> dict[str, Any]:
-        """All settings by their public names, complete."""
-        return {public_name(f): getattr(self, f.name) for f in _fields(self)}
+        """Returns the given settings by their public names."""
+        return {public_name(f): self._given[f.name] for f in fields(self.complete_type) if f.name in self._given}
 
-    def to_json(self) -> str:
-        """The complete settings, as config.json has them."""
-        return json.dumps(self.to_mapping(), indent=2) + "\n"
+    def changed(self, **settings: Any) -> Self:
+        """Returns a copy in which these settings are given too; they win over those of before."""
+        return type(self)(**self._given | settings)
 
-    def core_json(self) -> str:
-        """The settings the core reads; the others are about making environments, which is Python's business."""
-        core = [f for f in _fields(self) if f.metadata["core"]]
-        return json.dumps({public_name(f): getattr(self, f.name) for f in core})
+    def with_usual_defaults(self) -> Complete:
+        """Returns complete settings with defaults of no particular environment: those of Atari games, the paper's."""
+        return self.complete_type(**self._given)
 
+    def complete(
+        self, name: str, kinds: Collection[Kind], domains: Mapping[str, Any] = MappingProxyType({})
+    ) -> Complete:
+        """Returns the settings of a run in the environment of this name and these kinds.
 
-def _fields(config: Any) -> "tuple[dataclasses.Field[Any], ...]":
-    return dataclasses.fields(config)
+        A setting that was not given has its domain's default, else that of the kinds. ConfigError, with the
+        environment's name, where one was given that does not count there.
+        """
+        settings = fields(self.complete_type)
+        for unknown in domains.keys() - {public_name(f) for f in settings}:
+            raise unknown_setting(self.complete_type, unknown)
+        values: dict[str, Any] = {}
+        for f in settings:
+            default = domains.get(public_name(f), default_of(f, kinds))
+            value = values[f.name] = self._given.get(f.name, default)
+            lacking = [kind for kind in f.metadata["kinds"] if kind not in kinds]
+            if lacking and value != default:
+                raise ConfigError(f"{public_name(f)} is {value!r}, but {name} {lacking[0].value}: leave it out.")
+        # Neither a domain nor a kind has a say in a setting that nothing reads: it keeps its usual default.
+        read = {f.name for f in settings if counts(f, values)}
+        return self.complete_type(**{name: value for name, value in values.items() if name in read | set(self._given)})
 
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name in self._given:  # `_given` itself is looked up here while unpickling
+            return self._given[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}, or that setting was not given.")
 
-def _replaced(config: Any, changes: dict[str, Any]) -> Any:
-    return dataclasses.replace(config, **changes)
+    def __eq__(self, other: object) -> bool:
+        return self.to_mapping() == other.to_mapping() if isinstance(other, type(self)) else NotImplemented
 
+    __hash__ = None  # type: ignore[assignment]  # arguments of an environment can be changed
 
-# What others call them.
-ALIASES = {
-    "batch_size": "t_max",
-    "ent_coef": "entropy_beta",
-    "gae_lambda": "lambda",
-    "learning_rate": "lr",
-    "n_envs": "actors",
-    "n_steps": "t_max",
-    "num_envs": "actors",
-    "num_workers": "actors",
-    "rms_prop_eps": "rms_eps",
-    "total_timesteps": "total_steps",
-    "vf_coef": "value_coef",
-}
-
-
-def unknown_setting(config: Any, name: str) -> ConfigError:
-    """The error for a name that is none of a configuration's settings, with the nearest that are."""
-    known = [public_name(f) for f in _fields(config)]
-    hint = f" (did you mean {ALIASES[name]}?)" if name in ALIASES else did_you_mean(name, known)
-    return ConfigError(f"There is no setting {name!r}{hint}.")
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self._given.items())
+        return f"{type(self).__name__}({given})"

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_origin
 
-from a3crs.config import TrainConfig, no_setting
+from a3crs.config import RunConfig, no_setting
 from a3crs.errors import ConfigError
 from a3crs.setting import number_and_words, public_name
 
@@ -55,7 +55,7 @@ def parse_assignment(assignment: str) -> tuple[str, Any]:
 
 def parse_setting(name: str, text: str) -> Any:
     """Parses `lr`, "1e-3" to 0.001. The settings' own checks find values that are not numbers but of a wrong type."""
-    by_name = {public_name(f): f for f in dataclasses.fields(TrainConfig)}
+    by_name = {public_name(f): f for f in dataclasses.fields(RunConfig)}
     if name not in by_name:
         raise no_setting(name)
     kind, words = number_and_words(by_name[name])

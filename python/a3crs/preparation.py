@@ -1,12 +1,11 @@
 """Preparation of a run: the same for training, sweeps, benchmarks, the paper's experiments and agents."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from a3crs import _core
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig, TrainConfig
 from a3crs.envs import EnvFamily, Mode, resolve
 from a3crs.errors import ConfigError
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 class Prepared:
     """A complete configuration, and the environments that it names."""
 
-    config: TrainConfig
+    config: RunConfig
     family: EnvFamily
 
     def checked(self, checkpoint: Path | None = None) -> Self:
@@ -30,7 +29,7 @@ class Prepared:
 
 
 def prepare(
-    given: TrainConfig,
+    config: TrainConfig | RunConfig,
     *,
     frames: int | None = None,
     env: "MakeEnv | None" = None,
@@ -38,25 +37,21 @@ def prepare(
 ) -> Prepared:
     """Finds the environments and completes what was given with the defaults of their domain and kinds.
 
-    `frames` replaces `total_steps` by as many agent steps as give that many frames. `env` makes an environment of the
-    caller's own, `family` is one that was found before; else `given.env` is looked up by name.
+    A run's own settings are complete and stay as they are. `frames` replaces `total_steps` by as many agent steps as
+    give that many frames. `env` makes an environment of the caller's own, `family` is one that was found before; else
+    `config.env` is looked up by name.
     """
-    family = family or resolve(given, Mode.TRAINING, env)
-    config = given.in_environment(family.spec.name, family.spec.kinds, family.spec.defaults)
+    family = family or resolve(config, Mode.TRAINING, env)
+    if isinstance(config, TrainConfig):
+        config = config.complete(family.spec.name, family.spec.kinds, family.spec.defaults)
     return Prepared(with_frames(config, frames, family), family)
 
 
-def prepare_again(config: TrainConfig, *, frames: int | None = None, env: "MakeEnv | None" = None) -> Prepared:
-    """Finds the environments of a run's own configuration, which is complete, with a new length if there is one."""
-    family = resolve(config, Mode.TRAINING, env)
-    return Prepared(with_frames(config, frames, family), family)
-
-
-def with_frames(config: TrainConfig, frames: int | None, family: EnvFamily) -> TrainConfig:
+def with_frames(config: RunConfig, frames: int | None, family: EnvFamily) -> RunConfig:
     """Returns the configuration with `total_steps` set from a number of frames, if there is one."""
     if frames is None:
         return config
     if frames < family.spec.frames_per_step:
         least = family.spec.frames_per_step
         raise ConfigError(f"--frames is {frames}, but it must be at least {least}: that is one agent step.")
-    return dataclasses.replace(config, total_steps=frames // family.spec.frames_per_step)
+    return config.changed(total_steps=frames // family.spec.frames_per_step)

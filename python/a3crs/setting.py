@@ -147,3 +147,13 @@ def wrong(f: "dataclasses.Field[Any]", value: Any) -> str | None:
     """What the value must be, if it is not so; of a list each element."""
     items = value if type(value) is list else [value]
     return next((wanted for item in items if (wanted := f.metadata["check"](item)) is not None), None)
+
+
+def checked(f: "dataclasses.Field[Any]", value: Any) -> Any:
+    """Returns the value as the setting has it; ConfigError where the type or the value is wrong."""
+    value = typed(f, value)
+    words = number_and_words(f)[1]
+    wanted = None if value in words else wrong(f, value)
+    if wanted is not None:
+        raise ConfigError(f"{public_name(f)} is {value!r}, but it must be {' or '.join([wanted, *words])}.")
+    return value

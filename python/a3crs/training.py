@@ -11,12 +11,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from a3crs import _core, rundir
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig, TrainConfig
 from a3crs.display import RunView
 from a3crs.envs.resolve import OWN
 from a3crs.errors import ConfigError, DivergedError
 from a3crs.live import open_display
-from a3crs.preparation import Prepared, prepare, prepare_again
+from a3crs.preparation import Prepared, prepare
 from a3crs.rundir import RunDir
 from a3crs.wording import counted
 
@@ -50,7 +50,7 @@ def train(
 ) -> Result:
     """Trains from scratch in a new directory: `train("Pong", algo="n-step-q")`, `train(lambda: MyEnv(), t_max=20)`.
 
-    `env` is a name, or a callable that makes a `gymnasium.Env`, one for each actor. `settings` are fields of
+    `env` is a name, or a callable that makes a `gymnasium.Env`, one for each actor. `settings` are those of
     `TrainConfig`. `frames` is the run's length in place of `total_steps`.
     """
     config, make = chosen(env, settings)
@@ -70,7 +70,7 @@ def resume(run: Path | str, *, env: "MakeEnv | None" = None, frames: int | None 
 
 
 def start_run(
-    config: TrainConfig,
+    config: TrainConfig | RunConfig,
     *,
     frames: int | None = None,
     out: Path | None = None,
@@ -81,8 +81,9 @@ def start_run(
 ) -> Result:
     """Trains from scratch, or from the checkpoint `begin_with`, in a new directory.
 
-    `frames` replaces `config.total_steps` by as many agent steps as give that many frames. `env` makes an environment
-    of your own; otherwise `config.env` is looked up by name. `callback` hears of each row of progress.
+    What `config` does not give has the environment's defaults. `frames` replaces its `total_steps` by as many agent
+    steps as give that many frames. `env` makes an environment of your own; otherwise `config.env` is looked up by
+    name. `callback` hears of each row of progress.
     """
     prepared = prepare(config, frames=frames, env=env).checked(begin_with)  # before there is a directory
     with rundir.created(prepared.config, out or rundir.new_path(prepared.config, prepared.family.spec.name)) as run:
@@ -107,7 +108,7 @@ def resume_run(
         config = run.read_config()
         checkpoint, saved = run.newest_checkpoint()
         done = saved["steps"]
-        prepared = prepare_again(config, frames=frames, env=env)
+        prepared = prepare(config, frames=frames, env=env)
         prepared.checked(checkpoint)  # before anything of the run is touched
         if done >= prepared.config.total_steps:
             done_frames = done * prepared.family.spec.frames_per_step

@@ -66,13 +66,13 @@ def setting_lines() -> list[str]:
     """Returns every setting, in the groups of `--help`: its default with the exceptions, its meaning and its source."""
     from dataclasses import fields
 
-    from a3crs.config import TrainConfig
+    from a3crs.config import RunConfig
     from a3crs.setting import described_default, public_name
 
     lines = []
-    for group in dict.fromkeys(f.metadata["group"] for f in fields(TrainConfig)):
+    for group in dict.fromkeys(f.metadata["group"] for f in fields(RunConfig)):
         lines += ["", f"{group}:"]
-        for f in fields(TrainConfig):
+        for f in fields(RunConfig):
             if f.metadata["group"] == group:
                 default = described_default(f)
                 lines += [f"  {public_name(f)}" + (f" = {default}" if default else "")]

@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from a3crs.cli import app, run
 from a3crs.cli.flags import Given, takes_settings
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.errors import ConfigError
 from a3crs.setting import described_default, public_name
 from a3crs.sweep.space import parse_value, read_space
 
-FIELDS = {public_name(f): f for f in dataclasses.fields(TrainConfig)}
+FIELDS = {public_name(f): f for f in dataclasses.fields(RunConfig)}
 
 
 def given(*words, **how):

@@ -9,7 +9,7 @@ import gymnasium
 import pytest
 
 import a3crs
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig, TrainConfig
 from a3crs.doctor import what_to_install
 from a3crs.envs import TABLE, Default, Domain, Mode, named, register, resolve, unregister
 from a3crs.envs.domain import rows, runs_in_threads
@@ -75,11 +75,11 @@ def test_a_name_is_registered_once(toy):
 
 def test_a_default_for_a_setting_that_does_not_exist_is_refused():
     with pytest.raises(ConfigError, match="There is no setting 't_maxx'"):
-        TrainConfig(env="Toy").in_environment("Toy", (), {"t_maxx": 3})
+        TrainConfig(env="Toy").complete("Toy", (), {"t_maxx": 3})
 
 
 def test_a_domains_default_gives_way_to_what_was_given():
-    config = TrainConfig(env="Toy", t_max=3).in_environment("Toy", (), {"t_max": 7, "actors": 2})
+    config = TrainConfig(env="Toy", t_max=3).complete("Toy", (), {"t_max": 7, "actors": 2})
     assert (config.t_max, config.actors) == (3, 2)
 
 
@@ -90,7 +90,7 @@ def test_the_tables_rows_are_those_that_are_asked():
 
 @pytest.mark.parametrize("row", TABLE, ids=ROWS)
 def test_a_row_names_settings_that_exist_and_their_sources(row):
-    known = {public_name(f) for f in fields(TrainConfig)}
+    known = {public_name(f) for f in fields(RunConfig)}
     assert row.about
     assert row.defaults.keys() <= known
     assert all(default.source for default in row.defaults.values())

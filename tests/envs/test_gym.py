@@ -5,12 +5,12 @@ from gymnasium import spaces
 from gymnasium.spaces import Box
 from gymnasium.wrappers import OrderEnforcing, RecordEpisodeStatistics, TimeLimit, TransformReward
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig, TrainConfig
 from a3crs.envs import Continuous, Discrete, Mode, VectorObs, resolve
 from a3crs.envs.gym import gym_family, own_family
 from a3crs.errors import ConfigError
 
-CONFIG = TrainConfig(env="callable", env_workers="thread")
+CONFIG = RunConfig(env="callable", env_workers="thread")
 
 
 class Counter(gymnasium.Env):

@@ -5,7 +5,7 @@ from gymnasium import spaces
 from gymnasium.spaces import Box, Dict, Graph, MultiBinary, MultiDiscrete, Sequence, Text, Tuple
 
 from a3crs import _core
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.envs import Discrete, EnvSpec, ImageObs, VectorObs
 from a3crs.envs.gym import gym_family
 from a3crs.errors import ConfigError
@@ -31,7 +31,7 @@ class Film(gymnasium.Env):
 
 def shown(space, *shows, **settings):
     """Returns the spec, and all observations of a Film."""
-    config = TrainConfig(env="callable", env_workers="thread", **settings)
+    config = RunConfig(env="callable", env_workers="thread", **settings)
     family = gym_family("Film", lambda: Film(space, *shows), config)
     env = family.make(0)
     observations = [env.reset()[0], *(env.step(0)[0] for _ in shows[1:])]
@@ -151,7 +151,7 @@ def test_a_board_too_small_for_the_networks_filters_is_a_vector_unless_it_is_res
 
 
 def test_the_smallest_image_is_the_smallest_that_a_network_takes():
-    config = TrainConfig(env="callable")
+    config = RunConfig(env="callable")
     for height, width in ((20, 30), (30, 20)):
         spec, _ = shown(Box(0, 255, (height, width), np.uint8), image(height, width))
         assert spec == ImageObs(1, height, width)

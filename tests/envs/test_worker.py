@@ -15,7 +15,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 
 import a3crs
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig, TrainConfig
 from a3crs.envs import Mode, resolve
 from a3crs.envs.gym import gym_family
 from a3crs.envs.gym_env import GymEnv
@@ -87,7 +87,7 @@ def worker():
 
     def make(make_env, **settings):
         settings = {"env": "callable", "env_workers": "process"} | settings
-        family = gym_family("TenSteps", make_env, TrainConfig(**settings))
+        family = gym_family("TenSteps", make_env, RunConfig(**settings))
         made.append(family.make(3))
         assert isinstance(made[-1], WorkerEnv)
         return made[-1], family.restarts
@@ -101,7 +101,7 @@ def worker():
 def test_a_worker_shows_what_the_environment_shows_in_a_thread(worker, shape, dtype):
     make_env = ten_steps(shape=shape, dtype=dtype)
     there, restarts = worker(make_env)
-    here = gym_family("TenSteps", make_env, TrainConfig(env="callable", env_workers="thread")).make(0)
+    here = gym_family("TenSteps", make_env, RunConfig(env="callable", env_workers="thread")).make(0)
     assert isinstance(here, GymEnv)
     for _ in range(2):
         np.testing.assert_array_equal(there.reset(seed=1)[0], here.reset(seed=1)[0])
@@ -270,8 +270,8 @@ def test_what_cannot_be_sent_is_refused_or_runs_in_threads_where_that_is_left_op
     lock = threading.Lock()
     make_env = ten_steps(lambda env: lock.acquire())
     with pytest.raises(ConfigError, match=r"TenSteps cannot be sent to a worker process \(TypeError: .*lock"):
-        gym_family("TenSteps", make_env, TrainConfig(env="callable", env_workers="process"))
-    family = gym_family("TenSteps", make_env, TrainConfig(env="callable"))
+        gym_family("TenSteps", make_env, RunConfig(env="callable", env_workers="process"))
+    family = gym_family("TenSteps", make_env, RunConfig(env="callable"))
     assert isinstance(family.make(0), GymEnv)
     assert "a3crs: TenSteps runs in the actors' threads: TenSteps cannot be sent" in capsys.readouterr().err
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from a3crs.config import ALIASES, TrainConfig, no_setting
+from a3crs.config import ALIASES, RunConfig, TrainConfig, no_setting
 from a3crs.errors import ConfigError
 from a3crs.parse import parse_count, parse_kwargs, parse_setting, read_settings, split_assignment
 from a3crs.setting import described_default, number_and_words, public_name
@@ -48,7 +48,7 @@ def takes_settings(
     `parse(name, text)` converts a flag's text to a value, `read` reads the settings of a file. Flags override --set,
     and --set overrides the file.
     """
-    fields = [f for f in dataclasses.fields(TrainConfig) if public_name(f) not in leave_out]
+    fields = [f for f in dataclasses.fields(RunConfig) if public_name(f) not in leave_out]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def run(**values: Any) -> None:

@@ -33,7 +33,7 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium import spaces
 
 from a3crs import _core
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.envs.family import EnvFamily
 from a3crs.envs.gym import gym_ids
 from a3crs.envs.play import Frame, PlayEnv
@@ -290,7 +290,7 @@ def atari_family(game: str, protocol: str, mode: Mode) -> EnvFamily:
     return EnvFamily(spec, lambda actor: AtariGame(game, rules, mode, native=native), int, play)
 
 
-def named_family(config: TrainConfig, mode: Mode) -> EnvFamily | None:
+def named_family(config: RunConfig, mode: Mode) -> EnvFamily | None:
     """Returns the family of the game `config.env`; None for other names and for ids of Gymnasium's.
 
     Blackjack-v1 is Gymnasium's, Blackjack is Atari's.

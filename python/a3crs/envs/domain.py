@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from a3crs.errors import ConfigError
 
 if TYPE_CHECKING:  # these imports load NumPy or Gymnasium
-    from a3crs.config import TrainConfig
+    from a3crs.config import RunConfig
     from a3crs.envs.family import EnvFamily
     from a3crs.envs.spec import Mode
 
-    MakeFamily = Callable[[TrainConfig, Mode], EnvFamily | None]
+    MakeFamily = Callable[[RunConfig, Mode], EnvFamily | None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Domain:
     defaults: Mapping[str, Default] = field(default_factory=dict)  # by the settings' public names
     threaded: tuple[str, ...] = ()  # prefixes of modules whose environments are faster in threads than in processes
 
-    def family(self, config: "TrainConfig", mode: "Mode") -> "EnvFamily | None":
+    def family(self, config: "RunConfig", mode: "Mode") -> "EnvFamily | None":
         """Returns the family of environments that `config.env` names; None where the domain has none."""
         make = self.entry_point
         if isinstance(make, str):

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec as Registered
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.envs import mujoco, pixels, worker
 from a3crs.envs.domain import runs_in_threads
 from a3crs.envs.family import EnvFamily, Restarts
@@ -22,7 +22,7 @@ from a3crs.envs.worker import WorkerEnv
 from a3crs.errors import ConfigError, did_you_mean
 
 
-def gym_family(name: str, make: MakeEnv, config: TrainConfig, make_rendered: MakeEnv | None = None) -> EnvFamily:
+def gym_family(name: str, make: MakeEnv, config: RunConfig, make_rendered: MakeEnv | None = None) -> EnvFamily:
     """Returns a family of environments made by a callable without arguments; one is made here to read its spaces.
 
     `make_rendered` makes them with `render_mode="rgb_array"`, if `make` does not.
@@ -39,7 +39,7 @@ def gym_family(name: str, make: MakeEnv, config: TrainConfig, make_rendered: Mak
     return family if _in_thread(made, config) else _in_processes(family, make, config)
 
 
-def _in_thread(env: AnyEnv, config: TrainConfig) -> bool:
+def _in_thread(env: AnyEnv, config: RunConfig) -> bool:
     if config.pixels:
         if config.env_workers == "thread":
             raise ConfigError(
@@ -51,7 +51,7 @@ def _in_thread(env: AnyEnv, config: TrainConfig) -> bool:
     return config.env_workers == "thread" or (config.env_workers == "auto" and known)
 
 
-def _in_processes(family: EnvFamily, make: MakeEnv, config: TrainConfig) -> EnvFamily:
+def _in_processes(family: EnvFamily, make: MakeEnv, config: RunConfig) -> EnvFamily:
     spec = family.spec
     try:
         job = worker.job(spec, make, config)
@@ -66,7 +66,7 @@ def _in_processes(family: EnvFamily, make: MakeEnv, config: TrainConfig) -> EnvF
     return dataclasses.replace(family, spec=spec, make=in_process, restarts=restarts)
 
 
-def own_family(make: MakeEnv, config: TrainConfig) -> EnvFamily:
+def own_family(make: MakeEnv, config: RunConfig) -> EnvFamily:
     """Returns the family of a user's callable, named after the environment's id or its class."""
     env = make()
     if not isinstance(env, gymnasium.Env):
@@ -76,7 +76,7 @@ def own_family(make: MakeEnv, config: TrainConfig) -> EnvFamily:
     return gym_family(name, make, config)
 
 
-def gym_id_family(env_id: str, config: TrainConfig) -> EnvFamily | None:
+def gym_id_family(env_id: str, config: RunConfig) -> EnvFamily | None:
     """Returns the family of an id in Gymnasium's registry; None where Gymnasium does not know the id."""
     module, _, registered = env_id.rpartition(":")
     given = config.env_kwargs
@@ -103,12 +103,12 @@ def gym_id_family(env_id: str, config: TrainConfig) -> EnvFamily | None:
         raise ConfigError(f"Gymnasium cannot make {env_id!r} with {words}: {str(e).rstrip('.')}.") from e
 
 
-def registered_family(config: TrainConfig, mode: Mode) -> EnvFamily | None:
+def registered_family(config: RunConfig, mode: Mode) -> EnvFamily | None:
     """Returns the family of the id `config.env`; `mode` changes nothing. None where Gymnasium does not know the id."""
     return gym_id_family(config.env, config)
 
 
-def dm_control_family(config: TrainConfig, mode: Mode) -> EnvFamily | None:
+def dm_control_family(config: RunConfig, mode: Mode) -> EnvFamily | None:
     """Returns the family of a dm_control task, after registering all tasks; None where there is no such task."""
     mujoco.register_dm_control()
     return gym_id_family(config.env, config)

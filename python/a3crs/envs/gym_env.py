@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium
 from gymnasium.wrappers import TimeLimit
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.envs import mujoco
 from a3crs.envs.actions import agents_actions
 from a3crs.envs.observations import observed
@@ -27,7 +27,7 @@ class GymEnv:
     An episode's return and length are those of the environment's own `RecordEpisodeStatistics` where it has one.
     """
 
-    def __init__(self, name: str, env: AnyEnv, config: TrainConfig) -> None:
+    def __init__(self, name: str, env: AnyEnv, config: RunConfig) -> None:
         actions, self.own_action = agents_actions(name, env.action_space)
         self.action_space = env.action_space
         self.render_mode, self.fps = env.render_mode, float(env.metadata.get("render_fps") or DEFAULT_FPS)

@@ -20,7 +20,7 @@ from gymnasium.wrappers import (
     TransformObservation,
 )
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.envs.pixels import AnyEnv, rendered
 from a3crs.envs.spec import ImageObs, Observation, VectorObs
 from a3crs.errors import ConfigError
@@ -32,7 +32,7 @@ SMALLEST_IMAGE = (
 Converter = Callable[[Any], Observation]
 
 
-def observed(name: str, env: AnyEnv, config: TrainConfig) -> tuple[AnyEnv, ImageObs | VectorObs, Converter]:
+def observed(name: str, env: AnyEnv, config: RunConfig) -> tuple[AnyEnv, ImageObs | VectorObs, Converter]:
     """Returns the environment in the configured wrappers, its observations, and their conversion for the network.
 
     Raises ConfigError, naming the space, where it is not supported.
@@ -57,7 +57,7 @@ def observed(name: str, env: AnyEnv, config: TrainConfig) -> tuple[AnyEnv, Image
     return env, VectorObs(length), lambda obs: np.ascontiguousarray(obs, np.float32).reshape(-1)
 
 
-def _is_image(space: Space[Any], config: TrainConfig) -> bool:
+def _is_image(space: Space[Any], config: RunConfig) -> bool:
     if not isinstance(space, Box) or space.dtype != np.uint8 or len(space.shape) not in (2, 3):
         return False
     return bool(config.resize) or min(_sides(space.shape)) >= SMALLEST_IMAGE
@@ -80,7 +80,7 @@ def _is_flat(space: Space[Any]) -> bool:
     return isinstance(space, Box | Discrete | MultiBinary | MultiDiscrete)
 
 
-def _image(name: str, env: AnyEnv, config: TrainConfig) -> tuple[AnyEnv, ImageObs, Converter]:
+def _image(name: str, env: AnyEnv, config: RunConfig) -> tuple[AnyEnv, ImageObs, Converter]:
     env = _channels_last(env)
     if config.grayscale:
         channels = _shape(env)[2]

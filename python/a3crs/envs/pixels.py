@@ -6,7 +6,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import AddRenderObservation
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.envs import mujoco
 from a3crs.envs.domains.dm_control import PREFIX
 from a3crs.errors import ConfigError
@@ -16,7 +16,7 @@ AnyEnv = gymnasium.Env[Any, Any]
 RENDERED = "rgb_array"
 
 
-def arguments(spec: EnvSpec, config: TrainConfig) -> dict[str, Any]:
+def arguments(spec: EnvSpec, config: RunConfig) -> dict[str, Any]:
     """Returns the arguments with which an id renders images; MuJoCo renders them in the configured size."""
     size = dict(zip(("height", "width"), map(int, config.resize.split("x")), strict=True)) if config.resize else {}
     if spec.id.startswith(PREFIX):

@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.envs.domains.racing import ENV_ID, RACING
 from a3crs.envs.engines import RENDERED, Image, check_continuous, check_render_mode
 from a3crs.envs.family import EnvFamily
@@ -111,7 +111,7 @@ def _seen(obs: Image) -> Image:
     return np.ascontiguousarray(obs[:SCREEN, LEFT : LEFT + SCREEN])
 
 
-def racing_family(config: TrainConfig, mode: Mode) -> EnvFamily:
+def racing_family(config: RunConfig, mode: Mode) -> EnvFamily:
     """Returns CarRacing with the arguments in `config.env_kwargs`; `mode` changes nothing."""
     family = gym_id_family(ENV_ID, config)
     assert family is not None

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig, TrainConfig
 from a3crs.envs.domain import rows
 from a3crs.envs.family import EnvFamily
 from a3crs.envs.spec import Mode
@@ -14,12 +14,15 @@ if TYPE_CHECKING:  # Gymnasium is imported when a name is resolved
 OWN = "callable"  # value of `env` in the settings of a run whose environment a callable made
 
 
-def resolve(config: TrainConfig, mode: Mode, make: "MakeEnv | None" = None) -> EnvFamily:
+def resolve(config: TrainConfig | RunConfig, mode: Mode, make: "MakeEnv | None" = None) -> EnvFamily:
     """Returns the family of environments that `config.env` names, from the first domain that has the name.
 
     `make` makes a user's own environment instead. `mode` matters to Atari games and Labyrinth; the others have no rules
     for training. Raises ConfigError for a name that does not exist.
     """
+    if isinstance(config, TrainConfig):
+        # The environment's own defaults follow from what it is; none of them says how to make it.
+        config = config.with_usual_defaults()
     name = config.env
     if make is not None:
         from a3crs.envs.gym import own_family  # here, so that `a3crs --help` does not load Gymnasium

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.envs.domain import Domain
 from a3crs.envs.family import EnvFamily, Restarts
 from a3crs.envs.gym import gym_id_family
@@ -14,7 +14,7 @@ from a3crs.envs.spec import Continuous, Observation
 from a3crs.errors import EnvLostError
 
 
-def restarted_family(domain: Domain, env_id: str, frames_per_step: int, config: TrainConfig) -> EnvFamily:
+def restarted_family(domain: Domain, env_id: str, frames_per_step: int, config: RunConfig) -> EnvFamily:
     """Returns the family of a registered environment of this domain that raises EnvLostError.
 
     The environment has its own process, so that actors stay threads, which wait for it without the interpreter's lock.

@@ -27,7 +27,7 @@ import cloudpickle  # type: ignore[import-untyped]
 import gymnasium
 import numpy as np
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.envs.family import Restarts
 from a3crs.envs.gym_env import GymEnv, MakeEnv
 from a3crs.envs.spec import EnvSpec, ImageObs, Observation
@@ -59,7 +59,7 @@ class WorkerEnv:
     worker is lost more than `env_restarts` times. An exception of the environment is raised unchanged.
     """
 
-    def __init__(self, actor: int, job: bytes, spec: EnvSpec, config: TrainConfig, restarts: Restarts) -> None:
+    def __init__(self, actor: int, job: bytes, spec: EnvSpec, config: RunConfig, restarts: Restarts) -> None:
         self.spec = spec
         self._actor, self._job, self._restarts = actor, job, restarts
         self._timeout_secs, self._most_restarts = config.env_timeout_secs, config.env_restarts
@@ -173,7 +173,7 @@ class Worker:
         return f" (signal {signal.Signals(-code).name})" if code < 0 else f" (exit code {code})"
 
 
-def job(spec: EnvSpec, make: MakeEnv, config: TrainConfig) -> bytes:
+def job(spec: EnvSpec, make: MakeEnv, config: RunConfig) -> bytes:
     """Returns the message from which a worker makes its environment; raises ConfigError where it cannot be pickled."""
     if os.name != "posix":
         raise ConfigError("Worker processes need Linux or macOS: choose --env-workers thread.")

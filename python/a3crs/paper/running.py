@@ -34,9 +34,8 @@ def estimate(plan: Plan, out: Path, engine: LocalEngine, on_rate: Callable[[str,
             if state(out / trial.name) is not State.OPEN:
                 continue
             kind = _kind(trial)
-            config = TrainConfig.from_mapping(trial.settings)
             if kind not in rates:
-                prepared = prepare(config, frames=plan.frames)
+                prepared = prepare(TrainConfig.from_mapping(trial.settings), frames=plan.frames)
                 config, family = prepared.config, prepared.family
                 row = _core.bench(config.core_json(), family.spec.to_json(), family.make, TIMING_SECS)
                 rates[kind] = max(row["train_steps_per_sec"] * family.spec.frames_per_step, 1e-9)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.paper.definition import Experiment
 from a3crs.setting import default_of, public_name
 from a3crs.sweep.plan import Plan, Trial
@@ -77,7 +77,7 @@ def differences(experiment: Experiment, plan: Plan) -> list[str]:
 
 
 def _default(name: str) -> Any:
-    return default_of(next(f for f in dataclasses.fields(TrainConfig) if public_name(f) == name))
+    return default_of(next(f for f in dataclasses.fields(RunConfig) if public_name(f) == name))
 
 
 def _listed(values: Any) -> str:

@@ -1,6 +1,5 @@
 """Directory of one run: settings, sessions, checkpoints and the lock."""
 
-import dataclasses
 import json
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from a3crs import _core
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.errors import CheckpointError, ConfigError, DamagedError, RunError
 from a3crs.files import replace_text
 from a3crs.parse import read_settings
@@ -57,13 +56,12 @@ class RunDir:
         if not names.is_run(self.path):
             raise ConfigError(f"{self.path} is not a run: it has no config.json.")
 
-    def read_config(self) -> TrainConfig:
-        """Returns the settings the run was started with, all of them given."""
+    def read_config(self) -> RunConfig:
+        """Returns the settings of the run."""
         self.check()
-        config = TrainConfig.from_mapping(read_settings(self.config))
-        return dataclasses.replace(config)  # a setting unknown to an older run has its default
+        return RunConfig.from_mapping(read_settings(self.config))
 
-    def write_config(self, config: TrainConfig) -> None:
+    def write_config(self, config: RunConfig) -> None:
         """Saves the settings whole or not at all."""
         replace_text(self.config, config.to_json())
 
@@ -157,7 +155,7 @@ class RunDir:
         rewind_logs(self.path, saved)
 
 
-def new_path(config: TrainConfig, env_name: str) -> Path:
+def new_path(config: RunConfig, env_name: str) -> Path:
     """Returns the default directory of a new run: `runs/<env>__<algo>-<net>__s<seed>__<time>`."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     safe = "".join(c if c.isalnum() or c in "-." else "-" for c in env_name)
@@ -165,7 +163,7 @@ def new_path(config: TrainConfig, env_name: str) -> Path:
 
 
 @contextmanager
-def created(config: TrainConfig, out: Path) -> Iterator[RunDir]:
+def created(config: RunConfig, out: Path) -> Iterator[RunDir]:
     """Makes and locks the directory of a new run."""
     try:
         out.mkdir(parents=True, exist_ok=True)

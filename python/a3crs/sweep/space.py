@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from a3crs.config import TrainConfig, no_setting
+from a3crs.config import RunConfig, no_setting
 from a3crs.errors import ConfigError
 from a3crs.parse import parse_setting, read_settings
 from a3crs.setting import number_and_words, public_name
@@ -137,7 +137,7 @@ def cells(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _setting(name: str) -> "dataclasses.Field[Any]":
-    by_name = {public_name(f): f for f in dataclasses.fields(TrainConfig)}
+    by_name = {public_name(f): f for f in dataclasses.fields(RunConfig)}
     if name not in by_name:
         raise no_setting(name)
     return by_name[name]

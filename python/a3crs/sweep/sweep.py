@@ -4,10 +4,11 @@ import dataclasses
 import json
 from pathlib import Path
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig, TrainConfig
 from a3crs.errors import ConfigError, RunError
 from a3crs.live import open_display
 from a3crs.rundir import RunDir
+from a3crs.setting import public_name
 from a3crs.sweep.engine import Engine, LocalEngine, cores
 from a3crs.sweep.plan import Plan, refuse_other, save
 from a3crs.sweep.space import cells
@@ -56,7 +57,7 @@ def check_failures(sweep: Path, plan: Plan) -> None:
 
 def default_jobs(plan: Plan) -> int:
     """Returns as many jobs as have a core for each of their actors, at least one."""
-    actors = max(TrainConfig.from_mapping(trial.settings).actors for trial in plan.trials)
+    actors = max(TrainConfig.from_mapping(trial.settings).with_usual_defaults().actors for trial in plan.trials)
     return max(1, len(cores()) // actors)
 
 
@@ -74,9 +75,9 @@ def _check(plan: Plan) -> None:
     from a3crs.preparation import prepare
 
     # Cells that differ in the core's settings share an environment, because making one takes time.
-    of_env = {f.name for f in dataclasses.fields(TrainConfig) if not f.metadata["core"]} | {"env", "protocol"}
+    of_env = {public_name(f) for f in dataclasses.fields(RunConfig) if not f.metadata["core"]} | {"env", "protocol"}
     families: dict[str, EnvFamily] = {}
     for trial in plan.trials[: len(cells(plan.settings)) * plan.seeds : plan.seeds]:
         config = TrainConfig.from_mapping(trial.settings)
-        where = json.dumps([getattr(config, name) for name in sorted(of_env)])
+        where = json.dumps({name: value for name, value in config.to_mapping().items() if name in of_env})
         families[where] = prepare(config, frames=plan.frames, family=families.get(where)).checked().family

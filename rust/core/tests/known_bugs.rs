@@ -24,7 +24,7 @@
 //! (two types, one buffer each).
 
 use a3crs_core::env::{ActionSpec, Chain, End, Env, EnvError, EnvSpec, Episode, ObsMut, ObsSpec, Recall, Step};
-use a3crs_core::nn::{Net, Observations};
+use a3crs_core::nn::{Init, Net, Observations};
 use a3crs_core::rl::{ActorRng, Loss, Method, Sample};
 use a3crs_core::shared::OptimizerKind;
 use a3crs_core::train::Actor;
@@ -195,7 +195,7 @@ fn evaluation_keeps_a_state_of_its_own() {
 fn a_gradient_does_not_depend_on_the_one_before() {
     let setup = setup(Algo::A3c, |config| config.network.net = Net::Lstm);
     let (net, mut obs) = (&setup.net, Observations::new(setup.net.input(), 2));
-    let theta = net.layout().init(&mut setup.actor_rng(0, 0));
+    let theta = net.layout().init(Init::Torch, |_| None, &mut setup.actor_rng(0, 0));
     let (mut tape, mut workspace) = (net.tape(2), net.workspace(2));
     let mut gradient = |features: [f32; 2], d: f32| {
         tape.set_state(0, &vec![0.0; net.state_len()]);

@@ -48,9 +48,10 @@ def test_labyrinth_is_known_by_its_names(name):
 
 def test_its_settings_leave_rewards_as_they_are():
     spec = resolve(TrainConfig(env="Labyrinth"), Mode.TRAINING).spec
-    usual = TrainConfig(env="Labyrinth")
-    own = usual.in_environment(spec.name, spec.kinds, spec.defaults).to_mapping()
-    assert {name: value for name, value in own.items() if value != usual.to_mapping()[name]} == {
+    given = TrainConfig(env="Labyrinth")
+    usual = given.with_usual_defaults().to_mapping()
+    own = given.complete(spec.name, spec.kinds, spec.defaults).to_mapping()
+    assert {name: value for name, value in own.items() if value != usual[name]} == {
         "protocol": "none",
         "t_max": 20,
         "reward_clip": 0.0,

@@ -5,7 +5,7 @@ Importing this package registers the environment with Gymnasium.
 
 import gymnasium
 
-from a3crs.config import TrainConfig
+from a3crs.config import RunConfig
 from a3crs.envs.domains.torcs import ENV_ID, TORCS
 from a3crs.envs.family import EnvFamily
 from a3crs.envs.restarted import restarted_family
@@ -18,7 +18,7 @@ if ENV_ID not in gymnasium.registry:
     gymnasium.register(ENV_ID, entry_point="a3crs.envs.torcs.env:TorcsEnv", max_episode_steps=EPISODE_STEPS)
 
 
-def torcs_family(config: TrainConfig, mode: Mode) -> EnvFamily:
+def torcs_family(config: RunConfig, mode: Mode) -> EnvFamily:
     """Returns TORCS with the arguments in `config.env_kwargs`; `mode` changes nothing."""
     given = {"game_timeout_secs": config.env_timeout_secs} | config.env_kwargs
     return restarted_family(TORCS, ENV_ID, CALLS_PER_STEP, config.changed(env_kwargs=given))

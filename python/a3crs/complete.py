@@ -1,0 +1,92 @@
+"""Behaviour of complete settings: their checks, and reading and writing them."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from a3crs.errors import ConfigError, did_you_mean, listed
+from a3crs.setting import Only, checked, defaults_of, public_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompleteSettings:
+    """Parent of `RunConfig`, whose fields are the settings."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, checked(f, getattr(self, f.name)))
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if not counts(f, vars(self)) and value not in defaults_of(f):
+                only: Only = f.metadata["only"]
+                raise ConfigError(
+                    f"{public_name(f)} is {value!r}, but {only.what} {getattr(self, only.what)} does not use it, only "
+                    f"{listed(only.names)}: leave it out."
+                )
+
+    @classmethod
+    def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
+        """Reads a config.json's names and values; a setting unknown to an older run has its usual default."""
+        return cls(**by_field(cls, settings))
+
+    def changed(self, **settings: Any) -> Self:
+        """Returns a copy in which these settings have other values."""
+        return dataclasses.replace(self, **settings)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Returns all settings by their public names."""
+        return {public_name(f): getattr(self, f.name) for f in fields(self)}
+
+    def to_json(self) -> str:
+        """Returns all settings as config.json has them."""
+        return json.dumps(self.to_mapping(), indent=2) + "\n"
+
+    def core_json(self) -> str:
+        """Returns the settings that the core reads; the others are about making environments, Python's business."""
+        core = [f for f in fields(self) if f.metadata["core"]]
+        return json.dumps({public_name(f): getattr(self, f.name) for f in core})
+
+
+def counts(f: "dataclasses.Field[Any]", values: Mapping[str, Any]) -> bool:
+    """Returns true where the chosen method, network, optimizer or place reads the setting."""
+    only: Only | None = f.metadata["only"]
+    return only is None or values[only.what] in only.names
+
+
+def by_field(complete: type[CompleteSettings], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings with public names, as in a file, by the names of their fields.
+
+    ConfigError for a name that is no setting's, and without an environment.
+    """
+    names = {public_name(f): f.name for f in fields(complete)}
+    for name in settings:
+        if name not in names:
+            raise unknown_setting(complete, name)
+    if "env" not in settings:
+        raise ConfigError("The environment is missing: name one, for instance with --env Pong.")
+    return {names[name]: value for name, value in settings.items()}
+
+
+# What others call them.
+ALIASES = {
+    "batch_size": "t_max",
+    "ent_coef": "entropy_beta",
+    "gae_lambda": "lambda",
+    "learning_rate": "lr",
+    "n_envs": "actors",
+    "n_steps": "t_max",
+    "num_envs": "actors",
+    "num_workers": "actors",
+    "rms_prop_eps": "rms_eps",
+    "total_timesteps": "total_steps",
+    "vf_coef": "value_coef",
+}
+
+
+def unknown_setting(complete: type[CompleteSettings], name: str) -> ConfigError:
+    """Returns the error for a name that is no setting's, with the nearest that are."""
+    known = [public_name(f) for f in fields(complete)]
+    hint = f" (did you mean {ALIASES[name]}?)" if name in ALIASES else did_you_mean(name, known)
+    return ConfigError(f"There is no setting {name!r}{hint}.")
