@@ -25,8 +25,16 @@ def test_the_defaults_are_the_papers():
         "env_workers": "auto",
         "env_timeout_secs": 60.0,
         "env_restarts": 10,
+        "preset": "auto",
         "algo": "a3c",
+        "epochs": 3,  # of ppo, as all up to here: unused
+        "minibatch_steps": 256,
+        "pool": 8,
+        "clip_range": 0.2,
+        "value_clip_range": 0.0,
+        "normalize_advantage": True,
         "net": "ff",
+        "init": "torch",
         "hidden": [],  # the network's own
         "activation": "relu",
         "cells": 0,  # the network's own
@@ -43,6 +51,11 @@ def test_the_defaults_are_the_papers():
         "bound_coef": 0.0,
         "value_coef": 0.5,
         "lr": 7e-4,
+        "lr_schedule": "linear",
+        "lr_warmup_steps": 0,
+        "adam_beta1": 0.9,  # unused
+        "adam_beta2": 0.999,
+        "adam_eps": 1e-5,
         "momentum": 0.9,
         "rms_decay": 0.99,
         "rms_eps": 0.1,
@@ -70,7 +83,7 @@ def test_every_setting_names_its_source():
         ({"env": 3}, "env is 3, but it must be text."),
         ({"actors": 0}, "actors is 0, but it must be between 1 and 1024."),
         ({"actors": 1.5}, "actors is 1.5, but it must be a whole number."),
-        ({"t_max": 0}, "t_max is 0, but it must be between 1 and 1000 or episode."),
+        ({"t_max": 0}, "t_max is 0, but it must be between 1 and 100000 or episode."),
         ({"t_max": 1.5}, "t_max is 1.5, but it must be a whole number or episode."),
         ({"t_max": "game"}, "t_max is 'game', but it must be a whole number or episode."),
         ({"reward_scale": 0}, "reward_scale is 0.0, but it must be above 0 or running."),
@@ -79,7 +92,7 @@ def test_every_setting_names_its_source():
         ({"normalize_obs": 1}, "normalize_obs is 1, but it must be true or false."),
         (
             {"algo": "n-step-q", "gaussian": "spherical"},
-            "gaussian is 'spherical', but algo n-step-q does not use it, only a3c: leave it out.",
+            "gaussian is 'spherical', but algo n-step-q does not use it, only a2c, a3c and ppo: leave it out.",
         ),
         ({"actors": True}, "actors is True, but it must be a whole number."),
         ({"actors": "16"}, "actors is '16', but it must be a whole number."),
@@ -102,7 +115,7 @@ def test_every_setting_names_its_source():
         ),
         ({"optimizer": "momentum-sgd", "momentum": 1}, "momentum is 1.0, but it must be at least 0 and below 1."),
         ({"rms_decay": float("nan")}, "rms_decay is nan, but it must be at least 0 and below 1."),
-        ({"algo": "a2c"}, "algo is 'a2c', but it must be one of a3c, one-step-q, one-step-sarsa, n-step-q."),
+        ({"algo": "dqn"}, "algo is 'dqn', but it must be one of a3c, a2c, ppo, one-step-q, one-step-sarsa, n-step-q."),
         ({"resize": "84"}, "resize is '84', but it must be height x width in pixels, like 84x84."),
         ({"grayscale": 1}, "grayscale is 1, but it must be true or false."),
         ({"env_kwargs": "a=1"}, "env_kwargs is 'a=1', but it must be names with values."),
@@ -124,12 +137,16 @@ def test_a_wrong_setting_is_refused_in_one_sentence(settings, sentence):
         assert str(refusal.value) == sentence
 
 
+ACTOR_CRITIC = {"a3c", "a2c", "ppo"}
 Q_METHODS = {"one-step-q", "one-step-sarsa", "n-step-q"}
 COUNTS_FOR = {
-    "lambda": ("algo", {"a3c"}),
-    "entropy_beta": ("algo", {"a3c"}),
-    "value_coef": ("algo", {"a3c"}),
-    "gaussian": ("algo", {"a3c"}),
+    "lambda": ("algo", ACTOR_CRITIC),
+    "entropy_beta": ("algo", ACTOR_CRITIC),
+    "value_coef": ("algo", ACTOR_CRITIC),
+    "gaussian": ("algo", ACTOR_CRITIC),
+    **dict.fromkeys(["epochs", "minibatch_steps", "pool", "clip_range"], ("algo", {"ppo"})),
+    **dict.fromkeys(["value_clip_range", "normalize_advantage"], ("algo", {"ppo"})),
+    **dict.fromkeys(["adam_beta1", "adam_beta2", "adam_eps"], ("optimizer", {"adam", "shared-adam"})),
     "target_interval_steps": ("algo", Q_METHODS),
     "explore_anneal_steps": ("algo", Q_METHODS),
     "momentum": ("optimizer", {"momentum-sgd"}),
@@ -147,7 +164,8 @@ NAMES |= {"net": choices("nets")}
 def test_a_setting_is_refused_exactly_where_nothing_reads_it(f):
     what, names = COUNTS_FOR.get(public_name(f), ("algo", set(choices("algos"))))
     kind, _ = number_and_words(f)
-    other = f.default + 1 if kind is int else f.default / 2 if kind is float else default_of(f)
+    other = f.default + 1 if kind is int else f.default / 2 or 0.5 if kind is float else default_of(f)
+    other = not other if kind is bool else other
     other = "spherical" if f.name == "gaussian" else other
     for name in NAMES[what]:
         default = {what: name} if f.name == what else {what: name, f.name: default_of(f)}
@@ -183,19 +201,20 @@ def in_environment(spec, **settings):
 def test_the_core_gets_what_it_reads_and_the_environments_settings_stay_in_python():
     config = in_environment(CART_POLE, env_kwargs={"sutton_barto_reward": True}, frame_stack=2)
     _core.check(config.core_json(), CART_POLE.to_json())
-    making = {"env_kwargs", "pixels", "resize", "grayscale", "frame_stack"}
+    making = {"preset", "env_kwargs", "pixels", "resize", "grayscale", "frame_stack"}
     making |= {"env_workers", "env_timeout_secs", "env_restarts"}
     assert set(config.to_mapping()) - set(json.loads(config.core_json())) == making
 
 
 def test_atari_games_keep_the_papers_defaults():
-    assert in_environment(PONG) == RunConfig(env="Pong")
+    assert in_environment(PONG) == RunConfig(env="Pong", preset="paper")
 
 
 def test_continuous_actions_have_defaults_of_their_own():
     usual = RunConfig(env="HalfCheetah-v5").to_mapping()
     own = in_environment(CHEETAH).to_mapping()
     assert {name: value for name, value in own.items() if value != usual[name]} == {
+        "preset": "paper",  # and what the settings themselves have for continuous actions
         "protocol": "none",
         "bound_coef": 1e-3,
         "actors": 8,
@@ -216,9 +235,9 @@ def test_means_are_held_only_where_actions_are_clipped():
     assert [in_environment(spec).bound_coef for spec in (CHEETAH, ROCKET, CART_POLE)] == [1e-3, 0, 0]
 
 
-def test_vectors_are_normalised_unless_that_is_not_wanted_and_images_are_not():
+def test_vectors_of_continuous_tasks_are_normalised_unless_that_is_not_wanted():
     assert [in_environment(spec).normalize_obs for spec in (CART_POLE, CHEETAH, CHEETAHS_FILM, PONG)] == [
-        True,
+        False,
         True,
         False,
         False,

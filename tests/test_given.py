@@ -84,7 +84,8 @@ def test_complete_settings_hold_their_values_and_nothing_else():
     complete = TrainConfig(env="CartPole-v1", lr=1e-3).complete("CartPole-v1", GYM)
     assert type(complete) is RunConfig
     assert vars(complete) == dataclasses.asdict(complete)
-    assert complete == RunConfig(env="CartPole-v1", lr=1e-3, protocol="none", normalize_obs=True)
+    preset = {"preset": "vectors", "reward_scale": "running", "reward_clip": 10, "rms_eps": 1e-3, "max_grad_norm": 0}
+    assert complete == RunConfig(env="CartPole-v1", lr=1e-3, protocol="none", **preset)
 
 
 def test_a_domain_may_choose_the_network_and_a_setting_of_it():

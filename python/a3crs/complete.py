@@ -18,13 +18,7 @@ class CompleteSettings:
         for f in fields(self):
             object.__setattr__(self, f.name, checked(f, getattr(self, f.name)))
         for f in fields(self):
-            value = getattr(self, f.name)
-            if not counts(f, vars(self)) and value not in defaults_of(f):
-                only: Only = f.metadata["only"]
-                raise ConfigError(
-                    f"{public_name(f)} is {value!r}, but {only.what} {getattr(self, only.what)} does not use it, only "
-                    f"{listed(only.names)}: leave it out."
-                )
+            refuse_unread(f, vars(self))
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
@@ -53,6 +47,20 @@ def counts(f: "dataclasses.Field[Any]", values: Mapping[str, Any]) -> bool:
     """Returns true where the chosen method, network, optimizer or place reads the setting."""
     only: Only | None = f.metadata["only"]
     return only is None or values[only.what] in only.names
+
+
+def refuse_unread(f: "dataclasses.Field[Any]", values: Mapping[str, Any]) -> None:
+    """Raises ConfigError where nothing that was chosen reads the setting, and it has no default's value.
+
+    `values`: settings by their fields' names; where those that choose are not among them yet, nothing is refused.
+    """
+    only: Only | None = f.metadata["only"]
+    if only is None or only.what not in values or counts(f, values) or values[f.name] in defaults_of(f):
+        return
+    raise ConfigError(
+        f"{public_name(f)} is {values[f.name]!r}, but {only.what} {values[only.what]} does not use it, only "
+        f"{listed(only.names)}: leave it out."
+    )
 
 
 def by_field(complete: type[CompleteSettings], settings: Mapping[str, Any]) -> dict[str, Any]:

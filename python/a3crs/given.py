@@ -2,13 +2,15 @@
 
 import inspect
 from collections.abc import Collection, Mapping
-from dataclasses import fields
+from copy import copy
+from dataclasses import MISSING, Field, fields
 from types import MappingProxyType
 from typing import Any, Generic, Self, TypeVar
 
-from a3crs.complete import CompleteSettings, by_field, counts, unknown_setting
+from a3crs.complete import CompleteSettings, by_field, counts, refuse_unread, unknown_setting
 from a3crs.errors import ConfigError
-from a3crs.setting import Kind, default_of, public_name
+from a3crs.presets import PAPER, Preset, chosen, may_set
+from a3crs.setting import Kind, checked, default_of, public_name
 
 Complete = TypeVar("Complete", bound=CompleteSettings)
 
@@ -27,8 +29,13 @@ class GivenSettings(Generic[Complete]):
 
     def __init__(self, **settings: Any) -> None:
         named = by_field(self.complete_type, {name.rstrip("_"): value for name, value in settings.items()})
-        usual = self.complete_type(**named)  # refuses wrong values, and those that the method given does not use
-        self._given = {name: getattr(usual, name) for name in named}
+        by_name = {f.name: f for f in fields(self.complete_type)}
+        self._given = {name: checked(by_name[name], value) for name, value in named.items()}
+        known = {name: default_of(f) for name, f in by_name.items() if f.default is not MISSING} | self._given
+        for chooser in may_set(known["algo"]) - self._given.keys():
+            del known[chooser]  # a preset may choose it, once the environment is known
+        for name in named:
+            refuse_unread(by_name[name], known)
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
@@ -52,19 +59,23 @@ class GivenSettings(Generic[Complete]):
     ) -> Complete:
         """Returns the settings of a run in the environment of this name and these kinds.
 
-        A setting that was not given has its domain's default, else that of the kinds. ConfigError, with the
-        environment's name, where one was given that does not count there.
+        A setting that was not given has its domain's default, else that of the preset, else that of the kinds; in what
+        concerns the method a preset comes before the domain. ConfigError, with the environment's name, where one was
+        given that does not count there.
         """
         settings = fields(self.complete_type)
         for unknown in domains.keys() - {public_name(f) for f in settings}:
             raise unknown_setting(self.complete_type, unknown)
+        usual = {f.name: default_of(f, kinds) for f in settings}
+        preset = _preset(usual | self._given, name, kinds)
         values: dict[str, Any] = {}
         for f in settings:
-            default = domains.get(public_name(f), default_of(f, kinds))
+            default = _default(f, kinds, domains, preset)
             value = values[f.name] = self._given.get(f.name, default)
             lacking = [kind for kind in f.metadata["kinds"] if kind not in kinds]
             if lacking and value != default:
                 raise ConfigError(f"{public_name(f)} is {value!r}, but {name} {lacking[0].value}: leave it out.")
+        values["preset"] = PAPER if preset is None else preset.name
         # Neither a domain nor a kind has a say in a setting that nothing reads: it keeps its usual default.
         read = {f.name for f in settings if counts(f, values)}
         return self.complete_type(**{name: value for name, value in values.items() if name in read | set(self._given)})
@@ -82,3 +93,23 @@ class GivenSettings(Generic[Complete]):
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self._given.items())
         return f"{type(self).__name__}({given})"
+
+
+def _preset(values: Mapping[str, Any], name: str, kinds: Collection[Kind]) -> Preset | None:
+    """Returns the preset of these settings; ConfigError where it is not made for the method or the environment."""
+    preset = chosen(values["preset"], values["algo"], kinds)
+    if preset is not None and not preset.fits(values["algo"], kinds):
+        raise ConfigError(
+            f"preset is {preset.name!r}, which is for {preset.about}, but this is {values['algo']} on {name}: leave it "
+            "out."
+        )
+    return preset
+
+
+def _default(f: "Field[Any]", kinds: Collection[Kind], domains: Mapping[str, Any], preset: Preset | None) -> Any:
+    """Returns the default of a setting. A domain knows its environments, a preset its method."""
+    name = public_name(f)
+    of_preset = {} if preset is None or name not in preset.values else {name: preset.values[name].value}
+    is_the_methods = f.metadata["group"] not in ("Environment", "Run")
+    first, second = (of_preset, domains) if is_the_methods else (domains, of_preset)
+    return copy(first.get(name, second.get(name, default_of(f, kinds))))

@@ -170,6 +170,7 @@ impl<A: Action, E: Env<A>> ActorLearner<'_, A, E> {
     /// Notes how well the values explain the returns.
     fn explain(&self, rollout: &Rollout) {
         let Steps { g, advantage, .. } = &rollout.steps;
+        self.stats.add(Stat::Explained, rollout.len() as f64);
         for (g, error) in g.iter().zip(advantage).take(rollout.len()).map(|(g, a)| (f64::from(*g), f64::from(*a))) {
             self.stats.add(Stat::Returns, g);
             self.stats.add(Stat::SquaredReturns, g * g);
@@ -205,6 +206,7 @@ impl<A: Action, E: Env<A>> ActorLearner<'_, A, E> {
             self.stats.add(Stat::Steps, n as f64);
         }
         let passes = self.method.passes() as f64; // sums over steps are means over passes
+        self.stats.add(Stat::Weight, n as f64 / passes);
         self.stats.add(Stat::Entropy, loss.entropy / passes);
         self.stats.add(Stat::PolicyLoss, loss.policy / passes);
         self.stats.add(Stat::ValueLoss, loss.value / passes);

@@ -159,15 +159,15 @@ impl ProgressRow {
             n => Some(reading.totals.get(stat) / n),
         };
         if method.has_policy {
-            self.entropy = ratio(Stat::Entropy, Stat::Steps);
-            self.policy_loss = ratio(Stat::PolicyLoss, Stat::Steps);
+            self.entropy = ratio(Stat::Entropy, Stat::Weight);
+            self.policy_loss = ratio(Stat::PolicyLoss, Stat::Weight);
             self.explained_variance = explained_variance(&reading.totals);
         }
         if method.clips {
-            self.clip_fraction = ratio(Stat::ClippedSteps, Stat::Steps);
-            self.approx_kl = ratio(Stat::Kl, Stat::Steps);
+            self.clip_fraction = ratio(Stat::ClippedSteps, Stat::Weight);
+            self.approx_kl = ratio(Stat::Kl, Stat::Weight);
         }
-        self.value_loss = ratio(Stat::ValueLoss, Stat::Steps);
+        self.value_loss = ratio(Stat::ValueLoss, Stat::Weight);
         self.grad_norm = ratio(Stat::GradNorm, Stat::Updates);
         self.clipped_share = ratio(Stat::ClippedUpdates, Stat::Updates);
         self.staleness = ratio(Stat::Staleness, Stat::Updates);
@@ -181,7 +181,7 @@ impl ProgressRow {
 
 /// `1 - Var(G - V) / Var(G)`; none where all returns are the same.
 fn explained_variance(sums: &Totals) -> Option<f64> {
-    let n = sums.get(Stat::Steps);
+    let n = sums.get(Stat::Explained);
     let variance = |sum, squares| sums.get(squares) / n - (sums.get(sum) / n).powi(2);
     let of_returns = variance(Stat::Returns, Stat::SquaredReturns);
     (n > 0.0 && of_returns > 0.0).then(|| 1.0 - variance(Stat::ValueErrors, Stat::SquaredValueErrors) / of_returns)

@@ -32,10 +32,14 @@ pub enum Stat {
     /// CPU seconds in snapshots and updates of the store.
     UpdateSecs,
     // Those below came later: checkpoints keep the sums in this order.
+    /// Steps of updates over the number of passes: the losses' weight, where the passes over the same steps end in another window.
+    Weight,
     /// Sum over steps: 1 where the policy loss was clipped.
     ClippedSteps,
     /// Sum over steps: estimate of `KL(pi_acted || pi)` in nats.
     Kl,
+    /// Steps in the four sums below.
+    Explained,
     /// Sum over steps: the return G.
     Returns,
     /// Sum over steps: G^2.

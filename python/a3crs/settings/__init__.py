@@ -1,0 +1,1 @@
+"""Fields of the settings, a file for each group of `--help`."""
