@@ -144,6 +144,7 @@ COUNTS_FOR = {
     "entropy_beta": ("algo", ACTOR_CRITIC),
     "value_coef": ("algo", ACTOR_CRITIC),
     "gaussian": ("algo", ACTOR_CRITIC),
+    "bound_coef": ("algo", ACTOR_CRITIC),
     **dict.fromkeys(["epochs", "minibatch_steps", "pool", "clip_range"], ("algo", {"ppo"})),
     **dict.fromkeys(["value_clip_range", "normalize_advantage"], ("algo", {"ppo"})),
     **dict.fromkeys(["adam_beta1", "adam_beta2", "adam_eps"], ("optimizer", {"adam", "shared-adam"})),

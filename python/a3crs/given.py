@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Collection, Mapping
 from copy import copy
-from dataclasses import MISSING, Field, fields
+from dataclasses import Field, fields
 from types import MappingProxyType
 from typing import Any, Generic, Self, TypeVar
 
@@ -31,9 +31,9 @@ class GivenSettings(Generic[Complete]):
         named = by_field(self.complete_type, {name.rstrip("_"): value for name, value in settings.items()})
         by_name = {f.name: f for f in fields(self.complete_type)}
         self._given = {name: checked(by_name[name], value) for name, value in named.items()}
-        known = {name: default_of(f) for name, f in by_name.items() if f.default is not MISSING} | self._given
+        known = {name: default_of(f) for name, f in by_name.items() if name != "env"} | self._given
         for chooser in may_set(known["algo"]) - self._given.keys():
-            del known[chooser]  # a preset may choose it, once the environment is known
+            known.pop(chooser, None)  # a preset may choose it, once the environment is known
         for name in named:
             refuse_unread(by_name[name], known)
 

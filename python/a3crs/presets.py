@@ -118,9 +118,22 @@ TABLE = (
         others=[Kind.CONTINUOUS],
     ),
     _row(
+        "a2c-vectors",
+        "a2c on vectors with discrete actions",
+        ["a2c"],
+        _SCALED
+        | {
+            "rms_eps": (1e-5, "a2c of Stable-Baselines3"),
+            "max_grad_norm": (0.5, "a2c of Stable-Baselines3"),
+            "normalize_obs": (False, "sweep over vectors"),
+        },
+        kinds=[Kind.VECTORS],
+        others=[Kind.CONTINUOUS],
+    ),
+    _row(
         "vectors",
-        "the paper's methods and a2c on vectors with discrete actions",
-        ["a3c", "a2c", "one-step-q", "one-step-sarsa", "n-step-q"],
+        "the paper's methods on vectors with discrete actions",
+        ["a3c", "one-step-q", "one-step-sarsa", "n-step-q"],
         _SCALED
         | _RMS
         | {
