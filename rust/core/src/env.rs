@@ -1,5 +1,6 @@
-//! What an environment is to the training loop, and tiny environments to test and demonstrate it with.
+//! Interface of environments to the training loop, the rules of Atari games, and tiny environments to test and demonstrate it with.
 
+pub mod atari;
 mod tiny;
 
 pub use tiny::{Aim, Catch, Chain, Recall};

@@ -25,7 +25,7 @@ impl PyEnv {
 
 /// Action that an environment in Python can be given.
 pub trait PyAction: Action {
-    /// The argument of the environment's `step`.
+    /// Argument of the environment's `step`.
     fn to_py(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
 }
 
@@ -105,7 +105,8 @@ fn copy_observation(source: &Bound<'_, PyAny>, obs: ObsMut<'_>) -> Result<(), En
     }
 }
 
-fn copy_buffer<T: Element>(source: &Bound<'_, PyAny>, to: &mut [T], dtype: &str) -> Result<(), EnvError> {
+/// Copies an array of Python's; `dtype` is the name of its elements' type.
+pub fn copy_buffer<T: Element>(source: &Bound<'_, PyAny>, to: &mut [T], dtype: &str) -> Result<(), EnvError> {
     let py = source.py();
     let describe = || {
         let attribute = |name| source.getattr(name).map_or_else(|_| "?".into(), |value| value.to_string());
