@@ -12,6 +12,8 @@ from typing import Any
 __version__: str
 build_profile: str
 """`release` or `debug`."""
+ATARI_SHAPE: tuple[int, int, int]
+"""Frames of an Atari game's observation, the height and the width of each."""
 
 def catalogue() -> dict[str, list[dict[str, str]]]:
     """What there is to choose from: `algos`, `nets` and `optimizers`, each a list of `{"name", "what", "paper"}`."""
@@ -24,12 +26,6 @@ def available_isas() -> list[str]:
 
 def tear_test(secs: float) -> dict[str, int]:
     """Writes and reads the shared parameters from several threads: `{"reads", "torn"}`; `torn` must be 0."""
-
-def native_differs(make_game: Callable[[bool], Any], steps: int) -> str | None:
-    """Plays `make_game(False)` through Python and `make_game(True)`, an `AtariGame` too, without the interpreter.
-
-    Says where the two differ; None where they do not.
-    """
 
 def check(config: str, env_spec: str, checkpoint: str | None = None) -> None:
     """ConfigError where such settings could not be trained on such an environment; nothing is started.
@@ -79,6 +75,29 @@ def bench(config: str, env_spec: str, make_env: Callable[[int], Any], secs: floa
 
 def bench_network(config: str, env_spec: str) -> dict[str, float]:
     """Medians on one thread: `forward_us` at batch 1, `update_us` of one whole update."""
+
+class Game:
+    """Atari game by the core's rules; an environment with one in its attribute `core` is played without Python's part.
+
+    `ale` is a vector environment of ale-py's for one game. It is stepped through the C interface `native`, its handle
+    and the capsules for step and reset, without the interpreter's lock; through Python where `native` is None. `noops`
+    hears of each `new_game(seed)` and, after a lost life, is to `draw()` the number of no-ops.
+    """
+
+    def __init__(
+        self, ale: Any, native: tuple[bytes, Any, Any] | None, noops: Any, num_actions: int, cuts_at_life_loss: bool
+    ) -> None: ...
+    def reset(self, seed: int | None, obs: Any) -> None:
+        """Starts a new game or, without a seed, goes on after a lost life; fills `obs`, a uint8 array."""
+
+    def step(self, action: int, obs: Any) -> tuple[float, bool, bool, tuple[float, int] | None]:
+        """Fills `obs`; returns the reward, terminated, truncated, and a finished game's return and length in steps.
+
+        EnvError where the game has no such action.
+        """
+
+    def differs(self, other: Game, steps: int) -> str | None:
+        """Plays `steps` on the emulators of both games, which are to be reset after; says where they differ, if so."""
 
 class Policy:
     """A network with fixed parameters: those of a checkpoint, or those that a run starts from.

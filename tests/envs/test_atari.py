@@ -1,4 +1,4 @@
-"""Comparison of our Atari environment with Gymnasium's AtariPreprocessing and frame stack over the same emulator."""
+"""Tests of our Atari environment against Gymnasium's AtariPreprocessing and frame stack over the same emulator."""
 
 import random
 import subprocess
@@ -13,7 +13,7 @@ from ale_py.env import AtariEnv
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
 from a3crs.envs import Mode, atari
-from a3crs.envs.atari import MULTIPLAYER_ONLY, PROTOCOLS, AtariGame, AtariProtocol
+from a3crs.envs.atari import MULTIPLAYER_ONLY, PROTOCOLS, AtariGame, AtariProtocol, emulator
 from a3crs.errors import EnvError
 from a3crs.published.atari57 import references
 
@@ -24,7 +24,7 @@ SEED = 7
 
 
 def reference_game(game):
-    """Returns Gymnasium's preprocessing of an emulator with our seed."""
+    """Returns Gymnasium's preprocessing, on an emulator that has been seeded as ours is."""
     emulator = AtariEnv(game, frameskip=1, repeat_action_probability=0.0, max_num_frames_per_episode=None)
     emulator.ale.setInt("random_seed", SEED)
     emulator.ale.loadROM(roms.get_rom_path(game))
@@ -33,7 +33,7 @@ def reference_game(game):
 
 
 def play_until(game, rng, stop):
-    """Plays random actions until `stop(step result)`; returns all step results."""
+    """Plays at random until `stop(step result)`; returns all step results."""
     results = []
     while not results or not stop(results[-1]):
         results.append(game.step(rng.randrange(game.num_actions)))
@@ -120,18 +120,21 @@ def test_evaluation_and_ale_v5_play_whole_games():
         assert whole == {"r": sum(result[1] for result in results), "l": len(results)}
 
 
+def frames_at_starts(protocol, games):
+    """Returns the numbers of frames that games have played before their first observation."""
+    ale = emulator("pong", protocol, size=(84, 84), stack_num=4, frameskip=4)
+    ale.reset([0], [SEED])
+    return {ale.reset([0], [-1])[1]["episode_frame_number"].item() for _ in range(games)}
+
+
 def test_a_game_starts_with_0_to_30_noops_of_every_number():
-    game = AtariGame("pong", PAPER, Mode.TRAINING)
-    game.reset(seed=SEED)
-    counts = {game._ale.reset([0], [-1])[1]["episode_frame_number"].item() for _ in range(400)}
+    counts = frames_at_starts(PAPER, 400)
     start = min(counts)
     assert counts == set(range(start, start + 31))  # each of 31 is missed with a chance of 2e-6
 
 
 def test_ale_v5_starts_without_noops():
-    game = AtariGame("pong", PROTOCOLS["ale-v5"], Mode.TRAINING)
-    game.reset(seed=SEED)
-    assert len({game._ale.reset([0], [-1])[1]["episode_frame_number"].item() for _ in range(20)}) == 1
+    assert len(frames_at_starts(PROTOCOLS["ale-v5"], 20)) == 1
 
 
 def test_only_ale_v5_has_sticky_actions():
@@ -167,14 +170,30 @@ def test_a_game_is_cut_at_the_frame_limit_and_says_so(monkeypatch):
     assert game.step(0)[2:] == (False, False, {})
 
 
+class Ending:
+    """ALE's object; every action ends the game while `ends` is set."""
+
+    def __init__(self, ale):
+        self._ale = ale
+        self.ends = False
+
+    def __getattr__(self, name):
+        return getattr(self._ale, name)
+
+    def recv(self):
+        obs, reward, over, cut, info = self._ale.recv()
+        return obs, reward, over | self.ends, cut, info
+
+
 def test_a_game_that_ends_during_noops_is_reported_by_the_next_step(monkeypatch):
+    ending = Ending(emulator("breakout", PAPER, size=(84, 84), stack_num=4, frameskip=4))
+    monkeypatch.setattr(atari, "emulator", lambda *game, **look: ending)
     game = AtariGame("breakout", PAPER, Mode.TRAINING)
     game.reset(seed=SEED)
     results = play_until(game, random.Random(0), lambda result: result[2])
-    emulate = game._emulate
-    monkeypatch.setattr(game, "_emulate", lambda action: (*emulate(action)[:2], True, False))
+    ending.ends = True
     game.reset()
-    monkeypatch.undo()
+    ending.ends = False
     whole = {"r": sum(result[1] for result in results), "l": len(results)}
     assert game.step(0)[4] == {"episode": whole}
     assert game.step(0)[4] == {}

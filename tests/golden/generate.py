@@ -1,4 +1,4 @@
-"""Golden numbers: outputs, losses and gradients of the paper's networks, computed by PyTorch in float64.
+"""Golden numbers: outputs, losses and gradients of networks, the paper's and others, computed by PyTorch in float64.
 
 PyTorch is no dependency of a3crs, not even of its tests; to write golden.json anew, give it an environment of its own:
 
@@ -11,6 +11,7 @@ rust/core/tests/golden.rs compares.
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,68 @@ CONVOLUTIONS = {
     "ff": [(16, 8, 4), (32, 4, 2)],
     "nature": [(32, 8, 4), (64, 4, 2), (64, 3, 1)],
 }
+ACTIVATIONS = {"relu": functional.relu, "tanh": torch.tanh}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Network under one method, with the network's settings where they are not the paper's."""
+
+    net: str
+    obs: list
+    method: str
+    hidden: tuple = ()
+    activation: str = "relu"
+    cells: int = 0
+
+    @property
+    def base(self):
+        """Name of the network without its LSTM."""
+        return self.net.removesuffix("-lstm").replace("lstm", "ff")
+
+    @property
+    def is_section_9(self):
+        """True for two trunks from images: no units of their own, and nothing behind the convolutions."""
+        return self.net == "lstm" and self.obs == IMAGE and self.method in ("a3c-spherical", "a3c-diagonal")
+
+    @property
+    def convolutions(self):
+        return CONVOLUTIONS[self.base] if self.obs == IMAGE else []
+
+    @property
+    def layers(self):
+        """Names and units of the hidden layers."""
+        own = 200 if self.obs == VECTOR else {"ff": 256, "nature": 512}[self.base]
+        units = self.hidden or (() if self.is_section_9 else (own,))
+        return [(f"fc{i}" if len(units) > 1 else "fc", count) for i, count in enumerate(units, 1)]
+
+    @property
+    def lstm_cells(self):
+        """Number of cells; 0 for a network without."""
+        own = 128 if self.obs == VECTOR or self.is_section_9 else 256
+        return (self.cells or own) if "lstm" in self.net else 0
+
+    def to_json(self):
+        """Returns what tells a case from others; settings of the paper's are left out."""
+        settings = {"hidden": list(self.hidden), "activation": self.activation, "cells": self.cells}
+        own = {"hidden": [], "activation": "relu", "cells": 0}
+        chosen = {name: value for name, value in settings.items() if value != own[name]}
+        return {"net": self.net, "obs": self.obs, "method": self.method} | chosen
+
+
 CASES = [
-    *((net, IMAGE, "a3c") for net in ("ff", "lstm", "nature", "nature-lstm")),
-    *((net, VECTOR, "a3c") for net in ("ff", "lstm")),
-    *((net, IMAGE, "q") for net in ("ff", "lstm")),
-    *((net, VECTOR, f"a3c-{gaussian}") for net in ("ff", "lstm") for gaussian in ("spherical", "diagonal")),
-    ("lstm", IMAGE, "a3c-spherical"),
+    *(Case(net, IMAGE, "a3c") for net in ("ff", "lstm", "nature", "nature-lstm")),
+    *(Case(net, VECTOR, "a3c") for net in ("ff", "lstm")),
+    *(Case(net, IMAGE, "q") for net in ("ff", "lstm")),
+    *(Case(net, VECTOR, f"a3c-{gaussian}") for net in ("ff", "lstm") for gaussian in ("spherical", "diagonal")),
+    Case("lstm", IMAGE, "a3c-spherical"),
+    Case("ff", VECTOR, "a3c", hidden=(64, 64), activation="tanh"),
+    Case("ff", VECTOR, "a3c-diagonal", hidden=(64, 64), activation="tanh"),
+    Case("ff", VECTOR, "q", hidden=(100, 50, 30)),
+    Case("ff", IMAGE, "a3c", activation="tanh"),
+    Case("lstm", VECTOR, "a3c", hidden=(64, 64), activation="tanh", cells=64),
+    Case("lstm", IMAGE, "a3c", hidden=(100, 50), cells=96),
+    Case("lstm", IMAGE, "a3c-spherical", hidden=(50,), activation="tanh", cells=32),
 ]
 # A trunk's name before that of its tensors, and its heads; section 9 has two trunks.
 TRUNKS = {
@@ -48,7 +105,7 @@ TRUNKS = {
 
 
 def hashed(name, count):
-    """The first `count` hashes of a name: splitmix64, starting at the name's FNV-1a hash."""
+    """Returns the first `count` hashes of a name: splitmix64, starting at the name's FNV-1a hash."""
     start = np.uint64(0xCBF29CE484222325)
     with np.errstate(over="ignore"):
         for byte in name.encode():
@@ -60,43 +117,35 @@ def hashed(name, count):
 
 
 def uniform(name, shape, bound):
-    """float32 numbers in [-bound, bound), as float64."""
+    """Returns float32 numbers in [-bound, bound), as float64."""
     units = (hashed(name, int(np.prod(shape))) >> np.uint64(40)).astype(np.float64) / 2**23 - 1
     return torch.tensor((units * bound).astype(np.float32).astype(np.float64).reshape(shape))
 
 
-def is_section_9(net, obs, prefix):
-    """Two trunks, and from images no units and nothing behind the convolutions."""
-    return net == "lstm" and obs == IMAGE and prefix != ""
-
-
-def parameters(net, obs, prefix, heads):
-    """Name to tensor of one trunk in the canonical shapes, bounded by 1/sqrt(fan_in)."""
+def parameters(case, prefix, heads):
+    """Returns the tensors of one trunk by name, in the canonical shapes, bounded by 1/sqrt(fan_in)."""
     shapes = {}
 
     def add(name, out, fan_in, weight_shape):
         shapes[f"{prefix}{name}.weight"] = (weight_shape, fan_in)
         shapes[f"{prefix}{name}.bias"] = ([out], fan_in)
 
-    base, recurrent = net.removesuffix("-lstm").replace("lstm", "ff"), "lstm" in net
-    inputs = int(np.prod(obs))
-    units, cells = (200, 128) if obs == VECTOR else ({"ff": 256, "nature": 512}[base], 256)
-    if obs != VECTOR:
-        channels, side = obs[0], obs[1]
-        for i, (out, kernel, stride) in enumerate(CONVOLUTIONS[base], 1):
+    top = int(np.prod(case.obs))
+    if case.convolutions:
+        channels, side = case.obs[0], case.obs[1]
+        for i, (out, kernel, stride) in enumerate(case.convolutions, 1):
             add(f"conv{i}", out, channels * kernel * kernel, [out, channels, kernel, kernel])
             channels, side = out, (side - kernel) // stride + 1
-        inputs = channels * side * side
-    if is_section_9(net, obs, prefix):
-        units, cells = inputs, 128
-    else:
-        add("fc", units, inputs, [units, inputs])
-    if recurrent:
-        shapes[f"{prefix}lstm.weight_ih"] = ([4 * cells, units], cells)
+        top = channels * side * side
+    for name, units in case.layers:
+        add(name, units, top, [units, top])
+        top = units
+    if cells := case.lstm_cells:
+        shapes[f"{prefix}lstm.weight_ih"] = ([4 * cells, top], cells)
         shapes[f"{prefix}lstm.weight_hh"] = ([4 * cells, cells], cells)
         shapes[f"{prefix}lstm.bias"] = ([4 * cells], cells)
+        top = cells
     for name, out in heads.items():
-        top = cells if recurrent else units
         add(name, out, top, [out, top])
     return {
         name: uniform(name, shape, 1 / math.sqrt(fan_in)).requires_grad_() for name, (shape, fan_in) in shapes.items()
@@ -110,24 +159,23 @@ def observation(obs, step):
     return torch.tensor(pixels.reshape(obs)) / 255
 
 
-def forward(net, obs, prefix, theta, heads):
-    """A trunk's outputs in each step and its last recurrent state."""
-    base = net.removesuffix("-lstm").replace("lstm", "ff")
+def forward(case, prefix, theta, heads):
+    """Returns a trunk's outputs in each step and its last recurrent state."""
+    activation = ACTIVATIONS[case.activation]
     theta = {name.removeprefix(prefix): tensor for name, tensor in theta.items()}
-    behind = (lambda x: x) if is_section_9(net, obs, prefix) else functional.relu
+    behind = (lambda x: x) if case.is_section_9 else activation
     state, cell = None, None
-    if "lstm" in net:
-        cells = theta["lstm.bias"].shape[0] // 4
+    if cells := case.lstm_cells:
         state = tuple(uniform(f"{prefix}{name}", [1, cells], 1.0) for name in ("h", "c"))
         cell = torch.nn.LSTMCell(theta["lstm.weight_ih"].shape[1], cells).double()
     ys = []
     for step in range(STEPS):
-        x = observation(obs, step)[None]
-        for i, (_, _, stride) in enumerate(CONVOLUTIONS[base] if obs != VECTOR else [], 1):
+        x = observation(case.obs, step)[None]
+        for i, (_, _, stride) in enumerate(case.convolutions, 1):
             x = behind(functional.conv2d(x, theta[f"conv{i}.weight"], theta[f"conv{i}.bias"], stride=stride))
         x = x.flatten(1)
-        if "fc.weight" in theta:
-            x = functional.relu(functional.linear(x, theta["fc.weight"], theta["fc.bias"]))
+        for name, _ in case.layers:
+            x = activation(functional.linear(x, theta[f"{name}.weight"], theta[f"{name}.bias"]))
         if cell is not None:
             own = {"weight_ih": theta["lstm.weight_ih"], "weight_hh": theta["lstm.weight_hh"]}
             own |= {"bias_ih": theta["lstm.bias"], "bias_hh": torch.zeros_like(theta["lstm.bias"])}
@@ -140,14 +188,14 @@ def forward(net, obs, prefix, theta, heads):
 
 
 def gaussian(method, y):
-    """The policy of continuous actions: its components are independent."""
+    """Returns the policy of continuous actions: its components are independent."""
     mu, spread = y[:DIMS], y[DIMS:-1]
     variance = functional.softplus(spread) if method == "a3c-spherical" else (2 * spread).exp()
     return torch.distributions.Normal(mu, (variance + MIN_VARIANCE).sqrt().expand(DIMS))
 
 
 def losses(ys, method):
-    """The sums over the steps of policy loss, value loss and entropy."""
+    """Returns the sums over the steps of policy loss, value loss and entropy."""
     policy = value = entropy = torch.zeros((), dtype=torch.float64)
     actions = hashed("actions", STEPS) % np.uint64(ACTIONS)
     returns = uniform("returns", [STEPS], 2.0)
@@ -169,31 +217,29 @@ def losses(ys, method):
 
 
 def summary(name, tensor):
-    """Sum, norm and some elements of a tensor, at hashed positions."""
+    """Returns sum, norm and some elements of a tensor, at hashed positions."""
     flat = tensor.detach().flatten()
     at = sorted({int(i) for i in hashed(f"sample {name}", SAMPLES) % np.uint64(len(flat))})
     return {"sum": flat.sum().item(), "norm": flat.norm().item(), "elements": [[i, flat[i].item()] for i in at]}
 
 
-def case(net, obs, method):
+def computed(case):
+    """Returns a case with its numbers, as golden.json holds it."""
     theta, parts, state = {}, [], []
-    for prefix, heads in TRUNKS[method].items():
-        own = parameters(net, obs, prefix, heads)
-        ys, last = forward(net, obs, prefix, own, heads)
+    for prefix, heads in TRUNKS[case.method].items():
+        own = parameters(case, prefix, heads)
+        ys, last = forward(case, prefix, own, heads)
         theta |= own
         parts.append(ys)
         state += last
-    if method == "a3c-diagonal":
+    if case.method == "a3c-diagonal":
         log_sigma = uniform("policy.log_sigma", [DIMS], 1.0).requires_grad_()
         theta["policy.log_sigma"] = log_sigma
         parts.insert(1, [log_sigma] * STEPS)
     ys = [torch.cat(outputs) for outputs in zip(*parts, strict=True)]
-    policy, value, entropy = losses(ys, method)
+    policy, value, entropy = losses(ys, case.method)
     (policy + value).backward()
-    return {
-        "net": net,
-        "obs": obs,
-        "method": method,
+    return case.to_json() | {
         "y": [y.tolist() for y in ys],
         "state": [summary(name, part) for name, part in zip("hchc", state, strict=False)],
         "losses": [loss.item() for loss in (policy, value, entropy)],
@@ -202,6 +248,7 @@ def case(net, obs, method):
 
 
 if __name__ == "__main__":
-    golden = {"torch": torch.__version__.partition("+")[0], "cases": [case(*arguments) for arguments in CASES]}
+    version = json.dumps(torch.__version__.partition("+")[0])
+    lines = ",\n".join(json.dumps(computed(case), separators=(",", ":")) for case in CASES)
     path = Path(__file__).parent / "golden.json"
-    path.write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
+    path.write_text(f'{{"torch": {version}, "cases": [\n{lines}\n]}}\n', encoding="utf-8")

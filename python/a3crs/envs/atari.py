@@ -1,8 +1,8 @@
 """Atari 2600 games through ALE's C++ vector environment, one game per actor.
 
 `ALEInterface.act` holds the interpreter's lock during emulation, so actor threads on it would not scale.
-`AtariVectorEnv(num_envs=1, num_threads=1)` emulates, pools, resizes and stacks in C++ with the lock released; this
-module adds what the paper's setting needs on top. Two protocols:
+`AtariVectorEnv(num_envs=1, num_threads=1)` emulates, pools, resizes and stacks in C++ with the lock released; the core
+adds the paper's rules on top (`rust/core/src/env/atari.rs`). Two protocols:
 
 - `atari2016` (default), the setting of Mnih et al. 2015 and 2016: action repeat 4, maximum of the last 2 frames,
   84x84 luminance, stack of 4, minimal action set, no sticky actions, up to 30 no-ops at the start of a game and after
@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 from ale_py import ALEInterface, _ale_py, roms  # type: ignore[attr-defined]  # the module in C++, which the stubs leave out
 from ale_py.registration import rom_id_to_name
 from ale_py.vector_env import AtariVectorEnv
@@ -42,8 +43,7 @@ from a3crs.errors import ConfigError, EnvError
 from a3crs.published.games import spelling_key
 
 FRAMES_PER_STEP = 4
-STACK = 4
-SCREEN = 84
+STACK, SCREEN, _ = _core.ATARI_SHAPE
 CHECKED_STEPS = 20
 MAX_GAME_FRAMES = 108_000  # Table S3: 30 minutes of emulator time
 
@@ -55,7 +55,7 @@ _FULL_STRENGTH = [1.0]  # paddle strength; anything else is for continuous actio
 
 @dataclass(frozen=True)
 class AtariProtocol:
-    """The rules a game is played by.
+    """Rules a game is played by.
 
     Sticky actions draw random numbers at each step: what came since a seed has to be played again to get to the same
     place, so seeds come more often. Without, only the starts of games draw.
@@ -78,7 +78,7 @@ PROTOCOLS = {
 
 
 def emulator(game: str, protocol: AtariProtocol, *, size: tuple[int, int], **look: Any) -> Any:
-    """ALE's C++ object for one game; what is seen of it follows from `size`, height and width, and `look`.
+    """Returns ALE's C++ object for one game; `size`, height and width, and `look` say what is seen of it.
 
     Not `AtariVectorEnv`, because the step is the hot path and its own builds arrays nobody needs. Untyped, because its
     stub asks for arrays where the C++ takes any sequence, and lists are faster.
@@ -94,7 +94,7 @@ def emulator(game: str, protocol: AtariProtocol, *, size: tuple[int, int], **loo
         img_width=size[1],
         noop_max=protocol.max_noop_frames + 1,  # ALE draws from 0..noop_max-1
         # ALE's own episodic_life restarts the whole game at each lost life: the later lives would never be
-        # seen, and no score of a whole game would exist. Lives are therefore followed by `AtariGame`.
+        # seen, and no score of a whole game would exist. Lives are therefore followed by the core's `Game`.
         episodic_life=False,
         reward_clipping=False,
         use_fire_reset=False,
@@ -102,113 +102,62 @@ def emulator(game: str, protocol: AtariProtocol, *, size: tuple[int, int], **loo
     ).ale
 
 
+class Noops:
+    """Random numbers of no-ops after lost lives, in whole action repeats.
+
+    They depend on the last seed and the number of games since, on nothing else.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._rng = random.Random()
+        self._seed, self._game = 0, 0
+
+    def new_game(self, seed: int | None) -> None:
+        """Starts the numbers of a game."""
+        self._seed, self._game = (self._seed, self._game + 1) if seed is None else (seed, 0)
+        self._rng.seed((self._seed << 32) + self._game)
+
+    def draw(self) -> int:
+        """Draws the number of no-ops after a lost life."""
+        return self._rng.randint(1, self._most)
+
+
 class AtariGame:
     """One game on one emulator, speaking the `Env` protocol; observations are uint8 of shape (4, 84, 84).
 
-    In training under a protocol where a lost life is terminal, `reset()` after a lost life goes on with the same game,
-    as DQN does: 4 to 28 frames of no-ops, then a frame stack that starts anew. Should the game end during those
-    no-ops, a new one is started, and its first step reports the finished one.
+    The rules are the core's (`rust/core/src/env/atari.rs`), and actors play `core` itself. With `native` it steps ALE
+    through its C interface, without the interpreter's lock, otherwise as Python does.
     """
 
     def __init__(self, game: str, protocol: AtariProtocol, mode: Mode, *, native: bool = False) -> None:
-        self._ale = emulator(game, protocol, size=(SCREEN, SCREEN), stack_num=STACK, frameskip=FRAMES_PER_STEP)
-        self.num_actions = len(self._ale.get_action_set())
-        self._cuts_at_life_loss = protocol.life_loss_is_terminal and mode is Mode.TRAINING
-        self._max_noop_repeats = protocol.max_noop_frames // FRAMES_PER_STEP
-        self._native = native
-        self._rng = random.Random()
-        self._seed, self._game = 0, 0
-        self._lives = 0
-        self._life_lost = False
-        self._blank_frames = 0
-        self._return = 0
-        self._length_steps = 0
-        self._unreported: dict[str, Any] = {}
+        ale = emulator(game, protocol, size=(SCREEN, SCREEN), stack_num=STACK, frameskip=FRAMES_PER_STEP)
+        interface = (bytes(ale.handle()), _ale_py.VectorXLAStep(), _ale_py.VectorXLAReset()) if native else None
+        noops = Noops(protocol.max_noop_frames // FRAMES_PER_STEP)
+        cuts_at_life_loss = protocol.life_loss_is_terminal and mode is Mode.TRAINING
+        self.num_actions = len(ale.get_action_set())
+        self.core = _core.Game(ale, interface, noops, self.num_actions, cuts_at_life_loss)
 
     def reset(self, *, seed: int | None = None) -> tuple[Observation, dict[str, Any]]:
         """Goes on after a lost life, else starts a new game.
 
         A seed makes the emulator and the no-ops repeatable; it reloads the game (80 ms), so it is not meant for every
-        reset. It is taken modulo 2^31, which is what ALE holds.
+        reset. The emulator takes it modulo 2^31, which is what ALE holds.
         """
-        if seed is None and self._life_lost:
-            return self._next_life()
-        return self._new_game(seed), {}
-
-    def _new_game(self, seed: int | None) -> Observation:
-        self.seed_noops(seed)
-        obs, info = self._ale.reset([0], [-1 if seed is None else seed % 2**31])
-        self._lives = info["lives"].item()
-        self._life_lost = False
-        self._blank_frames = 0  # ALE has cleared the stack
-        self._return = 0
-        self._length_steps = 0
-        first: Observation = obs[0]
-        return first
-
-    def _next_life(self) -> tuple[Observation, dict[str, Any]]:
-        for _ in range(self.draw_noops()):
-            obs, _, terminated, truncated = self._emulate(0)
-            if terminated or truncated:
-                self._unreported = self._whole_game()
-                return self._new_game(None), {}
-        self._life_lost = False
-        self._blank_frames = STACK - 1
-        obs[: self._blank_frames] = 0  # the screens of the life before do not show through
+        obs = np.empty(_core.ATARI_SHAPE, np.uint8)
+        self.core.reset(seed, obs)
         return obs, {}
 
     def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Repeats the action for 4 frames; the reward is the raw sum of their rewards."""
-        if not 0 <= action < self.num_actions:  # ALE's worker thread would never answer
-            raise EnvError(f"Action {action} does not exist: this game has the actions 0 to {self.num_actions - 1}.")
-        obs, reward, terminated, truncated = self._emulate(action)
-        self._length_steps += 1
-        if self._blank_frames:
-            self._blank_frames -= 1
-            obs[: self._blank_frames] = 0
-        info, self._unreported = self._unreported, {}
-        if terminated or truncated:
-            info = self._whole_game()
-        return obs, reward, terminated or self._life_lost, truncated, info
-
-    def seed_noops(self, seed: int | None) -> None:
-        """Makes the no-ops after lost lives depend on the last seed and the number of games since, on nothing else."""
-        self._seed, self._game = (self._seed, self._game + 1) if seed is None else (seed, 0)
-        self._rng.seed((self._seed << 32) + self._game)
-
-    def draw_noops(self) -> int:
-        """How many no-ops come after a lost life, in whole action repeats."""
-        return self._rng.randint(1, self._max_noop_repeats)
-
-    def native(self) -> dict[str, Any] | None:
-        """What the core needs to step this game without the interpreter; None where it shall not."""
-        if not self._native:
-            return None
-        return {
-            "handle": bytes(self._ale.handle()),
-            "step": _ale_py.VectorXLAStep(),
-            "reset": _ale_py.VectorXLAReset(),
-            "num_actions": self.num_actions,
-            "cuts_at_life_loss": self._cuts_at_life_loss,
-        }
-
-    def _emulate(self, action: int) -> tuple[Observation, int, bool, bool]:
-        """One action repeat: (observation, raw reward, the game is over, the game was cut at the frame limit)."""
-        self._ale.send([action], _FULL_STRENGTH)
-        obs, reward, terminated, truncated, info = self._ale.recv()
-        points, over, cut, lives = reward.item(), terminated.item(), truncated.item(), info["lives"].item()
-        self._return += points
-        # A count of 0 is not a lost life: some games show it for a few frames before they are over.
-        self._life_lost = self._cuts_at_life_loss and 0 < lives < self._lives and not (over or cut)
-        self._lives = lives
-        return obs[0], points, over, cut
-
-    def _whole_game(self) -> dict[str, Any]:
-        return {"episode": {"r": float(self._return), "l": self._length_steps}}
+        obs = np.empty(_core.ATARI_SHAPE, np.uint8)
+        reward, terminated, truncated, whole = self.core.step(action, obs)
+        info = {} if whole is None else {"episode": {"r": whole[0], "l": whole[1]}}
+        return obs, reward, terminated, truncated, info
 
 
 class AtariScreen:
-    """What a person sees of a game: each of its 60 frames a second, in colours.
+    """Screen of a game as a person sees it: each of its 60 frames a second, in colours.
 
     It plays the game once more, on an emulator of its own, from the same seed with the same actions: one emulator shows
     either what the agent sees or this.
@@ -226,12 +175,12 @@ class AtariScreen:
         )
 
     def reset(self, seed: int | None) -> list[Frame]:
-        """The first frame of a game."""
+        """Starts a game; returns its first frame."""
         obs, _ = self._ale.reset([0], [-1 if seed is None else seed % 2**31])
         return [obs[0, 0].copy()]
 
     def step(self, action: int) -> list[Frame]:
-        """The frames of one action repeat, fewer where the game is over."""
+        """Repeats an action; returns the frames, fewer where the game is over."""
         frames: list[Frame] = []
         over = False
         while len(frames) < FRAMES_PER_STEP and not over:
@@ -242,11 +191,11 @@ class AtariScreen:
         return frames
 
     def close(self) -> None:
-        """ALE has nothing to be let go of."""
+        """Does nothing: ALE has nothing to be let go of."""
 
 
 def game_of(name: str) -> str | None:
-    """ALE's name for any way people write a game: `Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`, `ms_pacman`.
+    """Returns ALE's name for any way people write a game: `Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`, `ms_pacman`.
 
     The name picks the game only; the rules it is played by are the protocol's. None where no game has that name.
     """
@@ -254,17 +203,17 @@ def game_of(name: str) -> str | None:
 
 
 def games() -> list[str]:
-    """ALE's names of the games that can be played, sorted."""
+    """Returns ALE's names of the games that can be played, sorted."""
     return sorted(set(roms.get_all_rom_ids()) - MULTIPLAYER_ONLY)
 
 
 def display_name(game: str) -> str:
-    """`montezuma_revenge` -> `MontezumaRevenge`, the name in Gymnasium's ids and in run directories."""
+    """Returns the name in Gymnasium's ids and in run directories: `MontezumaRevenge` for `montezuma_revenge`."""
     return rom_id_to_name(game)
 
 
 def atari_family(game: str, protocol: str, mode: Mode) -> EnvFamily:
-    """One game under one protocol. The emulator is started once here, to learn the number of actions."""
+    """Returns the family of one game under one protocol; starts the emulator to learn the number of actions."""
     if game in MULTIPLAYER_ONLY:
         raise ConfigError(f"{display_name(game)} needs two players; a3crs plays one-player games only.")
     if protocol not in PROTOCOLS:
@@ -280,7 +229,7 @@ def atari_family(game: str, protocol: str, mode: Mode) -> EnvFamily:
         random_steps=rules.sticky_prob > 0,
         game=game,
     )
-    native = _native_is_equal(game, rules, mode)
+    native = _native_is_equal(game, rules)
 
     def play(rendered: bool) -> PlayEnv:
         env = AtariGame(game, rules, Mode.EVALUATION)
@@ -301,11 +250,12 @@ def named_family(config: RunConfig, mode: Mode) -> EnvFamily | None:
     return atari_family(game, config.protocol, mode)
 
 
-def _native_is_equal(game: str, rules: AtariProtocol, mode: Mode) -> bool:
-    """Whether the core, which steps ALE through its C interface, sees the game as Python does; says so if not."""
+def _native_is_equal(game: str, rules: AtariProtocol) -> bool:
+    """Returns true where ALE's C interface shows the game as Python's does; says so on standard error if not."""
     try:
-        difference = _core.native_differs(lambda native: AtariGame(game, rules, mode, native=native), CHECKED_STEPS)
-    except (AttributeError, TypeError, ValueError) as e:  # an ale-py without the interface, or with another
+        native, python = (AtariGame(game, rules, Mode.EVALUATION, native=n) for n in (True, False))
+        difference = native.core.differs(python.core, CHECKED_STEPS)
+    except (AttributeError, EnvError, TypeError, ValueError) as e:  # an ale-py without the interface, or with another
         difference = str(e)
     if difference:
         print(f"a3crs: games are played through Python, a little slower: {difference}.", file=sys.stderr)

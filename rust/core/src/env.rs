@@ -1,5 +1,6 @@
-//! Environment interface of the training loop, and small environments for tests and examples.
+//! Interface of environments to the training loop, the rules of Atari games, and tiny environments to test and demonstrate it with.
 
+pub mod atari;
 mod tiny;
 
 pub use tiny::{Aim, Catch, Chain, Recall};

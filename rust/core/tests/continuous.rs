@@ -184,7 +184,7 @@ fn what_cannot_be_is_refused() {
         Setup::new(config, spec).err().map(|error| error.to_string()).unwrap_or_default()
     };
     let q = refused(&|config| config.algo = Algo::NStepQ, aim().spec());
-    assert_eq!(q, "n-step-q chooses among actions, but the environment's are continuous: use algo a3c");
+    assert_eq!(q, "n-step-q chooses among actions, but the environment's are continuous: use algo a3c or a2c or ppo");
     let endless = EnvSpec { max_episode_steps: None, ..aim().spec() };
     let whole = |config: &mut TrainConfig| config.t_max = TMax::Whole(Whole::Episode);
     assert!(refused(&whole, endless).starts_with("the environment's episodes have no time limit"));

@@ -4,7 +4,7 @@
 
 use a3crs_core::env::{ActionSpec, EnvSpec, ObsMut, ObsSpec};
 use a3crs_core::kernel::Isa;
-use a3crs_core::nn::{Net, Network, Observations};
+use a3crs_core::nn::{NetSpec, Network, Observations};
 use a3crs_core::rl::{A3c, ActionVector, Covariance, Exploration, GaussianA3c, Loss, Method, Sample, ValueBased};
 use a3crs_core::train::{Algo, Setup, TrainConfig};
 use serde::Deserialize;
@@ -26,7 +26,8 @@ struct Golden {
 
 #[derive(Deserialize)]
 struct Case {
-    net: Net,
+    #[serde(flatten)]
+    network: NetSpec,
     obs: Vec<usize>,
     method: String,
     y: Vec<Vec<f64>>,
@@ -63,7 +64,7 @@ impl Case {
         method.grad(y, Sample { acted: y, a: action, g, advantage: f32::NAN }, dy)
     }
 
-    /// Returns the network that a run would build.
+    /// Builds the network as a run would.
     fn network(&self) -> Network {
         let obs = match self.obs[..] {
             [channels, height, width] => ObsSpec::Image { channels, height, width },
@@ -74,13 +75,13 @@ impl Case {
             _ => (Algo::A3c, self.gaussian()),
         };
         let actions = gaussian.map_or(ActionSpec::Discrete(ACTIONS), |_| ActionSpec::Continuous { dims: DIMS });
-        let mut config = TrainConfig { network: self.net.into(), ..config(algo, 1, 1e-3) };
+        let mut config = TrainConfig { network: self.network.clone(), ..config(algo, 1, 1e-3) };
         config.method.gaussian = gaussian.unwrap_or(config.method.gaussian);
         Setup::new(config, EnvSpec::new(obs, actions)).unwrap().net
     }
 }
 
-/// Summary of a tensor.
+/// Part of a tensor that is kept.
 #[derive(Deserialize)]
 struct Summary {
     sum: f64,
@@ -177,8 +178,10 @@ fn assert_summary(what: &str, x: &[f32], golden: &Summary) {
 }
 
 fn check(case: &Case, isa: Isa) {
+    let NetSpec { net, hidden, activation, cells } = &case.network;
+    let chosen = format!("{} {hidden:?} {activation:?} {cells}", net.entry().name);
+    let what = format!("{chosen} {:?} {} {}", case.obs, case.method, isa.name());
     let net = case.network();
-    let what = format!("{} {:?} {} {}", case.net.entry().name, case.obs, case.method, isa.name());
     let computed = compute(case, &net, isa);
     for (t, (y, golden)) in computed.y.iter().zip(&case.y).enumerate() {
         assert_eq!(y.len(), golden.len());
@@ -206,7 +209,7 @@ fn check(case: &Case, isa: Isa) {
 #[test]
 fn outputs_losses_and_gradients_are_pytorchs() {
     let golden: Golden = serde_json::from_str(include_str!("../../../tests/golden/golden.json")).unwrap();
-    assert_eq!(golden.cases.len(), 13);
+    assert_eq!(golden.cases.len(), 20);
     for case in &golden.cases {
         for isa in Isa::available() {
             check(case, isa);

@@ -1,196 +1,121 @@
-//! Atari game stepped through ale-py's C interface, without Python objects and without the interpreter's lock.
-//!
-//! The vector environment's `handle()` is the first operand of each call. The rules around the emulator are those of
-//! `AtariGame` in `python/a3crs/envs/atari.py`, in a second implementation; `tests/envs/test_native.py` and, at the start
-//! of every run, [`crate::make::differs`] compare the two.
+//! Atari games on ale-py's emulator: the core's rules over one of two ways to reach it.
 
 mod ffi;
+mod native;
+mod python;
 
-use a3crs_core::env::{End, Env, EnvError, Episode, ObsMut, Step};
-use ffi::{DataType, Handler, buffer, call, handler};
+use crate::error::env_error;
+use a3crs_core::env::atari::{Emulator, Game, Noops, SHAPE};
+use a3crs_core::env::{End, Env, EnvError, ObsMut, Step};
+use a3crs_core::train::BoxEnv;
+use native::NativeAle;
+use pyo3::buffer::PyBuffer;
 use pyo3::intern;
 use pyo3::prelude::*;
+use python::PythonAle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Frames in an observation.
-const STACK: usize = 4;
-/// Height and width of a frame.
-const SIDE: usize = 84;
-/// Bytes of an observation.
-pub const OBS_LEN: usize = STACK * SIDE * SIDE;
+/// Length of an observation.
+const OBS_LEN: usize = SHAPE[0] * SHAPE[1] * SHAPE[2];
 
-/// Values that the emulator writes besides the screen.
-#[derive(Default)]
-struct Outputs {
-    handle: [u8; 8],
-    reward: i32,
-    over: u8,
-    cut: u8,
-    env_id: i32,
-    lives: i32,
-    frame: i32,
-    game_frame: i32,
+/// Game as a Python object; see `_core.pyi`.
+#[pyclass(frozen, name = "Game", module = "a3crs._core")]
+pub struct PyGame {
+    game: Arc<Mutex<Game>>,
 }
 
-/// Game whose emulator is stepped without the interpreter; the rules and the counters are `AtariGame`'s.
-pub struct NativeGame {
-    /// The `AtariGame`, which owns the emulator and draws the no-ops after a lost life.
-    game: Py<PyAny>,
-    handle: [u8; 8],
-    step: Handler,
-    reset: Handler,
-    num_actions: usize,
-    cuts_at_life_loss: bool,
-    lives: i32,
-    life_lost: bool,
-    blank_frames: usize,
-    episode: Episode,
-    unreported: Option<Episode>,
-}
+/// Score and length of a finished game.
+type Finished = Option<(f64, u64)>;
 
-// SAFETY: the handlers may be called from any thread, and the emulator behind the handle is this value's alone.
-unsafe impl Send for NativeGame {}
+#[pymethods]
+impl PyGame {
+    #[new]
+    fn new(
+        ale: Bound<'_, PyAny>,
+        native: Option<Bound<'_, PyAny>>,
+        noops: Py<PyAny>,
+        num_actions: usize,
+        cuts_at_life_loss: bool,
+    ) -> PyResult<Self> {
+        let emulator: Box<dyn Emulator> = match native {
+            Some(native) => Box::new(NativeAle::new(ale, &native)?),
+            None => Box::new(PythonAle::new(ale)),
+        };
+        let game = Game::new(emulator, Box::new(PyNoops(noops)), num_actions, cuts_at_life_loss);
+        Ok(PyGame { game: Arc::new(Mutex::new(game)) })
+    }
 
-impl NativeGame {
-    /// Returns the game of an `AtariGame` whose `native()` describes its emulator, and `None` for other environments.
-    pub fn of(game: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
-        let py = game.py();
-        let Ok(native) = game.getattr(intern!(py, "native")) else { return Ok(None) };
-        let described = native.call0()?;
-        if described.is_none() {
+    fn reset(&self, py: Python<'_>, seed: Option<u64>, obs: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.shown(py, obs, |game, screens| game.reset(seed, screens))
+    }
+
+    fn step(&self, py: Python<'_>, action: i64, obs: &Bound<'_, PyAny>) -> PyResult<(f32, bool, bool, Finished)> {
+        let Step { reward, end, episode } =
+            self.shown(py, obs, |game, screens| game.step(game.action(action)?, screens))?;
+        let finished = episode.map(|whole| (whole.episode_return, whole.length_steps));
+        Ok((reward, end == End::Terminal, end == End::Truncated, finished))
+    }
+
+    fn differs(&self, py: Python<'_>, other: &PyGame, steps: usize) -> PyResult<Option<String>> {
+        if Arc::ptr_eq(&self.game, &other.game) {
             return Ok(None);
         }
-        let get = |name| described.get_item(name);
-        Ok(Some(NativeGame {
-            game: game.clone().unbind(),
-            handle: get("handle")?.extract()?,
-            step: handler(&get("step")?)?,
-            reset: handler(&get("reset")?)?,
-            num_actions: get("num_actions")?.extract()?,
-            cuts_at_life_loss: get("cuts_at_life_loss")?.extract()?,
-            lives: 0,
-            life_lost: false,
-            blank_frames: 0,
-            episode: Episode { episode_return: 0.0, length_steps: 0 },
-            unreported: None,
-        }))
-    }
-
-    /// Number of actions.
-    pub fn num_actions(&self) -> usize {
-        self.num_actions
-    }
-
-    fn new_game(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
-        Python::attach(|py| self.game.call_method1(py, intern!(py, "seed_noops"), (seed,)).map(|_| ()))?;
-        let (mut index, mut seed) = (0i32, seed.map_or(-1, |seed| (seed % (1 << 31)) as i32));
-        let mut out = Outputs::default();
-        let args = [
-            buffer(DataType::U8, self.handle.as_mut_ptr(), &[8]),
-            buffer(DataType::S32, &mut index, &[1]),
-            buffer(DataType::S32, &mut seed, &[1]),
-        ];
-        let rets = [
-            buffer(DataType::U8, out.handle.as_mut_ptr(), &[8]),
-            buffer(DataType::U8, obs.as_mut_ptr(), SCREENS),
-            buffer(DataType::S32, &mut out.env_id, &[1]),
-            buffer(DataType::S32, &mut out.lives, &[1]),
-            buffer(DataType::S32, &mut out.frame, &[1]),
-            buffer(DataType::S32, &mut out.game_frame, &[1]),
-        ];
-        // SAFETY: these are the operands of ale-py's reset; `obs` holds the screens, as `screens` has checked.
-        unsafe { call(self.reset, &args, &rets)? };
-        self.lives = out.lives;
-        self.life_lost = false;
-        self.blank_frames = 0;
-        self.episode = Episode { episode_return: 0.0, length_steps: 0 };
-        Ok(())
-    }
-
-    fn next_life(&mut self, obs: &mut [u8]) -> Result<(), EnvError> {
-        let noops: usize =
-            Python::attach(|py| self.game.call_method0(py, intern!(py, "draw_noops"))?.extract::<usize>(py))?;
-        for _ in 0..noops {
-            let (_, over, cut) = self.emulate(0, obs)?;
-            if over || cut {
-                self.unreported = Some(self.episode);
-                return self.new_game(None, obs);
-            }
-        }
-        self.life_lost = false;
-        self.blank_frames = STACK - 1;
-        self.blank(obs);
-        Ok(())
-    }
-
-    /// Blacks out the frames of the life before.
-    fn blank(&self, obs: &mut [u8]) {
-        obs[..self.blank_frames * SIDE * SIDE].fill(0);
-    }
-
-    /// Repeats an action; returns the points, then true where the game is over, then true where it was cut at the frame limit.
-    fn emulate(&mut self, action: usize, obs: &mut [u8]) -> Result<(i32, bool, bool), EnvError> {
-        let (mut action, mut paddle, mut out) = (action as i32, 1.0f32, Outputs::default());
-        let args = [
-            buffer(DataType::U8, self.handle.as_mut_ptr(), &[8]),
-            buffer(DataType::S32, &mut action, &[1]),
-            buffer(DataType::F32, &mut paddle, &[1]),
-        ];
-        let rets = [
-            buffer(DataType::U8, out.handle.as_mut_ptr(), &[8]),
-            buffer(DataType::U8, obs.as_mut_ptr(), SCREENS),
-            buffer(DataType::S32, &mut out.reward, &[1]),
-            buffer(DataType::Pred, &mut out.over, &[1]),
-            buffer(DataType::Pred, &mut out.cut, &[1]),
-            buffer(DataType::S32, &mut out.env_id, &[1]),
-            buffer(DataType::S32, &mut out.lives, &[1]),
-            buffer(DataType::S32, &mut out.frame, &[1]),
-            buffer(DataType::S32, &mut out.game_frame, &[1]),
-        ];
-        // SAFETY: these are the operands of ale-py's step; `obs` holds the screens, as `screens` has checked.
-        unsafe { call(self.step, &args, &rets)? };
-        let (over, cut) = (out.over != 0, out.cut != 0);
-        self.episode.episode_return += f64::from(out.reward);
-        // A count of 0 is not a lost life: some games show it for a few frames before they are over.
-        self.life_lost = self.cuts_at_life_loss && 0 < out.lives && out.lives < self.lives && !(over || cut);
-        self.lives = out.lives;
-        Ok((out.reward, over, cut))
+        py.detach(|| locked(&self.game).differs(&mut locked(&other.game), steps)).map_err(env_error)
     }
 }
 
-const SCREENS: &[i64] = &[1, STACK as i64, SIDE as i64, SIDE as i64];
-
-fn screens(obs: ObsMut<'_>) -> Result<&mut [u8], EnvError> {
-    match obs {
-        ObsMut::Image(bytes) if bytes.len() == OBS_LEN => Ok(bytes),
-        _ => Err("an Atari game shows 4 screens of 84x84 bytes".into()),
+impl PyGame {
+    /// Plays on without the interpreter and copies the screens into the array `obs`.
+    fn shown<T: Send>(
+        &self,
+        py: Python<'_>,
+        obs: &Bound<'_, PyAny>,
+        play: impl FnOnce(&mut Game, ObsMut<'_>) -> Result<T, EnvError> + Send,
+    ) -> PyResult<T> {
+        let obs = PyBuffer::<u8>::get(obs)?;
+        let mut screens = vec![0; OBS_LEN];
+        let told = py.detach(|| play(&mut locked(&self.game), ObsMut::Image(&mut screens))).map_err(env_error)?;
+        obs.copy_from_slice(py, &screens)?;
+        Ok(told)
     }
 }
 
-impl Env<usize> for NativeGame {
+/// Game of a [`PyGame`], played by an actor.
+struct Played(Arc<Mutex<Game>>);
+
+impl Env<usize> for Played {
     fn reset(&mut self, seed: Option<u64>, obs: ObsMut<'_>) -> Result<(), EnvError> {
-        let obs = screens(obs)?;
-        match seed {
-            None if self.life_lost => self.next_life(obs),
-            _ => self.new_game(seed, obs),
-        }
+        locked(&self.0).reset(seed, obs)
     }
 
     fn step(&mut self, action: usize, obs: ObsMut<'_>) -> Result<Step, EnvError> {
-        let obs = screens(obs)?;
-        if action >= self.num_actions {
-            // ALE's worker thread would never answer.
-            return Err(format!("action {action} does not exist: the game has {}", self.num_actions).into());
-        }
-        let (points, over, cut) = self.emulate(action, obs)?;
-        self.episode.length_steps += 1;
-        self.blank_frames = self.blank_frames.saturating_sub(1);
-        self.blank(obs);
-        let unreported = self.unreported.take();
-        let end = match (over || self.life_lost, cut) {
-            (true, _) => End::Terminal,
-            (false, true) => End::Truncated,
-            (false, false) => End::No,
-        };
-        Ok(Step { reward: points as f32, end, episode: if over || cut { Some(self.episode) } else { unreported } })
+        locked(&self.0).step(action, obs)
+    }
+}
+
+/// Returns the game in the attribute `core` of an environment, and `None` for environments without.
+pub fn game_of(env: &Bound<'_, PyAny>) -> Option<BoxEnv<usize>> {
+    let core = env.getattr(intern!(env.py(), "core")).ok()?;
+    let game = Arc::clone(&core.cast::<PyGame>().ok()?.get().game);
+    Some(Box::new(Played(game)))
+}
+
+/// Waits for a game; never with the interpreter's lock, which the game may want.
+fn locked(game: &Mutex<Game>) -> MutexGuard<'_, Game> {
+    game.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Python object that draws the no-ops, so that they are `random.Random`'s numbers.
+struct PyNoops(Py<PyAny>);
+
+impl Noops for PyNoops {
+    fn new_game(&mut self, seed: Option<u64>) -> Result<(), EnvError> {
+        Python::attach(|py| self.0.call_method1(py, intern!(py, "new_game"), (seed,)).map(|_| ()))
+            .map_err(|error| error.into())
+    }
+
+    fn draw(&mut self) -> Result<usize, EnvError> {
+        Python::attach(|py| self.0.call_method0(py, intern!(py, "draw"))?.extract(py))
+            .map_err(|error: PyErr| error.into())
     }
 }

@@ -26,7 +26,7 @@ impl PyEnv {
 
 /// Action that can be passed to an environment in Python.
 pub trait PyAction: Action {
-    /// Returns the argument of the environment's `step`.
+    /// Argument of the environment's `step`.
     fn to_py(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
 }
 
@@ -106,7 +106,8 @@ fn copy_observation(source: &Bound<'_, PyAny>, obs: ObsMut<'_>) -> Result<(), En
     }
 }
 
-fn copy_buffer<T: Element>(source: &Bound<'_, PyAny>, to: &mut [T], dtype: &str) -> Result<(), EnvError> {
+/// Copies an array of Python's; `dtype` is the name of its elements' type.
+pub fn copy_buffer<T: Element>(source: &Bound<'_, PyAny>, to: &mut [T], dtype: &str) -> Result<(), EnvError> {
     let py = source.py();
     let describe = || {
         let attribute = |name| source.getattr(name).map_or_else(|_| "?".into(), |value| value.to_string());

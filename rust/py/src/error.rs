@@ -53,7 +53,15 @@ fn not_an_exit(py: Python<'_>, raised: PyErr) -> PyErr {
     error
 }
 
-fn sentence(error: &TrainError) -> String {
+/// Returns the exception for what an environment failed with outside a run.
+pub fn env_error(error: CoreEnvError) -> PyErr {
+    match error.downcast::<PyErr>() {
+        Ok(raised) => *raised,
+        Err(error) => EnvError::new_err(sentence(&error)),
+    }
+}
+
+fn sentence(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
     let mut letters = text.chars();
     let first = letters.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();

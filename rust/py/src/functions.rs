@@ -3,7 +3,7 @@
 
 use crate::error::{config_error, to_py};
 use crate::host::{PyHost, to_dict};
-use crate::make::{MakeEnv, differs, make};
+use crate::make::{MakeEnv, make};
 use a3crs_core::catalogue::Entry;
 use a3crs_core::env::{ActionSpec, EnvError, EnvSpec};
 use a3crs_core::kernel::Isa;
@@ -106,12 +106,6 @@ pub fn check(py: Python<'_>, config: &str, env_spec: &str, checkpoint: Option<Pa
         core::run::memory::check(&setup)?;
         checkpoint.map_or(Ok(()), |path| core::save::check(&path, &setup))
     })
-}
-
-/// Compares the two ways of stepping a game; see `_core.pyi`.
-#[pyfunction]
-pub fn native_differs(py: Python<'_>, make_game: Py<PyAny>, steps: usize) -> PyResult<Option<String>> {
-    detached(py, || differs(&make_game, steps).map_err(TrainError::Host))
 }
 
 /// Trains; see `_core.pyi`.

@@ -16,15 +16,18 @@ mod _core {
 
     #[pymodule_export]
     use crate::functions::{
-        available_isas, bench, bench_network, catalogue, check, evaluate, isa, native_differs, read_checkpoint,
-        tear_test, train,
+        available_isas, bench, bench_network, catalogue, check, evaluate, isa, read_checkpoint, tear_test, train,
     };
+
+    #[pymodule_export]
+    use crate::ale::PyGame;
 
     #[pymodule_export]
     use crate::policy::Policy;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("ATARI_SHAPE", a3crs_core::env::atari::SHAPE)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })
     }

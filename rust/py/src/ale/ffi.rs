@@ -98,8 +98,8 @@ const STAGE_EXECUTE: c_int = 3;
 const OPERAND_BUFFER: c_int = 1;
 const MOST_OPERANDS: usize = 9;
 
-/// Operand of the dimensions `dims` whose elements begin at `data`.
-pub fn buffer<T>(dtype: DataType, data: *mut T, dims: &[i64]) -> Buffer {
+/// Operand of the dimensions `dims` whose elements begin at `data`; nothing is read or written before [`call`].
+pub fn buffer<T>(dtype: DataType, data: *mut T, dims: &'static [i64]) -> Buffer {
     let rank = dims.len() as i64;
     Buffer {
         struct_size: size_of::<Buffer>(),
@@ -164,7 +164,7 @@ pub unsafe fn call(handler: Handler, args: &[Buffer], rets: &[Buffer]) -> Result
     }
 }
 
-/// The function in a capsule of ale-py's.
+/// Returns the function in a capsule of ale-py's.
 pub fn handler(capsule: &Bound<'_, PyAny>) -> PyResult<Handler> {
     let capsule = capsule.cast::<PyCapsule>()?;
     // SAFETY: the name lives as long as the capsule, which outlives this call.

@@ -27,7 +27,9 @@ impl Chunks {
     pub fn of(net: &Network, t_max: usize) -> Self {
         let len = match net.input() {
             _ if net.state_len() > 0 => t_max,
-            ObsSpec::Image { .. } => IMAGES.min(t_max),
+            ObsSpec::Image { .. } => {
+                std::env::var("A3CRS_CHUNK").ok().and_then(|c| c.parse().ok()).unwrap_or(IMAGES).min(t_max)
+            }
             ObsSpec::Vector { .. } => 1,
         };
         Chunks { len, each: t_max.div_ceil(len) }
