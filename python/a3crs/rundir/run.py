@@ -1,5 +1,6 @@
 """Directory of one run: settings, sessions, checkpoints and the lock."""
 
+import itertools
 import json
 import sys
 import time
@@ -156,10 +157,15 @@ class RunDir:
 
 
 def new_path(config: RunConfig, env_name: str) -> Path:
-    """Returns the default directory of a new run: `runs/<env>__<algo>-<net>__s<seed>__<time>`."""
+    """Returns the default directory of a new run: `runs/<env>__<algo>-<net>__s<seed>__<time>`.
+
+    Runs of the same second are numbered: `<time>-2` and so on.
+    """
     stamp = time.strftime("%Y%m%d-%H%M%S")
     safe = "".join(c if c.isalnum() or c in "-." else "-" for c in env_name)
-    return Path("runs") / f"{safe}__{config.algo}-{config.net}__s{config.seed}__{stamp}"
+    name = f"{safe}__{config.algo}-{config.net}__s{config.seed}__{stamp}"
+    names_of_runs = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
+    return next(path for path in map(Path("runs").joinpath, names_of_runs) if not path.exists())
 
 
 @contextmanager

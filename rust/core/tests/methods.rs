@@ -45,6 +45,9 @@ fn learned_return<A: Action, E: Env<A> + 'static>(setup: &Setup, env: impl Fn() 
 fn quick(algo: Algo, net: Net, total_steps: u64) -> TrainConfig {
     let mut config = config(algo, total_steps, 0.002);
     config.method.explore_anneal_steps = total_steps / 4;
+    if algo == Algo::A2c {
+        config.lr = 0.01; // its updates are fewer than ppo's, and averaged
+    }
     TrainConfig { network: net.into(), rms_eps: 1e-3, actors: 1, target_interval_steps: 100, ..config }
 }
 

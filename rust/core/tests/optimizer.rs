@@ -13,19 +13,32 @@ mod support {
 
 #[test]
 fn each_optimizer_follows_the_papers_formula() {
-    let (alpha, eps, scale) = (f64::from(0.99_f32), f64::from(0.1_f32), 0.5);
+    let (alpha, beta2, eps, scale) = (f64::from(0.99_f32), f64::from(0.999_f32), f64::from(0.1_f32), 0.5);
     for kind in OptimizerKind::ALL {
         let (mut theta, mut statistic): (Vec<f64>, _) = (noise(99).iter().map(|&x| x.into()).collect(), vec![0.0; LEN]);
+        let mut squares = vec![0.0; LEN];
         for step in 1..=10 {
-            let eta = 1e-2 / step as f64;
-            for ((theta, s), d_theta) in theta.iter_mut().zip(&mut statistic).zip(noise(step)) {
+            let eta = 1e-2 / f64::from(step);
+            for (((theta, s), v), d_theta) in
+                theta.iter_mut().zip(&mut statistic).zip(&mut squares).zip(noise(step as u64))
+            {
                 let d = scale * f64::from(d_theta);
-                if kind == OptimizerKind::MomentumSgd {
-                    *s = alpha * *s + (1.0 - alpha) * d;
-                    *theta -= eta * *s;
-                } else {
-                    *s = alpha * *s + (1.0 - alpha) * d * d;
-                    *theta -= eta * d / (*s + eps).sqrt();
+                match kind {
+                    OptimizerKind::MomentumSgd => {
+                        *s = alpha * *s + (1.0 - alpha) * d;
+                        *theta -= eta * *s;
+                    }
+                    OptimizerKind::RmsProp | OptimizerKind::SharedRmsProp => {
+                        *s = alpha * *s + (1.0 - alpha) * d * d;
+                        *theta -= eta * d / (*s + eps).sqrt();
+                    }
+                    OptimizerKind::Adam | OptimizerKind::SharedAdam => {
+                        // Kingma and Ba (2015), Algorithm 1, line by line
+                        *s = alpha * *s + (1.0 - alpha) * d;
+                        *v = beta2 * *v + (1.0 - beta2) * d * d;
+                        let (m_hat, v_hat) = (*s / (1.0 - alpha.powi(step)), *v / (1.0 - beta2.powi(step)));
+                        *theta -= eta * m_hat / (v_hat.sqrt() + eps);
+                    }
                 }
             }
         }
@@ -47,10 +60,13 @@ fn eps_is_added_inside_the_square_root() {
 }
 
 #[test]
-fn with_one_thread_shared_rmsprop_is_rmsprop() {
+fn with_one_thread_shared_statistics_are_those_of_an_actor() {
     let isa = Isa::available()[0];
-    let (shared, own) = (OptimizerKind::SharedRmsProp, OptimizerKind::RmsProp);
-    assert_eq!(ten_updates::<Native>(shared, isa), ten_updates::<Native>(own, isa));
+    for (shared, own) in
+        [(OptimizerKind::SharedRmsProp, OptimizerKind::RmsProp), (OptimizerKind::SharedAdam, OptimizerKind::Adam)]
+    {
+        assert_eq!(ten_updates::<Native>(shared, isa), ten_updates::<Native>(own, isa));
+    }
 }
 
 #[test]
@@ -106,8 +122,8 @@ fn optimizers_and_their_configs_are_read_by_name() {
         assert!(text.contains(&format!("\"{}\"", kind.name())), "{text}");
         assert_eq!(serde_json::from_str::<OptimizerConfig>(&text).unwrap(), config(kind));
     }
-    let message = "adam".parse::<OptimizerKind>().unwrap_err();
-    assert!(message.contains("adam") && message.contains("shared-rmsprop"), "{message}");
+    let message = "lion".parse::<OptimizerKind>().unwrap_err();
+    assert!(message.contains("lion") && message.contains("shared-rmsprop"), "{message}");
 }
 
 #[test]
@@ -176,11 +192,17 @@ fn without_a_gradient_mean_squares_decay_and_a_momentum_carries_theta_on() {
         optimizer.apply(isa, 0, &theta, gradient(&[0.0]), 1.0, 1.0);
         let mut after = [0.0; 32];
         theta.read_into(isa, &mut after);
-        if kind == OptimizerKind::MomentumSgd {
-            assert_eq!(after[0], before[0] - 0.5, "m = 0.5 * 1");
-        } else {
-            assert_eq!(after, before);
-            assert_eq!(statistic_of(&optimizer, 0)[0], 1.0, "0.5 (0.5 * 2^2)");
+        match kind {
+            OptimizerKind::MomentumSgd => assert_eq!(after[0], before[0] - 0.5, "m = 0.5 * 1"),
+            OptimizerKind::RmsProp | OptimizerKind::SharedRmsProp => {
+                assert_eq!(after, before);
+                assert_eq!(statistic_of(&optimizer, 0)[0], 1.0, "0.5 (0.5 * 2^2)");
+            }
+            OptimizerKind::Adam | OptimizerKind::SharedAdam => {
+                let (m, v) = (0.5f64 / (1.0 - 0.25), 0.999 * 0.004 / (1.0 - 0.999f64.powi(2)));
+                let expected = before[0] - (m / (v.sqrt() + 0.1)) as f32;
+                assert!((after[0] - expected).abs() < 1e-4, "{} instead of {expected}", after[0]);
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use a3crs_core::env::{ActionSpec, Aim, Catch, Env, EnvError, EnvSpec, ObsMut, Re
 use a3crs_core::nn::Net;
 use a3crs_core::shared::OptimizerKind;
 use a3crs_core::train::config::{RewardScale, Running, TMax};
-use a3crs_core::train::log::ProgressRow;
+use a3crs_core::train::log::{ProgressRow, Stat, Totals};
 use a3crs_core::train::save::{CheckpointMeta, read_meta};
 use a3crs_core::train::{Action, Algo, Checkpoint, Host, Setup, TrainConfig, train};
 use std::fs;
@@ -38,6 +38,13 @@ impl<A: Action, E: Env<A>> Env<A> for Unsteady<E> {
     }
 }
 
+/// Returns the sums without the CPU seconds.
+fn without_secs(sums: &Totals) -> Totals {
+    let mut sums = sums.as_slice().to_vec();
+    [Stat::ForwardSecs, Stat::BackwardSecs, Stat::UpdateSecs].iter().for_each(|stat| sums[*stat as usize] = 0.0);
+    Totals::from_slice(&sums)
+}
+
 /// Returns the logs and the last checkpoint of a run, without the fields that depend on wall-clock time.
 fn remains(dir: &Path, setup: &Setup) -> (Vec<String>, String) {
     let wall = [
@@ -61,11 +68,9 @@ fn remains(dir: &Path, setup: &Setup) -> (Vec<String>, String) {
     let mut last = Checkpoint::load(&dir.join("checkpoints/latest.safetensors"), setup).unwrap();
     (last.meta.secs, last.meta.best_return_mean_100) = (0.0, None);
     for actor in &mut last.actors {
-        let sums = actor.sums.as_slice();
-        actor.sums = a3crs_core::train::log::Totals::from_slice(&sums[..sums.len() - 3]); // CPU seconds
+        actor.sums = without_secs(&actor.sums);
     }
-    let logged = last.logged.as_slice();
-    last.logged = a3crs_core::train::log::Totals::from_slice(&logged[..logged.len() - 3]);
+    last.logged = without_secs(&last.logged);
     for actor in &mut last.meta.actors {
         actor.place.forget();
     }

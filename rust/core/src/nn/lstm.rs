@@ -43,10 +43,10 @@ pub(super) struct LstmTape {
     gates: Buffer,
     /// c before each slot and after the last, `(slots + 1, cells)`
     c: Buffer,
+    /// c that each slot comes to, `(slots, cells)`: the one before the next slot, unless a sequence starts there.
+    c_next: Buffer,
     /// True where the state before a slot was put there, so that it does not come from the slot before, `(slots + 1)`.
     starts: Vec<bool>,
-    /// c that no slot goes on from, `(cells)`.
-    dropped: Buffer,
 }
 
 /// Intermediate results of a backward pass.
@@ -69,7 +69,7 @@ impl LstmTape {
             gates: Buffer::zeros(slots * outputs),
             c: Buffer::zeros((slots + 1) * shape.cells),
             starts: vec![false; slots + 1],
-            dropped: Buffer::zeros(shape.cells),
+            c_next: Buffer::zeros(slots * shape.cells),
         }
     }
 
@@ -107,11 +107,10 @@ impl LstmTape {
         xh[..inputs].copy_from_slice(x);
         let gates = &mut self.gates[slot * linear.outputs..][..linear.outputs];
         linear_forward(isa, &linear, 1, xh, weight, bias, Activation::Identity, gates);
-        let goes_on = !self.starts[slot + 1];
-        let (before, after) = self.c.split_at_mut((slot + 1) * cells);
-        let after = if goes_on { &mut after[..cells] } else { &mut self.dropped[..cells] };
-        lstm_forward(isa, gates, &before[slot * cells..], after, h);
-        if goes_on {
+        let c_next = &mut self.c_next[slot * cells..][..cells];
+        lstm_forward(isa, gates, &self.c[slot * cells..][..cells], c_next, h);
+        if !self.starts[slot + 1] {
+            self.c[(slot + 1) * cells..][..cells].copy_from_slice(c_next);
             self.state_mut(slot + 1)[0].copy_from_slice(h);
         }
     }
@@ -134,7 +133,7 @@ impl LstmTape {
         dc.fill(0.0);
         for t in (0..n).rev() {
             let (d_gates, gates) = (&mut d_gates[t * outputs..][..outputs], &self.gates[t * outputs..][..outputs]);
-            let (c_prev, c) = self.c[t * cells..][..2 * cells].split_at(cells);
+            let (c_prev, c) = (&self.c[t * cells..][..cells], &self.c_next[t * cells..][..cells]);
             lstm_backward(isa, gates, c_prev, c, &dh[t * cells..][..cells], dc, d_gates);
             if self.starts[t] {
                 dc.fill(0.0);

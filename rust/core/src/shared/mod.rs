@@ -7,6 +7,7 @@ pub mod clock;
 pub mod optimizer;
 pub mod parameters;
 pub mod refreshes;
+pub mod schedule;
 pub mod store;
 pub mod tear;
 

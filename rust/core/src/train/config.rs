@@ -1,11 +1,12 @@
 //! Complete description of a run. There are no defaults here: they live in `python/a3crs/config.py` alone.
 
 use super::error::TrainError;
-use super::learn::schedule::{LrSchedule, lr_at};
+
 use crate::env::{ActionSpec, EnvSpec};
 use crate::nn::{Init, NetSpec};
 use crate::rl::{Action, ActorRng, Algo, Experience, Exploration, MAX_ACTION_DIMS, Method, MethodSettings};
 use crate::shared::optimizer::{OptimizerConfig, OptimizerKind};
+use crate::shared::schedule::{LrSchedule, lr_at};
 use serde::{Deserialize, Serialize};
 
 /// Whole numbers up to this are exact as f32, as which checkpoints keep actions.

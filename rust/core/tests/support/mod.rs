@@ -8,8 +8,8 @@ use a3crs_core::env::EnvError;
 use a3crs_core::nn::{Init, Net};
 use a3crs_core::rl::{Covariance, MethodSettings};
 use a3crs_core::shared::optimizer::OptimizerKind;
+use a3crs_core::shared::schedule::LrSchedule;
 use a3crs_core::train::config::{RewardScale, TMax};
-use a3crs_core::train::learn::schedule::LrSchedule;
 use a3crs_core::train::log::ProgressRow;
 use a3crs_core::train::{Algo, Host, TrainConfig};
 

@@ -8,7 +8,6 @@ pub mod place;
 pub mod pool;
 pub mod rewards;
 pub mod rollout;
-pub mod schedule;
 pub mod segment;
 pub mod shared;
 mod update;

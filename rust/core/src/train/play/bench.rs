@@ -4,7 +4,10 @@ use crate::env::{End, Env, EnvError, ObsMut};
 use crate::nn::Observations;
 use crate::rl::{Action, ActorRng};
 use crate::shared::{LocalCopy, clip_scale};
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use crate::train::error::TrainError;
 use crate::train::learn::{Actor, ActorLearner, Shared};
 use crate::train::log::stats::Shares;
@@ -67,6 +70,7 @@ where
     let emulator_steps: Vec<AtomicU64> = (0..actors).map(|_| AtomicU64::new(0)).collect();
     // Every phase starts and ends for all at once; a failing actor sets `failed` and keeps the rhythm.
     let (barrier, phase_over, failed) = (Barrier::new(actors + 1), AtomicBool::new(false), AtomicBool::new(false));
+    let rounds = Granted::default();
     let body = |actor: usize, _: &_| {
         let fail = |source| TrainError::Env { actor, step: 0, source };
         shared.cores.keep(actor);
@@ -77,10 +81,16 @@ where
             let actor = Actor { actor, env: timed, method, rng: rng.clone(), stats: &stats[actor] };
             ActorLearner::new(setup, &shared, actor)
         });
+        let mut played = 0;
         for phase in 0..2 * ROUNDS + 2 {
             barrier.wait();
-            while !phase_over.load(Relaxed) && !failed.load(Relaxed) {
-                let Ok(learner) = &mut result else { break };
+            loop {
+                let is_over = phase_over.load(Relaxed) || failed.load(Relaxed);
+                let goes_on = match phase % 2 == 1 && setup.config.has_fixed_order() {
+                    true => rounds.goes_on(actor, &mut played, is_over),
+                    false => !is_over,
+                };
+                let (true, Ok(learner)) = (goes_on, &mut result) else { break };
                 let step = if phase % 2 == 0 {
                     emulator_steps[actor].fetch_add(1, Relaxed);
                     learner.env_mut().random_step(A::random(setup.env.actions.size(), &mut rng)).map_err(fail)
@@ -88,6 +98,7 @@ where
                     learner.segment(&mut |_| ()).map(|_| ())
                 };
                 if let Err(error) = step {
+                    shared.order.leave();
                     result = Err(error);
                 }
             }
@@ -109,6 +120,7 @@ where
         phase_over.store(true, Relaxed);
         barrier.wait();
         phase_over.store(false, Relaxed);
+        rounds.open();
         reading
     };
     let emulated = || emulator_steps.iter().map(|n| n.load(Relaxed)).sum::<u64>() as f64;
@@ -196,6 +208,38 @@ impl<A, E: Env<A>> Env<A> for Switch<E> {
         let step = self.env.step(action, obs)?;
         self.ended = step.end != End::No;
         Ok(step)
+    }
+}
+
+/// Rounds of a fixed order that the actors may play: each waits for all others, so that all must play the same number.
+#[derive(Debug, Default)]
+struct Granted {
+    rounds: AtomicU64,
+    is_closed: AtomicBool,
+}
+
+impl Granted {
+    /// True where `actor`, who has `played` so many rounds, is to play another: actor 0 decides for all.
+    fn goes_on(&self, actor: usize, played: &mut u64, is_over: bool) -> bool {
+        if actor == 0 {
+            match is_over {
+                true => self.is_closed.store(true, Release),
+                false => _ = self.rounds.fetch_add(1, Release),
+            }
+        }
+        while *played == self.rounds.load(Acquire) {
+            if self.is_closed.load(Acquire) && *played == self.rounds.load(Acquire) {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        *played += 1;
+        true
+    }
+
+    /// Allows rounds again.
+    fn open(&self) {
+        self.is_closed.store(false, Release);
     }
 }
 

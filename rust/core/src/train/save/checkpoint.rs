@@ -223,7 +223,7 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(CheckpointMeta, Reader<'a>)
     }
     let meta: CheckpointMeta = serde_json::from_str(&meta).map_err(|e| is_damaged(damaged(e)))?;
     let counts = [meta.steps, meta.episodes, meta.updates, meta.refused_updates];
-    if let Some(most) = counts.iter().find(|count| **count > MOST_COUNTED) {
+    if let Some(most) = counts.iter().chain(&meta.optimizer_counts).find(|count| **count > MOST_COUNTED) {
         return Err(refused(format!("it has counted to {most}, which no run can")));
     }
     Ok((meta, file))
