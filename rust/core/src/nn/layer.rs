@@ -241,6 +241,30 @@ impl Layer {
         }
     }
 
+    /// Returns true for a layer whose output has several positions, of which most stay the same from one step to the next.
+    pub(super) fn has_positions(&self) -> bool {
+        match &self.op {
+            Op::Conv2d(_) => true,
+            Op::Sum(shape) => shape.positions > 1,
+            Op::Linear(_) | Op::Lstm(_) | Op::Constant(_) => false,
+        }
+    }
+
+    /// Returns true where [`Layer::forward_all`] computes all slots at once.
+    pub(super) fn reads_all(&self) -> bool {
+        match &self.op {
+            Op::Linear(_) => true,
+            Op::Conv2d(_) | Op::Lstm(_) | Op::Sum(_) | Op::Constant(_) => false,
+        }
+    }
+
+    /// Computes y of the first `n` slots of a linear layer, whose inputs are the rows of `x`.
+    pub(super) fn forward_all(&self, isa: Isa, theta: &[f32], x: &[f32], tape: &mut LayerTape, n: usize) {
+        let Op::Linear(shape) = &self.op else { panic!("a layer that does not read all at once") };
+        let (weight, bias) = (&theta[self.weight.clone()], &theta[self.bias.clone()]);
+        linear::linear_forward(isa, shape, n, x, weight, bias, self.activation, &mut tape.y[..n * shape.outputs]);
+    }
+
     /// Propagates the gradient with respect to y of LSTM cells back through time, to the gates. Other layers need
     /// nothing.
     pub(super) fn backward_state(

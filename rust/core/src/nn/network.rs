@@ -8,6 +8,7 @@ use super::tape::{Image, Input, Observations, Tape, Workspace};
 use crate::env::ObsSpec;
 use crate::kernel::buffer::Buffer;
 use crate::kernel::{Isa, LANE_PAD};
+use std::ops::Range;
 
 /// Named group of outputs, for example the policy's logits.
 pub type Head<'a> = Columns<'a>;
@@ -203,19 +204,40 @@ impl Network {
     /// the slot before are copied from it. A recurrent network reads the state before `slot` and stores the state
     /// before the next slot.
     pub fn forward(&self, isa: Isa, theta: &[f32], (obs, t): (&Observations, usize), tape: &mut Tape, slot: usize) {
-        let Tape { image, layers, y, .. } = tape;
+        self.forward_nodes(isa, theta, (obs, t), tape, slot, 0..self.nodes.len());
+        self.collect(tape, slot);
+    }
+
+    /// The part of [`Network::forward`] that some layers compute; the first of them looks at the observation.
+    fn forward_nodes(
+        &self,
+        isa: Isa,
+        theta: &[f32],
+        (obs, t): (&Observations, usize),
+        tape: &mut Tape,
+        slot: usize,
+        nodes: Range<usize>,
+    ) {
+        let Tape { image, layers, .. } = tape;
         let observed = match obs.vectors() {
             Some(all) => Input { all, nth: t, changed: &[] },
             None => {
-                image.show(isa, obs.get(t), (slot > 0).then(|| obs.get(t - 1)));
+                if nodes.start == 0 {
+                    image.show(isa, obs.get(t), (slot > 0).then(|| obs.get(t - 1)));
+                }
                 Input { all: &image.x, nth: 0, changed: &image.changed }
             }
         };
-        for (i, node) in self.nodes.iter().enumerate() {
+        for (i, node) in nodes.clone().zip(&self.nodes[nodes]) {
             let (below, own) = layers.split_at_mut(i);
             let inputs = node.inputs.iter().map(|edge| edge.from.map_or(observed, |from| below[from].input(slot)));
             node.layer.forward(isa, theta, inputs, &mut own[0], slot);
         }
+    }
+
+    /// Puts the outputs of one slot side by side.
+    fn collect(&self, tape: &mut Tape, slot: usize) {
+        let Tape { layers, y, .. } = tape;
         let mut y = &mut y[slot * self.outputs..][..self.outputs];
         for &(top, outputs) in &self.tops {
             y.split_off_mut(..outputs).expect("the tops make y").copy_from_slice(&layers[top].slot(slot)[..outputs]);
@@ -223,8 +245,26 @@ impl Network {
     }
 
     /// [`Network::forward`] of the first `n` observations, each in its slot. Where a recurrent network starts anew,
-    /// [`Tape::set_state`] has put the state.
+    /// [`Tape::set_state`] has put the state. Behind the convolutions it goes layer by layer, so that a weight is read once and
+    /// not once a step.
     pub fn forward_all(&self, isa: Isa, theta: &[f32], obs: &Observations, tape: &mut Tape, n: usize) {
-        (0..n).for_each(|t| self.forward(isa, theta, (obs, t), tape, t));
+        let (observed, first) = (obs.vectors(), self.nodes.iter().rposition(|node| node.layer.has_positions()));
+        let first = first.map_or(0, |last| last + 1);
+        if observed.is_none() {
+            (0..n).for_each(|t| self.forward_nodes(isa, theta, (obs, t), tape, t, 0..first));
+        }
+        for (i, node) in self.nodes.iter().enumerate().skip(first) {
+            let (below, own) = tape.layers.split_at_mut(i);
+            match (node.inputs.first(), observed) {
+                (Some(Edge { from: Some(from), .. }), _) if node.layer.reads_all() => {
+                    node.layer.forward_all(isa, theta, below[*from].first(n), &mut own[0], n);
+                }
+                (Some(Edge { from: None, .. }), Some(x)) if node.layer.reads_all() => {
+                    node.layer.forward_all(isa, theta, &x[..n * self.input.len()], &mut own[0], n);
+                }
+                _ => (0..n).for_each(|t| self.forward_nodes(isa, theta, (obs, t), tape, t, i..i + 1)),
+            }
+        }
+        (0..n).for_each(|t| self.collect(tape, t));
     }
 }
