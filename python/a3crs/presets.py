@@ -68,6 +68,15 @@ _TANH = {
     "activation": ("tanh", "Schulman et al. 2017, section 6.1"),
 }
 
+_A3C = {
+    "actors": (8, "sweep over vectors"),
+    "total_steps": (1_000_000, "sweep over vectors: LunarLander is solved by then"),
+    "t_max": (20, "sweep over vectors"),
+    "lambda": (0.95, "sweep over vectors"),
+    "gamma": (0.995, "sweep over vectors: LunarLander's episodes have 1000 steps"),
+    "entropy_beta": (1e-3, "sweep over vectors"),
+}
+
 TABLE = (
     _row(
         "ppo-images",
@@ -92,7 +101,8 @@ TABLE = (
         | _TANH
         | _SCALED
         | {
-            "t_max": (128, "sweep"),
+            "total_steps": (1_000_000, "Schulman et al. 2017, section 6.1"),
+            "t_max": (256, "sweep over continuous actions"),
             "lr": (3e-4, "Schulman et al. 2017, table 3"),
             "epochs": (10, "Schulman et al. 2017, table 3"),
             "minibatch_steps": (64, "Schulman et al. 2017, table 3"),
@@ -110,36 +120,85 @@ TABLE = (
         | _SCALED
         | {
             "actors": (8, "Schulman et al. 2017, table 5"),
-            "t_max": (32, "sweep"),
-            "lr": (1e-3, "sweep"),
+            "total_steps": (500_000, "sweep over vectors: LunarLander is solved by then"),
+            "t_max": (32, "sweep over vectors"),
+            "lr": (1e-3, "sweep over vectors"),
             "epochs": (10, "Schulman et al. 2017, table 3"),
-            "entropy_beta": (0.01, "sweep"),
-        },
-        kinds=[Kind.VECTORS],
-        others=[Kind.CONTINUOUS],
-    ),
-    _row(
-        "a2c-vectors",
-        "a2c on vectors with discrete actions",
-        ["a2c"],
-        _SCALED
-        | {
-            "rms_eps": (1e-5, "a2c of Stable-Baselines3"),
-            "max_grad_norm": (0.5, "a2c of Stable-Baselines3"),
+            "gamma": (0.999, "sweep over vectors: LunarLander's episodes have 1000 steps"),
+            "lambda": (0.98, "sweep over vectors"),
+            "entropy_beta": (0.01, "sweep over vectors"),
             "normalize_obs": (False, "sweep over vectors"),
         },
         kinds=[Kind.VECTORS],
         others=[Kind.CONTINUOUS],
     ),
     _row(
-        "vectors",
-        "the paper's methods on vectors with discrete actions",
-        ["a3c", "one-step-q", "one-step-sarsa", "n-step-q"],
+        "a2c-images",
+        "a2c on images",
+        ["a2c"],
+        {
+            "init": ("orthogonal", "rl-baselines3-zoo, a2c.yml"),
+            "rms_eps": (1e-5, "rl-baselines3-zoo, a2c.yml"),
+            "max_grad_norm": (0.5, "a2c of Stable-Baselines3"),
+        },
+        kinds=[Kind.IMAGES],
+    ),
+    _row(
+        "a2c-continuous",
+        "a2c on vectors with continuous actions",
+        ["a2c"],
+        _ADAM
+        | _TANH
+        | _SCALED
+        | {
+            "lr": (1e-3, "sweep over continuous actions"),
+            "entropy_beta": (0.0, "rl-baselines3-zoo, a2c.yml"),
+        },
+        kinds=[Kind.VECTORS, Kind.CONTINUOUS],
+    ),
+    _row(
+        "a2c-vectors",
+        "a2c on vectors with discrete actions",
+        ["a2c"],
+        _ADAM
+        | _TANH
+        | _SCALED
+        | _A3C
+        | {
+            "lr": (2e-3, "sweep over vectors"),
+            "normalize_obs": (False, "sweep over vectors"),
+        },
+        kinds=[Kind.VECTORS],
+        others=[Kind.CONTINUOUS],
+    ),
+    _row(
+        "a3c-vectors",
+        "a3c on vectors with discrete actions",
+        ["a3c"],
+        _SCALED
+        | _RMS
+        | _A3C
+        | {
+            "lr": (2e-3, "sweep over vectors"),
+            "max_grad_norm": (0.0, "sweep over vectors: 40 clips nearly every update at first"),
+            "normalize_obs": (False, "sweep over vectors: Acrobot is not learned with it, CartPole as fast without"),
+        },
+        kinds=[Kind.VECTORS],
+        others=[Kind.CONTINUOUS],
+    ),
+    _row(
+        "q-vectors",
+        "the Q methods on vectors with discrete actions",
+        ["one-step-q", "one-step-sarsa", "n-step-q"],
         _SCALED
         | _RMS
         | {
+            "actors": (8, "sweep over vectors"),
+            "total_steps": (1_000_000, "sweep over vectors"),
+            "target_interval_steps": (1_000, "sweep over vectors"),
+            "explore_anneal_steps": (100_000, "sweep over vectors"),
             "max_grad_norm": (0.0, "sweep over vectors: 40 clips nearly every update at first"),
-            "normalize_obs": (False, "sweep over vectors: Acrobot is not learned with it, CartPole as fast without"),
+            "normalize_obs": (False, "sweep over vectors"),
         },
         kinds=[Kind.VECTORS],
         others=[Kind.CONTINUOUS],
