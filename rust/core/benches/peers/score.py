@@ -15,11 +15,11 @@ The peers have a virtual environment of their own, whose Python runs this script
 import argparse
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -65,24 +65,24 @@ def run_a3crs(arguments: argparse.Namespace, seed: int, out: Path) -> None:
     """Trains with a3crs and writes its rows, their time moved by the seconds before its own clock started."""
     secs = 60 * max(arguments.minutes)
     steps = arguments.steps or zoo.PPO[arguments.env].steps
-    with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
-        command = [arguments.a3crs, "train", "--algo", "ppo", "--env", arguments.env, "--seed", str(seed)]
-        command += ["--steps", str(steps), "--out", str(run), "--quiet"]
-        since = time.time()
-        process = subprocess.Popen(command)
-        progress, start_up = run / "progress.jsonl", None
-        while process.poll() is None and time.time() - since < secs:
-            if start_up is None and progress.exists() and (rows := rows_of(progress)):
-                start_up = time.time() - since - rows[-1]["secs"]
-            time.sleep(0.02)
-        elapsed = time.time() - since
-        is_interrupted = process.poll() is None
-        if is_interrupted:
-            process.send_signal(signal.SIGINT)
-        finish(process, "a3crs", STOP_SECS, is_interrupted=is_interrupted)
-        rows = rows_of(progress) if progress.exists() else []
-    if start_up is None:
+    run = out.with_suffix("")
+    shutil.rmtree(run, ignore_errors=True)  # a3crs trains into a new directory only
+    command = [arguments.a3crs, "train", "--algo", "ppo", "--env", arguments.env, "--seed", str(seed)]
+    command += ["--steps", str(steps), "--out", str(run), "--quiet"]
+    since = time.time()
+    process = subprocess.Popen(command)
+    progress, start_up = run / "progress.jsonl", None
+    while process.poll() is None and time.time() - since < secs:
+        if start_up is None and progress.exists() and (rows := rows_of(progress)):
+            start_up = time.time() - since - rows[-1]["secs"]
+        time.sleep(0.02)
+    elapsed = time.time() - since
+    is_interrupted = process.poll() is None
+    if is_interrupted:
+        process.send_signal(signal.SIGINT)
+    finish(process, "a3crs", STOP_SECS, is_interrupted=is_interrupted)
+    rows = rows_of(progress) if progress.exists() else []
+    if start_up is None:  # a run so short that no row was seen before its end
         start_up = max(0.0, elapsed - rows[-1]["secs"]) if rows else 0.0
     base = {"library": "a3crs", "env": arguments.env, "seed": seed}
     with out.open("w") as file:
@@ -148,6 +148,7 @@ def plot(runs: dict[tuple[str, int], list[Row]], env: str, minutes: float, path:
         if shown and x[-1] < minutes:  # a run that ended early keeps its score
             axes.plot([x[-1], minutes], [y[-1], y[-1]], color=COLOURS[library], linewidth=1, linestyle=":")
     axes.set(title=env, xlabel="minutes, start-up included", ylabel="mean return of the last 100 training episodes")
+    axes.set_xlim(0, minutes)
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=150)
@@ -165,7 +166,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--peer-steps", type=int, help="Stable-Baselines3's length; default: each method's of the zoo")
     parser.add_argument("--a3crs", default="a3crs", help="the command; default: the one on the path")
     parser.add_argument("--peers", default=sys.executable, help="the peers' Python; default: this one")
-    parser.add_argument("--out", type=Path, default=Path("runs/peers"), help="folder of the JSON lines")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/peers"), help="folder of the runs; replaces what it has of them"
+    )
     parser.add_argument("--plot", type=Path, help="picture of score against minutes")
     parser.add_argument("--report", action="store_true", help="no run: table and picture of the files that are there")
     return parser.parse_args()
