@@ -39,6 +39,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def warn_of_load() -> None:
+    """Prints a warning where something else runs, which slows torch's threads out of proportion."""
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"the machine is not idle (load {load:.1f}): this is no fair comparison", file=sys.stderr)
+
+
 def file_of(folder: Path, env: str, library: str, seed: int) -> Path:
     return folder / f"{env}-{library}-{seed}.jsonl"
 
@@ -95,7 +102,7 @@ def run_sb3(arguments: argparse.Namespace, algo: str, seed: int, out: Path) -> N
     """Trains with Stable-Baselines3, which writes its rows itself."""
     secs = 60 * max(arguments.minutes)
     command = [arguments.peers, str(HERE / "sb3_score.py"), "--algo", algo, "--env", arguments.env]
-    command += ["--seed", str(seed), "--secs", str(secs), "--threads", str(cores()), "--out", str(out)]
+    command += ["--seed", str(seed), "--secs", str(secs), "--threads", str(arguments.threads), "--out", str(out)]
     if arguments.peer_steps:
         command += ["--steps", str(arguments.peer_steps)]
     process = subprocess.Popen([*command, "--since", str(time.time())])
@@ -164,6 +171,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=LIBRARIES)
     parser.add_argument("--steps", type=int, help="a3crs's length in agent steps; default: that of the zoo's PPO")
     parser.add_argument("--peer-steps", type=int, help="Stable-Baselines3's length; default: each method's of the zoo")
+    parser.add_argument("--threads", type=int, default=cores(), help="torch's; default: the number of cores")
     parser.add_argument("--a3crs", default="a3crs", help="the command; default: the one on the path")
     parser.add_argument("--peers", default=sys.executable, help="the peers' Python; default: this one")
     parser.add_argument(
@@ -178,6 +186,8 @@ def main() -> None:
     arguments = parsed()
     env, minutes = arguments.env, sorted(arguments.minutes)
     arguments.out.mkdir(parents=True, exist_ok=True)
+    if not arguments.report:
+        warn_of_load()
     wanted = [(library, seed) for seed in arguments.seeds for library in arguments.libraries]
     for library, seed in [] if arguments.report else wanted:
         print(f"{env}: {library}, seed {seed}, up to {max(minutes):g} minutes", file=sys.stderr, flush=True)
