@@ -69,6 +69,7 @@ def test_train_eval_resume_on_a_real_game(a3crs, tmp_path):
         ("algos", ["a3c ", "n-step-q ", "Algorithm S2", "section 4"]),
         ("nets", ["nature-lstm ", "256 LSTM cells", "section 5.1"]),
         ("optimizers", ["momentum-sgd ", "section 7"]),
+        ("presets", ["ppo-images", "optimizer ", "Schulman et al. 2017", "--preset paper"]),
         ("envs", ["* Pong", "* MontezumaRevenge", "CartPole-v1"]),
     ],
 )

@@ -24,6 +24,7 @@ LATER = EARLY | {
     "return_best_100": -17.0,
     "entropy": 1.79,
     "value_loss": 0.0123,
+    "explained_variance": 0.876,
     "staleness": 14.6,
 }
 
@@ -35,12 +36,13 @@ def test_a_plain_line_has_every_figure():
     for text in ("50.0%", "2,000 frames", "frames/s 12,000", "-20.2", "best -17.0", "entropy 1.790", "lr 7.00e-04"):
         assert text in line
     assert "value loss 0.0123" in line
+    assert "explained variance 0.88" in line
     assert "staleness 14.6" in line
 
 
 def test_figures_without_a_value_yet_are_dashes():
     assert dict(display.figures(EARLY))["return (100)"] == "- (best -)"
-    assert "entropy" not in dict(display.figures(EARLY))
+    assert not {"entropy", "explained variance"} & dict(display.figures(EARLY)).keys()  # nor in those of Q methods
 
 
 def test_plain_lines_are_10_seconds_apart_but_the_last_is_always_there(monkeypatch):

@@ -90,7 +90,7 @@ def test_an_episode_can_be_played_with_the_model_alone(tmp_path):
 
 
 def test_safetensors_has_the_parameters_alone_in_canonical_shapes(tmp_path):
-    agent = agent_of("CartPole-v1", tmp_path)
+    agent = agent_of("CartPole-v1", tmp_path, normalize_obs=True)
     assert "1,603 parameters in 6 tensors" in export(agent, "safetensors", tmp_path / "theta.safetensors")
     theta = load_file(tmp_path / "theta.safetensors")
     mean, inverse_deviation = (theta.pop(f"observations.{name}") for name in ("mean", "inverse_deviation"))

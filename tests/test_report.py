@@ -1,3 +1,4 @@
+import json
 import re
 from html.parser import HTMLParser
 
@@ -5,12 +6,15 @@ import pytest
 
 from a3crs import Agent, report
 from a3crs.report import table, write_report
+from a3crs.runlog import load
+from a3crs.runlog.schema import PROGRESS
 
 SECTIONS = [
     "Learning curves",
     "What they reached",
     "Evaluations",
     "Returns of all episodes",
+    "How learning went",
     "Where the time went",
     "The agents at play",
     "What went wrong",
@@ -71,14 +75,15 @@ def test_a_report_is_one_file_that_loads_nothing(whole):
     assert Page(whole).loaded == []
     assert not re.search(r"@import|url\((?!['\"]?#)|<script|<link", text)
     assert [path.name for path in whole.parent.iterdir()] == ["report.html"]
-    assert text.count("<svg") == 3
+    assert text.count("<svg") == 4
     assert text.count("data:video/mp4;base64,AAAA") == 1
 
 
 def test_its_tables_have_what_the_logs_have(whole, reported):
     rows = Page(whole).rows
     assert ["CartPole-v1", "a3c", "1"] in [row[:3] for row in rows]
-    assert [reported.name, "300", "-", "sampled", "2"] in [row[:5] for row in rows]
+    frames = load.evals(reported).collect()["frames"].item()
+    assert [reported.name, str(frames), "-", "sampled", "2"] in [row[:5] for row in rows]
     assert [reported.name, "-", "0", "restarted: it died"] in rows
     assert ["gamma", "0.99"] in rows
     assert [reported.name, "1", "0.1.0"] in [[row[0], *row[2:4]] for row in rows]
@@ -90,6 +95,20 @@ def test_what_comes_from_outside_is_no_markup(whole):
     assert "cart&pole" not in text
     assert "&lt;b&gt;" in table(["<b>"], [["<b>"]])
     assert "<b>" not in table(["<b>"], [["<b>"]])
+
+
+def test_measures_have_a_figure_for_each_environment_that_has_any(written, tmp_path):
+    for env in ("Pong", "CartPole-v1"):
+        written(f"runs/{env}", env=env)
+    out = tmp_path / "report.html"
+    write_report(tmp_path / "runs", out, with_clips=False)
+    text = out.read_text(encoding="utf-8")
+    assert "<p>CartPole-v1</p><figure>" in text
+    assert "<p>Pong</p><figure>" in text
+    for run in (tmp_path / "runs").iterdir():  # no update has been made yet
+        (run / "progress.jsonl").write_text(json.dumps(dict.fromkeys(PROGRESS) | {"frames": 5, "secs": 1.0}) + "\n")
+    write_report(tmp_path / "runs", out, with_clips=False)
+    assert "How learning went" not in Page(out).headings
 
 
 def test_settings_that_differ_come_first(written, tmp_path):

@@ -54,7 +54,7 @@ def test_the_logs_of_a_run_agree_with_each_other(pong_run):
 
 def test_a_run_directory_says_how_it_was_made(pong_run):
     config = RunConfig.from_mapping(json.loads((pong_run / "config.json").read_text()))
-    assert config == RunConfig(env="Pong", actors=2, total_steps=3000)
+    assert config == RunConfig(env="Pong", actors=2, total_steps=3000, preset="paper")
     (session,) = json.loads((pong_run / "meta.json").read_text())["sessions"]
     assert session["versions"]["a3crs"]
     assert session["isa"] == _core.isa()

@@ -60,10 +60,12 @@ def figures(row: Row) -> list[tuple[str, str]]:
         ("entropy", number(row["entropy"], ".3f")),
         ("lr", f"{row['lr']:.2e}"),
         ("value loss", number(row["value_loss"], ".3g")),
+        ("explained variance", number(row["explained_variance"], ".2f")),
         ("staleness", number(row["staleness"], ".1f")),
         ("refused updates", f"{row['refused_updates']:,}"),
     ]
-    return [figure for figure in shown if row["entropy"] is not None or figure[0] != "entropy"]  # Q methods have none
+    missing = {name for name in ("entropy", "explained variance") if row[name.replace(" ", "_")] is None}
+    return [figure for figure in shown if figure[0] not in missing]  # Q methods have neither
 
 
 def progress_bar() -> "Progress":

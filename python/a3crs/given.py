@@ -51,8 +51,13 @@ class GivenSettings(Generic[Complete]):
         return type(self)(**self._given | settings)
 
     def with_usual_defaults(self) -> Complete:
-        """Returns complete settings with defaults of no particular environment: those of Atari games, the paper's."""
-        return self.complete_type(**self._given)
+        """Returns complete settings with defaults of no particular environment: those of Atari games, the paper's.
+
+        A setting that counts with a preset's choice alone, like Adam's epsilon, is left out.
+        """
+        settings = fields(self.complete_type)
+        usual = {f.name: default_of(f) for f in settings if f.name != "env"} | self._given
+        return self.complete_type(**{f.name: usual[f.name] for f in settings if counts(f, usual)})
 
     def complete(
         self, name: str, kinds: Collection[Kind], domains: Mapping[str, Any] = MappingProxyType({})

@@ -83,22 +83,6 @@ def defaults_of(f: "dataclasses.Field[Any]") -> list[Any]:
     return [default_of(f), *f.metadata["elsewhere"].values()]
 
 
-def described_default(f: "dataclasses.Field[Any]") -> str:
-    """The default for a person: `5`, or `5, continuous 32, labyrinth 20` where it differs between kinds."""
-    if f.default is dataclasses.MISSING:
-        return ""
-    others = [f"{kind.name.lower()} {_shown(value)}" for kind, value in f.metadata["elsewhere"].items()]
-    return ", ".join([_shown(f.default), *others])
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
 def number_and_words(f: "dataclasses.Field[Any]") -> tuple[Any, tuple[str, ...]]:
     """`(int, ("episode",))` of a setting that is a number or the word; a type and no words of the others."""
     if get_origin(f.type) is not Union:

@@ -67,7 +67,8 @@ def setting_lines() -> list[str]:
     from dataclasses import fields
 
     from a3crs.config import RunConfig
-    from a3crs.setting import described_default, public_name
+    from a3crs.described import described_default
+    from a3crs.setting import public_name
 
     lines = []
     for group in dict.fromkeys(f.metadata["group"] for f in fields(RunConfig)):
@@ -77,7 +78,9 @@ def setting_lines() -> list[str]:
                 default = described_default(f)
                 lines += [f"  {public_name(f)}" + (f" = {default}" if default else "")]
                 lines += [f"      {f.metadata['what']}", f"      source: {f.metadata['source']}"]
-    return [*lines[1:], "", "[P] is the paper (arXiv 1602.01783v2), [E] an e-mail of its authors."]
+    notes = ["[P] is the paper (arXiv 1602.01783v2), [E] an e-mail of its authors."]
+    notes += ["The presets' sources are in a3crs list presets."]
+    return [*lines[1:], "", *notes]
 
 
 def game_lines() -> list[str]:

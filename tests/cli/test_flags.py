@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from a3crs.cli import app, run
 from a3crs.cli.flags import Given, takes_settings
-from a3crs.config import RunConfig
+from a3crs.config import ALIASES, RunConfig
+from a3crs.described import described_default
 from a3crs.errors import ConfigError
-from a3crs.setting import described_default, public_name
+from a3crs.setting import public_name
 from a3crs.sweep.space import parse_value, read_space
 
 FIELDS = {public_name(f): f for f in dataclasses.fields(RunConfig)}
@@ -93,11 +94,32 @@ def test_flags_reach_the_run(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flag", "name"), [("--learning-rate", "lr"), ("--n-steps", "t_max"), ("--ent-coef", "entropy_beta")]
+    ("flag", "name"),
+    [
+        ("--learning-rate", "lr"),
+        ("--n-steps", "t_max"),
+        ("--ent-coef", "entropy_beta"),
+        ("--batch-size", "minibatch_steps"),
+        ("--clip-coef", "clip_range"),
+        ("--num-sgd-iter", "epochs"),
+        ("--no-norm-adv", "normalize_advantage"),
+    ],
 )
 def test_what_others_call_a_setting_is_answered_with_its_name(flag, name, capsys):
     assert run(["train", "--env", "Pong", flag, "1"]) == 2
     assert f"did you mean {name}?" in capsys.readouterr().err
+
+
+def test_what_others_call_a_setting_is_the_name_of_none_here():
+    assert not ALIASES.keys() & FIELDS.keys()
+    assert {name for names in ALIASES.values() for name in names.split(" or ")} <= FIELDS.keys()
+
+
+@pytest.mark.parametrize("name", ALIASES)
+def test_an_alias_is_answered_in_a_file_as_well(name):
+    with pytest.raises(ConfigError) as refusal:
+        RunConfig.from_mapping({"env": "Pong", name: 1})
+    assert str(refusal.value) == f"There is no setting {name!r} (did you mean {ALIASES[name]}?)."
 
 
 def test_the_list_of_settings_has_every_default_and_source(capsys):

@@ -31,6 +31,28 @@ def test_labels_name_what_differs_within_an_environment(written, tmp_path):
     assert comparison.table(tmp_path, of)["label"].to_list() == ["a3c, actors 4", "a3c, actors 2", "a3c, actors 16"]
 
 
+def test_what_follows_from_a_preset_is_not_in_the_label(written, tmp_path):
+    written("1", algo="a3c", preset="vectors", lr=1e-3, t_max=5)
+    written("2", algo="ppo", preset="fast", lr=3e-4, t_max=128)
+    assert comparison.labelled(tmp_path)["label"].to_list() == ["a3c", "ppo"]
+    written("3", algo="ppo", preset="fast", lr=3e-4, t_max=64)
+    assert comparison.labelled(tmp_path)["label"].to_list() == ["a3c, t_max 5", "ppo, t_max 128", "ppo, t_max 64"]
+    written("4", algo="ppo", preset="paper", lr=7e-4, t_max=64)
+    assert comparison.labelled(tmp_path)["label"].to_list() == [
+        "a3c, preset vectors, t_max 5",
+        "ppo, preset fast, t_max 128",
+        "ppo, preset fast, t_max 64",
+        "ppo, preset paper, t_max 64",
+    ]
+
+
+def test_a_preset_of_another_environment_is_not_in_the_label(written, tmp_path):
+    written("1", env="Pong", preset="paper", lr=7e-4)
+    written("2", env="CartPole-v1", preset="vectors", lr=1e-3)
+    written("3", env="Own", lr=1e-3)  # of a version without presets
+    assert comparison.labelled(tmp_path)["label"].to_list() == ["a3c"] * 3
+
+
 @pytest.mark.parametrize(
     ("rates", "words"), [((1e-3, 10**-2.9), ("0.001", "0.001259")), ((1e-3, 1.000001e-3), ("0.001", "0.001000001"))]
 )

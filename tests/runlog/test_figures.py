@@ -6,7 +6,8 @@ import pytest
 from a3crs.errors import ConfigError
 from a3crs.published import paper
 from a3crs.runlog import drawing, figures, load, metrics
-from a3crs.runlog.labels import by_numbers
+from a3crs.runlog.labels import MEASURES, by_numbers
+from a3crs.runlog.schema import PROGRESS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -79,6 +80,27 @@ def test_scaling_and_optimizers_and_returns_and_time_are_drawn(written):
         assert figure._repr_png_().startswith(PNG)
     assert "paper: a3c" in legend(drawn[0])
     assert "paper: a3c, shared-rmsprop, 16 threads" in legend(drawn[1])
+
+
+def test_measures_have_a_panel_each_in_the_order_of_their_names():
+    measured = pl.DataFrame(
+        {
+            "run": ["a", "a", "b", "b"],
+            "measure": ["value_loss", "value_loss", "value_loss", "approx_kl"],
+            "frames": [10.0, 20.0, 20.0, 20.0],
+            "value": [1.0, 2.0, 3.0, 0.5],
+        }
+    )
+    figure = figures.measures(measured)
+    assert [axes.get_title() for axes in figure.axes] == [MEASURES["value_loss"], MEASURES["approx_kl"]]
+    assert [len(axes.lines) for axes in figure.axes] == [2, 1]
+    assert figure.axes[0].lines[1].get_color() == figure.axes[1].lines[0].get_color()  # those of b
+    assert legend(figure) == ["a", "b"]
+    assert figure._repr_png_().startswith(PNG)
+
+
+def test_measures_are_columns_of_the_log():
+    assert MEASURES.keys() <= PROGRESS.keys()
 
 
 def test_the_papers_curve_ends_where_ours_do():

@@ -5,7 +5,7 @@ import pytest
 
 from a3crs.errors import ConfigError, RunError
 from a3crs.runlog import load
-from a3crs.runlog.schema import EPISODES, EVALS, INCIDENTS, PROGRESS, RESTARTS
+from a3crs.runlog.schema import ADDED, EPISODES, EVALS, INCIDENTS, PROGRESS, RESTARTS
 
 ROW = {"steps": 5, "frames": 20, "secs": 0.5, "actor": 1, "explore_eps": 0.25}
 ROW |= {"episode_return": -21.0, "length_steps": 900}
@@ -48,6 +48,15 @@ def test_a_log_that_does_not_exist_has_columns_and_no_rows(run, read, schema):
     frame = read(run).collect()
     assert frame.schema == {"run": pl.String, **schema}
     assert frame.is_empty()
+
+
+def test_columns_that_an_older_run_did_not_log_are_null(run):
+    old = {name: 1 for name in PROGRESS if name not in ADDED}
+    new = dict.fromkeys(PROGRESS, 2)
+    (run / "progress.jsonl").write_text(json.dumps(old) + "\n")
+    assert load.last_progress(run) == old | dict.fromkeys(ADDED)
+    (run / "progress.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (old, new, old)))
+    assert load.progress(run).collect()["approx_kl"].to_list() == [None, 2.0, None]
 
 
 def test_null_is_null_even_in_every_row(run):

@@ -93,3 +93,50 @@ def test_whole_returns_have_whole_bins(written):
     assert bins["share"].sum() == pytest.approx(1)
     assert bins["low"][0] == -21.5
     assert set(bins["high"] - bins["low"]) == {2.0}
+
+
+def progress_of(run, env, points, **columns):
+    """Returns rows of a run at these frames, with columns of a value or a list."""
+    return pl.DataFrame(
+        {"frames": points, "run": run, "env": env} | columns, schema_overrides={"approx_kl": pl.Float64}
+    )
+
+
+def test_measures_are_means_in_equal_parts_of_the_axis():
+    rows = progress_of("a", "Pong", [10, 20, 30, 40], value_loss=[1.0, 3.0, 5.0, None], approx_kl=None)
+    found = metrics.measures(rows.lazy(), ["value_loss", "approx_kl"], bins=2).collect()
+    assert found.rows() == [("a", "value_loss", 20.0, 2.0), ("a", "value_loss", 40.0, 5.0)]
+    assert found.columns == ["run", "measure", "frames", "value"]
+
+
+def test_a_method_has_no_row_of_a_measure_that_it_lacks():
+    rows = pl.concat(
+        [
+            progress_of("a", "Pong", [10], value_loss=1.0, approx_kl=None),
+            progress_of("b", "Pong", [20], value_loss=2.0, approx_kl=0.5),
+        ]
+    )
+    found = metrics.measures(rows.lazy(), ["value_loss", "approx_kl"], bins=2).collect()
+    assert found.rows() == [
+        ("a", "value_loss", 10.0, 1.0),
+        ("b", "approx_kl", 20.0, 0.5),
+        ("b", "value_loss", 20.0, 2.0),
+    ]
+
+
+def test_measures_of_runs_of_a_label_are_averaged_and_environments_have_axes_of_their_own():
+    rows = pl.concat(
+        [
+            progress_of("a", "Pong", [0, 10], value_loss=[9.0, 1.0]),  # nothing has been learned from at 0
+            progress_of("b", "Pong", [10], value_loss=3.0),
+            progress_of("c", "Doom", [1000], value_loss=4.0),
+        ]
+    )
+    found = metrics.measures(rows.lazy(), ["value_loss"], by="env", per="env", bins=1).collect()
+    assert found.rows() == [("Doom", "value_loss", 1000.0, 4.0), ("Pong", "value_loss", 10.0, 2.0)]
+
+
+def test_measures_over_hours_and_of_no_rows():
+    rows = progress_of("a", "Pong", [10, 20], secs=[1800.0, 3600.0], entropy=[1.0, 0.5]).lazy()
+    assert metrics.measures(rows, ["entropy"], "hours", bins=2).collect()["hours"].to_list() == [0.5, 1.0]
+    assert metrics.measures(rows.filter(pl.col("frames") > 99), ["entropy"]).collect().is_empty()

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from a3crs.config import ALIASES, RunConfig, TrainConfig, no_setting
+from a3crs.described import described_default
 from a3crs.errors import ConfigError
 from a3crs.parse import parse_count, parse_kwargs, parse_setting, read_settings, split_assignment
-from a3crs.setting import described_default, number_and_words, public_name
+from a3crs.setting import number_and_words, public_name
 
 Frames = Annotated[
     str | None,
@@ -119,4 +120,5 @@ def _given(
 def unknown_flag(flag: str) -> ConfigError | None:
     """Returns the error for a flag that has another library's name, like --learning-rate; None for other flags."""
     name = flag.removeprefix("--").replace("-", "_")
-    return no_setting(name) if name in ALIASES else None
+    names = (name, name.removeprefix("no_"))  # --no-anneal-lr
+    return next((no_setting(name) for name in names if name in ALIASES), None)

@@ -32,11 +32,12 @@ def doctor(
 
 def list_choices(
     kind: Annotated[
-        str | None, typer.Argument(help="algos, nets, optimizers, settings or envs.", show_default=False)
+        str | None, typer.Argument(help="algos, nets, optimizers, settings, presets or envs.", show_default=False)
     ] = None,
 ) -> None:
-    """List the methods, networks, optimizers, settings or environments there are, with the paper's section."""
+    """List the methods, networks, optimizers, settings, presets or environments there are, with their sources."""
     from a3crs import _core
+    from a3crs.described import preset_lines
     from a3crs.wording import catalogue_lines, game_lines, setting_lines
 
     catalogue = _core.catalogue()
@@ -44,9 +45,11 @@ def list_choices(
         print(*catalogue_lines(catalogue[kind]), sep="\n")
     elif kind == "settings":
         print(*setting_lines(), sep="\n")
+    elif kind == "presets":
+        print(*preset_lines(), sep="\n")
     elif kind == "envs":
         print(*game_lines(), sep="\n")
     else:
-        kinds = [*catalogue, "settings", "envs"]
+        kinds = [*catalogue, "settings", "presets", "envs"]
         nothing = "Say what to list" if kind is None else f"There is no list of {kind!r}{did_you_mean(kind, kinds)}"
         raise ConfigError(f"{nothing}: {', '.join(kinds)}.")

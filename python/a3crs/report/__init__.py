@@ -16,7 +16,7 @@ from a3crs.errors import A3crsError, ConfigError, RunError
 from a3crs.files import replacing
 from a3crs.rundir import RunDir
 from a3crs.runlog import comparison, load, metrics
-from a3crs.runlog.labels import by_numbers
+from a3crs.runlog.labels import MEASURES, by_numbers
 from a3crs.wording import number
 
 if TYPE_CHECKING:  # Matplotlib is imported when something is drawn
@@ -43,8 +43,8 @@ def write_report(runs: load.Runs, out: Path, *, with_clips: bool = True) -> list
     """Writes the file; returns what could not be shown, a sentence each, which the page contains too.
 
     The page has the settings, learning curves with the paper's own, the runs' results and cost, evaluations, returns,
-    the shares of time, incidents, and a clip of each agent's play. Raises ConfigError where there is no run or
-    Matplotlib is missing, RunError where the file cannot be written.
+    losses and other measures of learning, the shares of time, incidents, and a clip of each agent's play. Raises
+    ConfigError where there is no run or Matplotlib is missing, RunError where the file cannot be written.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"{out} is no name for a report: let it end in .html.")
@@ -56,6 +56,7 @@ def write_report(runs: load.Runs, out: Path, *, with_clips: bool = True) -> list
         ("What they reached", _reached(directories, of)),
         ("Evaluations", _evaluations(directories)),
         ("Returns of all episodes", _figure(_returns(directories, of))),
+        ("How learning went", _measures(directories, of)),
         ("Where the time went", _figure(_times(directories))),
         ("The agents at play", _clips(directories, missing) if with_clips else ""),
         ("What went wrong", _incidents(directories)),
@@ -134,6 +135,21 @@ def _returns(runs: list[Path], of: pl.DataFrame) -> "Drawing":
     episodes = load.episodes(runs).join(of.lazy().select("run", "env", "label"), on="run")
     bars = metrics.histogram(episodes, by=["env", "label"], per="env")
     return figures.returns(bars, label="label", panel="env")
+
+
+def _measures(runs: list[Path], of: pl.DataFrame) -> str:
+    """Returns a figure for each environment; nothing where the logs have no measure yet."""
+    progress = load.progress(runs).join(of.lazy().select("run", "env", "label"), on="run")
+    measured = metrics.measures(progress, list(MEASURES), by=["env", "label"], per="env").collect()
+    if measured.is_empty():
+        return ""
+    from a3crs.runlog import figures
+
+    shown = []
+    for (env,), rows in measured.group_by("env", maintain_order=True):
+        several = "" if measured["env"].n_unique() == 1 else f"<p>{html.escape(str(env))}</p>"
+        shown.append(several + _figure(figures.measures(rows, label="label")))
+    return "".join(shown) + "<p>Means of all runs of a curve; a method has the panels of what it measures.</p>"
 
 
 def _times(runs: list[Path]) -> "Drawing":

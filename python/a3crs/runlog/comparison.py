@@ -30,12 +30,18 @@ INCIDENTAL |= {"env_timeout_secs", "env_restarts"}
 def labelled(runs: load.Runs) -> pl.DataFrame:
     """Returns a row for each run: `run`, env, algo, actors and `label`, the settings that differ within an environment.
 
-    Runs with the same label differ only in their seeds or lengths.
+    Runs with the same label differ only in their seeds or lengths. What follows from a preset is not in the label, nor
+    is the preset where it follows from the method.
     """
     settings = load.settings(runs)
     telling = [name for name in settings.columns if name not in INCIDENTAL | {"run", "env"}]
     values = settings.group_by("env").agg(pl.col(telling).n_unique())  # each environment has its own settings
     differing = [name for name in telling if name == "algo" or (values[name] > 1).any()]
+    if "preset" in differing:
+        of_preset = settings.group_by("env", "preset").agg(pl.col(differing).exclude("preset").n_unique())
+        differing = [name for name in differing if name in ("algo", "preset") or (of_preset[name] > 1).any()]
+        if settings.group_by("env", "algo").agg(pl.col("preset").n_unique())["preset"].max() == 1:
+            differing.remove("preset")
     words = [_words(settings[name]) for name in differing]
     label = pl.concat_str(words, separator=", ", ignore_nulls=True)
     return settings.select("run", "env", "algo", "actors", label=label)

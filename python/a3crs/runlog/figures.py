@@ -25,6 +25,7 @@ from a3crs.runlog.drawing import (
     rows_of_game,
     shorten_numbers,
 )
+from a3crs.runlog.labels import MEASURES
 from a3crs.runlog.metrics import SHARES
 
 import matplotlib as mpl  # isort: skip  # only after drawing, which reports a missing Matplotlib
@@ -176,6 +177,31 @@ def optimizers(
             axes.set_xlabel("runs, best first")
             axes.set_ylabel(SCORE)
             shorten_numbers(axes, x=False)
+        add_legend(figure, [axes for axes, _, _ in panels])
+    return figure
+
+
+def measures(measured: Frame, x: str = "frames", *, label: str = "run") -> Drawing:
+    """Draws losses, entropy and other measures of learning, a panel each that has a value.
+
+    `measured` has the columns label, measure, x and value, as returned by `metrics.measures`; it is of one environment.
+    """
+    ours = collected(measured)
+    with mpl.rc_context(STYLE):
+        named = ours.with_columns(pl.col("measure").cast(pl.Enum([*MEASURES])))  # which sorts as they stand there
+        figure, panels = panels_of(named, "measure")
+        colours = colours_of(ours, label)
+        for axes, rows, value in panels:
+            for key, colour in colours.items():
+                curve = rows.filter(pl.col(label).eq_missing(key)).sort(x)
+                if not curve.is_empty():
+                    marker = "o" if curve.height == 1 else None
+                    axes.plot(curve[x], curve["value"], marker=marker, color=colour, label=name_of(key, label))
+            axes.set_title(MEASURES[value])
+            axes.set_xlim(0, ours[x].max())
+            axes.set_xlabel(AXES.get(x, x))
+            axes.locator_params("x", nbins=5)
+            shorten_numbers(axes, x=x != "hours")
         add_legend(figure, [axes for axes, _, _ in panels])
     return figure
 

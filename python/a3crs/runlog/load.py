@@ -19,7 +19,7 @@ from polars.io.plugins import register_io_source
 from a3crs.errors import ConfigError, RunError, did_you_mean
 from a3crs.files import last_line
 from a3crs.rundir import names
-from a3crs.runlog.schema import EPISODES, EVALS, INCIDENTS, PROGRESS, RESTARTS
+from a3crs.runlog.schema import ADDED, EPISODES, EVALS, INCIDENTS, PROGRESS, RESTARTS
 
 Runs: TypeAlias = Path | str | Iterable[Path | str]
 
@@ -59,9 +59,9 @@ def last_progress(run: Path | str) -> dict[str, Any] | None:
         row = None if line is None else json.loads(line)
     except ValueError:
         row = ()
-    if row is not None and not (isinstance(row, dict) and row.keys() >= set(PROGRESS)):
+    if row is not None and not (isinstance(row, dict) and row.keys() >= PROGRESS.keys() - ADDED):
         raise RunError(f"The last line of {path} is damaged: remove that line.")
-    return row
+    return row if row is None else dict.fromkeys(ADDED) | row
 
 
 def find(runs: Runs) -> list[Path]:

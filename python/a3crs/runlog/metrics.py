@@ -149,6 +149,37 @@ def area_under_curve(curves: pl.LazyFrame, x: str = "frames", *, by: Columns = "
     return ordered.agg(area=pl.when(span > 0).then(mean).otherwise(y.first()))
 
 
+def measures(
+    progress: pl.LazyFrame,
+    columns: Sequence[str],
+    x: str = "frames",
+    *,
+    by: Columns = "run",
+    per: Columns = (),
+    bins: int = 60,
+) -> pl.LazyFrame:
+    """Returns curves of columns of the progress: their means in each of `bins` equal parts of the axis.
+
+    Columns: `by`, measure (the column's name), x (the end of the part), value. There is no row where a column is null
+    in the whole part, as one is that the method does not have. The axis reaches as far as that of `curves`.
+    """
+    keys, groups = _names(by), _names(per)
+    further = [name for name in groups if name not in keys]
+    measured = progress.select(*keys, *further, *columns, _axis(x).alias("_x")).filter(pl.col("_x") > 0)
+    ends = _over(measured, groups, _end=pl.col("_x").max())
+    part = (pl.col("_x") * bins / pl.col("_end")).ceil().clip(1, bins)
+    means = _with(measured, ends, groups).group_by(*keys, *further, "_end", part.alias("_part"))
+    ended = (pl.col("_part") * pl.col("_end") / bins).alias("_x")
+    return (
+        means.agg(pl.col(*columns).mean())
+        .select(*keys, *columns, ended)
+        .unpivot(columns, index=[*keys, "_x"], variable_name="measure")
+        .drop_nulls("value")
+        .sort(*keys, "measure", "_x")
+        .select(*keys, "measure", pl.col("_x").alias(x), "value")
+    )
+
+
 def staleness(progress: pl.LazyFrame, *, by: Columns = "run") -> pl.LazyFrame:
     """Returns the number of updates by others between an actor's pull and its push.
 

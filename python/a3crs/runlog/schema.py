@@ -43,12 +43,12 @@ PROGRESS = pl.Schema(
         "return_mean_100": pl.Float64,  # of the last 100 episodes
         "return_best_100": pl.Float64,
         "length_mean_100": pl.Float64,  # steps
-        "entropy": pl.Float64,  # nats
+        "entropy": pl.Float64,  # nats; null without a policy, as policy_loss is
         "value_loss": pl.Float64,
         "policy_loss": pl.Float64,
-        "clip_fraction": pl.Float64,  # of steps, 0..1; null for methods that clip none
+        "clip_fraction": pl.Float64,  # of steps, 0..1; null for methods that clip no ratio
         "approx_kl": pl.Float64,  # nats, between the policy that acted and the one learned; null likewise
-        "explained_variance": pl.Float64,  # of the returns by the values, at most 1
+        "explained_variance": pl.Float64,  # of the returns by the values, at most 1; null without a policy
         "grad_norm": pl.Float64,  # before clipping
         "clipped_share": pl.Float64,  # of updates, 0..1
         "staleness": pl.Float64,  # updates by others between an actor's pull and its push
@@ -62,6 +62,9 @@ PROGRESS = pl.Schema(
         "rss_mb": pl.Float64,  # resident memory, MiB
     }
 )
+
+# Columns of the progress that older runs' logs lack; they are read as null.
+ADDED = frozenset({"clip_fraction", "approx_kl", "explained_variance"})
 
 # A row for each evaluation of a checkpoint.
 EVALS = pl.Schema(
