@@ -24,6 +24,8 @@ DIMS = 3  # of continuous actions
 MIN_VARIANCE = 1e-4
 ENTROPY_BETA = 0.01
 VALUE_COEF = 0.5
+CLIP_RANGE = 0.2
+VALUE_CLIP_RANGE = 0.3
 SAMPLES = 16  # elements of a tensor that are kept
 
 IMAGE = [4, 84, 84]
@@ -54,7 +56,7 @@ class Case:
     @property
     def is_section_9(self):
         """True for two trunks from images: no units of their own, and nothing behind the convolutions."""
-        return self.net == "lstm" and self.obs == IMAGE and self.method in ("a3c-spherical", "a3c-diagonal")
+        return self.net == "lstm" and self.obs == IMAGE and self.method.endswith(("-spherical", "-diagonal"))
 
     @property
     def convolutions(self):
@@ -94,6 +96,8 @@ CASES = [
     Case("lstm", VECTOR, "a3c", hidden=(64, 64), activation="tanh", cells=64),
     Case("lstm", IMAGE, "a3c", hidden=(100, 50), cells=96),
     Case("lstm", IMAGE, "a3c-spherical", hidden=(50,), activation="tanh", cells=32),
+    *(Case(net, VECTOR, method) for net in ("ff", "lstm") for method in ("ppo", "ppo-diagonal")),
+    Case("ff", IMAGE, "ppo"),
 ]
 # A trunk's name before that of its tensors, and its heads; section 9 has two trunks.
 TRUNKS = {
@@ -102,6 +106,7 @@ TRUNKS = {
     "a3c-spherical": {"policy.": {"mu": DIMS, "variance": 1}, "value.": {"v": 1}},
     "a3c-diagonal": {"policy.": {"mu": DIMS}, "value.": {"v": 1}},
 }
+TRUNKS |= {"ppo": TRUNKS["a3c"], "ppo-diagonal": TRUNKS["a3c-diagonal"]}
 
 
 def hashed(name, count):
@@ -194,6 +199,13 @@ def gaussian(method, y):
     return torch.distributions.Normal(mu, (variance + MIN_VARIANCE).sqrt().expand(DIMS))
 
 
+def policy_of(method, y):
+    """Returns the policy's distribution over actions, in an output of any method that has one."""
+    if method in ("a3c", "ppo"):
+        return torch.distributions.Categorical(logits=y[:ACTIONS])
+    return torch.distributions.Independent(gaussian(method, y), 1)
+
+
 def losses(ys, method):
     """Returns the sums over the steps of policy loss, value loss and entropy."""
     policy = value = entropy = torch.zeros((), dtype=torch.float64)
@@ -203,17 +215,29 @@ def losses(ys, method):
         if method == "q":
             value = value + (g - y[action]) ** 2
             continue
-        v = y[-1]
-        if method == "a3c":
-            pi = torch.distributions.Categorical(logits=y[:ACTIONS])
-            log_pi, h = pi.log_prob(torch.tensor(action)), pi.entropy()
+        v, pi = y[-1], policy_of(method, y)
+        a = torch.tensor(action) if method in ("a3c", "ppo") else uniform(f"action{step}", [DIMS], 1.0)
+        log_pi, h = pi.log_prob(a), pi.entropy()
+        if method.startswith("ppo"):
+            surrogate, squares = clipped(method, step, (y, a, g), log_pi)
+            policy = policy - surrogate - ENTROPY_BETA * h
+            value = value + VALUE_COEF * squares
         else:
-            pi = gaussian(method, y)
-            log_pi, h = pi.log_prob(uniform(f"action{step}", [DIMS], 1.0)).sum(), pi.entropy().sum()
-        policy = policy - (g - v).detach() * log_pi - ENTROPY_BETA * h
-        value = value + VALUE_COEF * (g - v) ** 2
+            policy = policy - (g - v).detach() * log_pi - ENTROPY_BETA * h
+            value = value + VALUE_COEF * (g - v) ** 2
         entropy = entropy + h
     return policy, value, entropy
+
+
+def clipped(method, step, sample, log_pi):
+    """Returns PPO's clipped surrogate and clipped squared error of one step, played under another output."""
+    y, a, g = sample
+    acted = uniform(f"acted{step}", [len(y)], 0.5)
+    advantage = uniform("advantages", [STEPS], 2.0)[step]
+    ratio = (log_pi - policy_of(method, acted).log_prob(a)).exp()
+    surrogate = torch.min(ratio * advantage, ratio.clamp(1 - CLIP_RANGE, 1 + CLIP_RANGE) * advantage)
+    near = acted[-1] + (y[-1] - acted[-1]).clamp(-VALUE_CLIP_RANGE, VALUE_CLIP_RANGE)
+    return surrogate, torch.max((g - y[-1]) ** 2, (g - near) ** 2)
 
 
 def summary(name, tensor):
@@ -232,7 +256,7 @@ def computed(case):
         theta |= own
         parts.append(ys)
         state += last
-    if case.method == "a3c-diagonal":
+    if case.method.endswith("-diagonal"):
         log_sigma = uniform("policy.log_sigma", [DIMS], 1.0).requires_grad_()
         theta["policy.log_sigma"] = log_sigma
         parts.insert(1, [log_sigma] * STEPS)

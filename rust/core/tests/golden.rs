@@ -5,7 +5,9 @@
 use a3crs_core::env::{ActionSpec, EnvSpec, ObsMut, ObsSpec};
 use a3crs_core::kernel::Isa;
 use a3crs_core::nn::{NetSpec, Network, Observations};
-use a3crs_core::rl::{A3c, ActionVector, Covariance, Exploration, GaussianA3c, Loss, Method, Sample, ValueBased};
+use a3crs_core::rl::{
+    A3c, ActionVector, Covariance, Exploration, GaussianA3c, Loss, Method, MethodSettings, Ppo, Sample, ValueBased,
+};
 use a3crs_core::train::{Algo, Setup, TrainConfig};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -42,7 +44,7 @@ impl Case {
     fn gaussian(&self) -> Option<Covariance> {
         match self.method.as_str() {
             "a3c-spherical" => Some(Covariance::Spherical),
-            "a3c-diagonal" => Some(Covariance::Diagonal),
+            "a3c-diagonal" | "ppo-diagonal" => Some(Covariance::Diagonal),
             _ => None,
         }
     }
@@ -50,18 +52,24 @@ impl Case {
     /// Computes the loss of step `t`. `action` is used for discrete actions only.
     fn grad(&self, y: &[f32], t: usize, action: usize, g: f32, dy: &mut [f32]) -> Loss {
         let (lambda, entropy_beta, value_coef, bound_coef) = (1.0, 0.01, 0.5, 0.0);
+        let is_ppo = self.method.starts_with("ppo");
+        let acted: Vec<f32> = uniform(&format!("acted{t}"), 0.5).take(y.len()).collect();
+        let acted = if is_ppo { &acted } else { y };
+        let advantage = uniform("advantages", 2.0).nth(t).unwrap();
         if let Some(covariance) = self.gaussian() {
             let name = format!("action{t}");
             let mut components = uniform(&name, 1.0);
-            let action = ActionVector::from_fn(DIMS, |_| components.next().unwrap());
-            let step = Sample { acted: y, a: action, g, advantage: f32::NAN };
-            return GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef }.grad(y, step, dy);
+            let a = ActionVector::from_fn(DIMS, |_| components.next().unwrap());
+            let policy = GaussianA3c { covariance, lambda, entropy_beta, value_coef, bound_coef };
+            let step = Sample { acted, a, g, advantage };
+            return if is_ppo { ppo(policy).grad(y, step, dy) } else { policy.grad(y, step, dy) };
         }
         let method: Box<dyn Method<usize>> = match self.method.as_str() {
             "q" => Box::new(ValueBased::one_step_q(Exploration { final_eps: 0.0, anneal_steps: 0 })),
+            "ppo" => Box::new(ppo(A3c { lambda, entropy_beta, value_coef })),
             _ => Box::new(A3c { lambda, entropy_beta, value_coef }),
         };
-        method.grad(y, Sample { acted: y, a: action, g, advantage: f32::NAN }, dy)
+        method.grad(y, Sample { acted, a: action, g, advantage }, dy)
     }
 
     /// Builds the network as a run would.
@@ -79,6 +87,12 @@ impl Case {
         config.method.gaussian = gaussian.unwrap_or(config.method.gaussian);
         Setup::new(config, EnvSpec::new(obs, actions)).unwrap().net
     }
+}
+
+/// PPO as the script has it.
+fn ppo<P>(policy: P) -> Ppo<P> {
+    let settings = MethodSettings { clip_range: 0.2, value_clip_range: 0.3, ..config(Algo::Ppo, 1, 1e-3).method };
+    Ppo::new(policy, &settings)
 }
 
 /// Part of a tensor that is kept.
@@ -209,7 +223,7 @@ fn check(case: &Case, isa: Isa) {
 #[test]
 fn outputs_losses_and_gradients_are_pytorchs() {
     let golden: Golden = serde_json::from_str(include_str!("../../../tests/golden/golden.json")).unwrap();
-    assert_eq!(golden.cases.len(), 20);
+    assert_eq!(golden.cases.len(), 25);
     for case in &golden.cases {
         for isa in Isa::available() {
             check(case, isa);

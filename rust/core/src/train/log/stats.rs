@@ -137,6 +137,9 @@ pub struct Shares {
 /// A window shorter than this says nothing: the end of a run comes at any moment after the last reading.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(500);
 
+/// Longest wait of a poll for an update, in methods that learn from much at once.
+const LONGEST_POLL: Duration = Duration::from_secs(10);
+
 /// Measures windows of time between its readings.
 #[derive(Debug)]
 pub struct Meter {
@@ -167,6 +170,19 @@ impl Meter {
     pub fn read_at_end(&mut self, totals: Totals) -> Reading {
         match self.last {
             Some(last) if self.wall.elapsed() < SHORTEST_WINDOW => last,
+            _ => self.read(totals),
+        }
+    }
+
+    /// The last reading once more where nothing was learned since; else as [`Meter::read`].
+    pub fn poll(&mut self, totals: Totals) -> Reading {
+        match self.last {
+            Some(last)
+                if totals.get(Stat::Updates) == self.totals.get(Stat::Updates)
+                    && self.wall.elapsed() < LONGEST_POLL =>
+            {
+                last
+            }
             _ => self.read(totals),
         }
     }
@@ -203,6 +219,18 @@ mod tests {
         assert_eq!(both.get(Stat::Steps), 7.0);
         assert_eq!(both.since(&first).get(Stat::Steps), 2.0);
         assert_eq!(both.since(&first).get(Stat::Entropy), 0.5);
+    }
+
+    #[test]
+    fn a_poll_between_two_updates_says_what_the_one_before_said() {
+        let actors = [ActorStats::default()];
+        let mut meter = Meter::start(Totals::of(&actors));
+        (0..2).for_each(|_| actors[0].add(Stat::Steps, 128.0));
+        actors[0].add(Stat::Updates, 1.0);
+        assert_eq!(meter.poll(Totals::of(&actors)).totals.get(Stat::Steps), 256.0);
+        assert_eq!(meter.poll(Totals::of(&actors)).totals.get(Stat::Steps), 256.0, "nothing was learned since");
+        actors[0].add(Stat::Updates, 1.0);
+        assert_eq!(meter.poll(Totals::of(&actors)).totals.get(Stat::Steps), 0.0);
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl<'a> Supervisor<'a> {
             }
             if polled.elapsed() >= POLL_INTERVAL {
                 polled = Instant::now();
-                let result = host.poll(&self.row(poll_meter.read(self.totals())));
+                let result = host.poll(&self.row(poll_meter.poll(self.totals())));
                 self.note(result.map_err(TrainError::Host));
             }
         }
