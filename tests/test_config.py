@@ -165,7 +165,7 @@ NAMES |= {"net": choices("nets")}
 def test_a_setting_is_refused_exactly_where_nothing_reads_it(f):
     what, names = COUNTS_FOR.get(public_name(f), ("algo", set(choices("algos"))))
     kind, _ = number_and_words(f)
-    other = f.default + 1 if kind is int else f.default / 2 or 0.5 if kind is float else default_of(f)
+    other = f.default + 1 if kind is int else f.default / 3 or 0.5 if kind is float else default_of(f)
     other = not other if kind is bool else other
     other = "spherical" if f.name == "gaussian" else other
     for name in NAMES[what]:

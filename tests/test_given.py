@@ -13,6 +13,7 @@ from a3crs.config import RunConfig, TrainConfig
 from a3crs.envs import Mode, resolve
 from a3crs.errors import ConfigError
 from a3crs.preparation import prepare
+from a3crs.presets import TABLE
 from a3crs.setting import Kind
 
 GYM = (Kind.GYMNASIUM, Kind.VECTORS)
@@ -84,8 +85,9 @@ def test_complete_settings_hold_their_values_and_nothing_else():
     complete = TrainConfig(env="CartPole-v1", lr=1e-3).complete("CartPole-v1", GYM)
     assert type(complete) is RunConfig
     assert vars(complete) == dataclasses.asdict(complete)
-    preset = {"preset": "vectors", "reward_scale": "running", "reward_clip": 10, "rms_eps": 1e-3, "max_grad_norm": 0}
-    assert complete == RunConfig(env="CartPole-v1", lr=1e-3, protocol="none", **preset)
+    values = next(row for row in TABLE if row.name == "a3c-vectors").values
+    preset = {"preset": "a3c-vectors"} | {name.replace("lambda", "lambda_"): v.value for name, v in values.items()}
+    assert complete == RunConfig(**preset | {"env": "CartPole-v1", "lr": 1e-3, "protocol": "none"})
 
 
 def test_a_domain_may_choose_the_network_and_a_setting_of_it():

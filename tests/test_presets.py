@@ -24,10 +24,11 @@ CONTINUOUS = (*DISCRETE, Kind.CONTINUOUS, Kind.CLIPPED)
 GAME = (Kind.ATARI, Kind.IMAGES)
 
 
-def row(name, algos, values, *, kinds=(), others=(), is_automatic=True):
+def row(name, algos, values, *, kinds=(), others=(), is_automatic=True, is_whole=False):
     """Returns a preset with the values, each from a test."""
     found = {setting: Value(value, "a test") for setting, value in values.items()}
-    return Preset(name, "a test", frozenset(algos), frozenset(kinds), frozenset(others), found, is_automatic)
+    sets = map(frozenset, (algos, kinds, others))
+    return Preset(name, "a test", *sets, found, is_automatic, is_whole)
 
 
 @pytest.fixture
@@ -75,8 +76,8 @@ def test_the_names_are_words_of_the_setting_and_no_two_are_the_same():
         ("ppo", CONTINUOUS, "ppo-continuous"),
         ("ppo", DISCRETE, "ppo-vectors"),
         ("a2c", DISCRETE, "a2c-vectors"),
-        ("a3c", DISCRETE, "vectors"),
-        ("n-step-q", DISCRETE, "vectors"),
+        ("a3c", DISCRETE, "a3c-vectors"),
+        ("n-step-q", DISCRETE, "q-vectors"),
         ("a3c", GAME, None),
         ("a3c", CONTINUOUS, None),
     ],
@@ -163,28 +164,42 @@ def test_adam_of_ppo_can_be_set_before_its_environment_is_known():
 
 
 def test_a_domain_knows_its_environments_and_a_preset_its_method(table):
-    table(row(TABLE[0].name, ["a3c"], {"actors": 2, "reward_clip": 3.0, "t_max": 9, "lr": 0.5, "hidden": [8]}))
+    table(
+        row(
+            TABLE[0].name,
+            ["ppo"],
+            {"actors": 2, "reward_clip": 3.0, "t_max": 9, "lr": 0.5, "hidden": [8]},
+            is_whole=True,
+        )
+    )
     domains = {"actors": 4, "reward_clip": 5.0, "t_max": 7, "lr": 0.25, "hidden": [4], "gamma": 0.5}
-    config = TrainConfig(env="Own").complete("Own", (), domains)
+    config = TrainConfig(env="Own", algo="ppo").complete("Own", (), domains)
     assert [FIELDS[name].metadata["group"] for name in ("actors", "reward_clip")] == ["Run", "Environment"]
     assert (config.actors, config.reward_clip) == (4, 5.0)
     assert (config.t_max, config.lr, config.hidden) == (9, 0.5, [8])
     assert config.gamma == 0.5  # the preset says nothing of it
-    given = TrainConfig(env="Own", actors=1, lr=0.125).complete("Own", (), domains)
+    given = TrainConfig(env="Own", algo="ppo", actors=1, lr=0.125).complete("Own", (), domains)
     assert (given.actors, given.lr) == (1, 0.125)
+
+
+def test_a_domain_comes_before_a_preset_for_the_papers_methods(table):
+    table(row(TABLE[0].name, ["a3c"], {"t_max": 9, "lr": 0.5}))
+    config = TrainConfig(env="Own").complete("Own", (), {"t_max": 7})
+    assert (config.t_max, config.lr) == (7, 0.5)
 
 
 def test_environments_are_found_before_a_preset_is_chosen():
     assert resolve(TrainConfig(env="CartPole-v1", algo="ppo"), Mode.TRAINING).spec.obs.len == 4
 
 
-@pytest.mark.parametrize(("asked", "found"), [([], "vectors"), (["--preset", "paper"], "paper")])
+@pytest.mark.parametrize(("asked", "found"), [([], "a3c-vectors"), (["--preset", "paper"], "paper")])
 def test_a_run_keeps_the_name_of_its_preset(asked, found, tmp_path):
     words = ["train", "--env", "CartPole-v1", "--steps", "100", "--actors", "1", "--env-workers", "thread", "--quiet"]
     assert run([*words, *asked, "--out", str(tmp_path / "run")]) == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["preset"] == found
-    values = next((row.values for row in TABLE if row.name == found), {}).items()
+    rows = next((row.values for row in TABLE if row.name == found), {}).items()
+    values = [(name, value) for name, value in rows if name not in ("actors", "total_steps")]  # which were given
     assert {name: config[name] for name, _ in values} == {name: value.value for name, value in values}
     again = TrainConfig.from_mapping(config)  # a run's config.json is a file of settings
     assert prepare(again).config.to_mapping() == config

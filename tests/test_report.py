@@ -85,7 +85,7 @@ def test_its_tables_have_what_the_logs_have(whole, reported):
     frames = load.evals(reported).collect()["frames"].item()
     assert [reported.name, str(frames), "-", "sampled", "2"] in [row[:5] for row in rows]
     assert [reported.name, "-", "0", "restarted: it died"] in rows
-    assert ["gamma", "0.99"] in rows
+    assert ["value_coef", "0.5"] in rows
     assert [reported.name, "1", "0.1.0"] in [[row[0], *row[2:4]] for row in rows]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from a3crs.errors import ConfigError, did_you_mean, listed
+from a3crs.presets import preset_values
 from a3crs.setting import Only, checked, defaults_of, public_name
 
 
@@ -55,7 +56,9 @@ def refuse_unread(f: "dataclasses.Field[Any]", values: Mapping[str, Any]) -> Non
     `values`: settings by their fields' names; where those that choose are not among them yet, nothing is refused.
     """
     only: Only | None = f.metadata["only"]
-    if only is None or only.what not in values or counts(f, values) or values[f.name] in defaults_of(f):
+    if only is None or only.what not in values or counts(f, values):
+        return
+    if values[f.name] in defaults_of(f) + preset_values(public_name(f)):  # as a run of another method has it
         return
     raise ConfigError(
         f"{public_name(f)} is {values[f.name]!r}, but {only.what} {values[only.what]} does not use it, only "

@@ -64,9 +64,9 @@ class GivenSettings(Generic[Complete]):
     ) -> Complete:
         """Returns the settings of a run in the environment of this name and these kinds.
 
-        A setting that was not given has its domain's default, else that of the preset, else that of the kinds; in what
-        concerns the method a preset comes before the domain. ConfigError, with the environment's name, where one was
-        given that does not count there.
+        A setting that was not given has its domain's default, else that of the preset, else that of the kinds; a whole
+        preset comes before the domain in what concerns the method. ConfigError, with the environment's name, where one
+        was given that does not count there.
         """
         settings = fields(self.complete_type)
         for unknown in domains.keys() - {public_name(f) for f in settings}:
@@ -112,9 +112,9 @@ def _preset(values: Mapping[str, Any], name: str, kinds: Collection[Kind]) -> Pr
 
 
 def _default(f: "Field[Any]", kinds: Collection[Kind], domains: Mapping[str, Any], preset: Preset | None) -> Any:
-    """Returns the default of a setting. A domain knows its environments, a preset its method."""
+    """Returns the default of a setting. A domain knows its environments, a whole preset its method."""
     name = public_name(f)
     of_preset = {} if preset is None or name not in preset.values else {name: preset.values[name].value}
-    is_the_methods = f.metadata["group"] not in ("Environment", "Run")
+    is_the_methods = preset is not None and preset.is_whole and f.metadata["group"] not in ("Environment", "Run")
     first, second = (of_preset, domains) if is_the_methods else (domains, of_preset)
     return copy(first.get(name, second.get(name, default_of(f, kinds))))

@@ -32,6 +32,7 @@ class Preset:
     others: frozenset[Kind]  # none of them
     values: Mapping[str, Value]  # by the settings' public names
     is_automatic: bool = True  # False: only where it is asked for
+    is_whole: bool = False  # True: its settings of the method, network and optimizer go before a domain's
 
     def fits(self, algo: str, kinds: Collection[Kind]) -> bool:
         """Returns true where the preset is made for the method in environments of these kinds."""
@@ -49,7 +50,9 @@ def _row(
     is_automatic: bool = True,
 ) -> Preset:
     rows = {setting: Value(*value) for setting, value in values.items()}
-    return Preset(name, about, frozenset(algos), frozenset(kinds), frozenset(others), rows, is_automatic)
+    # A domain chose its t_max, say, for the paper's methods; ppo's and a2c's settings go together.
+    is_whole = not {"ppo", "a2c"}.isdisjoint(algos)
+    return Preset(name, about, frozenset(algos), frozenset(kinds), frozenset(others), rows, is_automatic, is_whole)
 
 
 _SCALED = {
@@ -218,3 +221,8 @@ def chosen(name: str, algo: str, kinds: Collection[Kind]) -> Preset | None:
 def may_set(algo: str) -> frozenset[str]:
     """Returns the names of the settings that some preset for the method sets."""
     return frozenset(name for row in TABLE if algo in row.algos for name in row.values)
+
+
+def preset_values(name: str) -> list[Any]:
+    """Returns the values that presets give a setting of that public name."""
+    return [row.values[name].value for row in TABLE if name in row.values]

@@ -1,6 +1,8 @@
 """What is known of a setting: its source, what it must be, where it counts, and its default there."""
 
 import dataclasses
+import math
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
@@ -97,7 +99,7 @@ def typed(f: "dataclasses.Field[Any]", value: Any) -> Any:
     if type(value) is str and value in words:
         return value
     if kind is float and type(value) is int:
-        return float(value)
+        return float(value) if abs(value) < sys.float_info.max else math.inf if value > 0 else -math.inf
     if get_origin(kind) is list:
         return _integers(f, value)
     kind = get_origin(kind) or kind

@@ -115,7 +115,7 @@ def test_twenty_trials_killed_twice_end_with_twenty_results_and_none_is_run_twic
     assert sum(sessions(path) for path in trials(out)) <= 20 + 2 * 2
     for path in trials(out):
         assert load.progress(path).collect()["steps"].is_sorted()
-        assert load.episodes(path).collect()["steps"].max() <= 300 + 5
+        assert load.episodes(path).collect()["steps"].max() < 300 + 20  # t_max
 
 
 def wait_until_free(paths):

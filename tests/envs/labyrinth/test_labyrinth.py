@@ -52,6 +52,7 @@ def test_its_settings_leave_rewards_as_they_are():
     usual = given.with_usual_defaults().to_mapping()
     own = given.complete(spec.name, spec.kinds, spec.defaults).to_mapping()
     assert {name: value for name, value in own.items() if value != usual[name]} == {
+        "preset": "paper",
         "protocol": "none",
         "t_max": 20,
         "reward_clip": 0.0,
