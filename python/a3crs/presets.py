@@ -106,7 +106,7 @@ TABLE = (
         | {
             "total_steps": (1_000_000, "Schulman et al. 2017, section 6.1"),
             "t_max": (256, "sweep over continuous actions"),
-            "lr": (3e-4, "Schulman et al. 2017, table 3"),
+            "lr": (1e-3, "sweep over continuous actions"),
             "epochs": (10, "Schulman et al. 2017, table 3"),
             "minibatch_steps": (64, "Schulman et al. 2017, table 3"),
             "entropy_beta": (0.0, "Schulman et al. 2017, section 6.1"),
@@ -123,14 +123,14 @@ TABLE = (
         | _SCALED
         | {
             "actors": (8, "Schulman et al. 2017, table 5"),
-            "total_steps": (500_000, "sweep over vectors: LunarLander is solved by then"),
+            "total_steps": (1_000_000, "sweep over vectors: LunarLander is solved by then"),
             "t_max": (32, "sweep over vectors"),
             "lr": (1e-3, "sweep over vectors"),
             "epochs": (10, "Schulman et al. 2017, table 3"),
             "gamma": (0.999, "sweep over vectors: LunarLander's episodes have 1000 steps"),
             "lambda": (0.98, "sweep over vectors"),
             "entropy_beta": (0.01, "sweep over vectors"),
-            "normalize_obs": (False, "sweep over vectors"),
+            "normalize_obs": (True, "sweep over vectors: without, LunarLander is not solved"),
         },
         kinds=[Kind.VECTORS],
         others=[Kind.CONTINUOUS],
