@@ -218,7 +218,7 @@ impl<'a, A: Action, E: Env<A>> ActorLearner<'a, A, E> {
         let obs = s.rollout.steps.obs.get_mut(next);
         let step = self.env.step(a, obs).map_err(|source| self.env_error(source, s.len()))?;
         self.observe(s, next);
-        s.rollout.push(step, self.rewards.learned(step.reward));
+        self.rewards.push(step, &mut s.rollout);
         if s.rollout.crosses() {
             if step.end == End::Truncated {
                 s.rollout.v_next[next - 1] = self.value_of_last(s);

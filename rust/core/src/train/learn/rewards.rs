@@ -1,6 +1,8 @@
 //! Rewards as they are learned from: scaled by a number or by the deviation of the discounted return, then clipped.
 
 use super::moments::{Moments, SharedMoments};
+use super::rollout::Rollout;
+use crate::env::Step;
 use crate::train::config::RewardScale;
 
 /// One actor's scaling of rewards.
@@ -34,8 +36,15 @@ impl<'a> RewardScaler<'a> {
         [self.discounted, self.by]
     }
 
+    /// Adds the result of a step to `rollout`, which has the observations before and after it, with the reward that is learned
+    /// from.
+    pub fn push(&mut self, step: Step, rollout: &mut Rollout) {
+        let reward = self.learned(step.reward);
+        rollout.push(step, reward);
+    }
+
     /// The reward as it is learned from: scaled, then clipped.
-    pub fn learned(&mut self, reward: f32) -> f32 {
+    fn learned(&mut self, reward: f32) -> f32 {
         let reward = self.scaled(reward);
         match self.clip {
             0.0 => reward,
