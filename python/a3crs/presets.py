@@ -89,7 +89,7 @@ TABLE = (
         | {
             "t_max": (128, "Schulman et al. 2017, table 5"),
             "lr": (4e-4, "sweep on Pong"),
-            "minibatch_steps": (32, "sweep on Pong: from 256 to 32 each half learns faster"),
+            "minibatch_steps": (32, "sweep on Pong: learns faster than 16, 64 and 256"),
             "epochs": (3, "Schulman et al. 2017, table 5"),
             "clip_range": (0.1, "Schulman et al. 2017, table 5"),
             "entropy_beta": (0.01, "Schulman et al. 2017, table 5"),
@@ -105,8 +105,8 @@ TABLE = (
         | _SCALED
         | {
             "total_steps": (1_000_000, "Schulman et al. 2017, section 6.1"),
-            "t_max": (256, "sweep over continuous actions"),
-            "lr": (1e-3, "sweep over continuous actions"),
+            "t_max": (256, "chosen, not compared on its own"),
+            "lr": (1e-3, "chosen on Pendulum"),
             "epochs": (10, "Schulman et al. 2017, table 3"),
             "minibatch_steps": (64, "Schulman et al. 2017, table 3"),
             "entropy_beta": (0.0, "Schulman et al. 2017, section 6.1"),
@@ -125,11 +125,11 @@ TABLE = (
             "actors": (8, "Schulman et al. 2017, table 5"),
             "total_steps": (1_000_000, "sweep over vectors: LunarLander is solved by then"),
             "t_max": (32, "sweep over vectors"),
-            "lr": (1e-3, "sweep over vectors"),
+            "lr": (1e-3, "sweep over vectors: 2e-3 is as good on CartPole"),
             "epochs": (10, "Schulman et al. 2017, table 3"),
             "gamma": (0.999, "sweep over vectors: LunarLander's episodes have 1000 steps"),
             "lambda": (0.98, "sweep over vectors"),
-            "entropy_beta": (0.01, "sweep over vectors"),
+            "entropy_beta": (0.01, "Schulman et al. 2017, table 5"),
             "normalize_obs": (True, "sweep over vectors: without, LunarLander is not solved"),
         },
         kinds=[Kind.VECTORS],
@@ -154,7 +154,7 @@ TABLE = (
         | _TANH
         | _SCALED
         | {
-            "lr": (1e-3, "sweep over continuous actions"),
+            "lr": (1e-3, "chosen, not compared; Pendulum is not learned"),
             "entropy_beta": (0.0, "rl-baselines3-zoo, a2c.yml"),
         },
         kinds=[Kind.VECTORS, Kind.CONTINUOUS],
@@ -168,8 +168,8 @@ TABLE = (
         | _SCALED
         | _A3C
         | {
-            "lr": (2e-3, "sweep over vectors"),
-            "normalize_obs": (False, "sweep over vectors"),
+            "lr": (2e-3, "sweep over CartPole"),
+            "normalize_obs": (False, "chosen, not compared: that of a3c-vectors"),
         },
         kinds=[Kind.VECTORS],
         others=[Kind.CONTINUOUS],
@@ -190,18 +190,26 @@ TABLE = (
         others=[Kind.CONTINUOUS],
     ),
     _row(
+        "a3c-images",
+        "a3c on images, faster at the start than the paper's settings",
+        ["a3c"],
+        {"rms_eps": (1e-3, "one run of Pong: -12.9 after 9M frames, the paper's best three -19 after 10M")},
+        kinds=[Kind.IMAGES],
+        is_automatic=False,  # on Atari games --algo a3c is the paper's
+    ),
+    _row(
         "q-vectors",
         "the Q methods on vectors with discrete actions",
         ["one-step-q", "one-step-sarsa", "n-step-q"],
         _SCALED
         | _RMS
         | {
-            "actors": (8, "sweep over vectors"),
-            "total_steps": (1_000_000, "sweep over vectors"),
-            "target_interval_steps": (1_000, "sweep over vectors"),
-            "explore_anneal_steps": (100_000, "sweep over vectors"),
+            "actors": (8, "chosen, not compared"),
+            "total_steps": (1_000_000, "chosen, not compared"),
+            "target_interval_steps": (1_000, "chosen, not compared"),
+            "explore_anneal_steps": (100_000, "chosen, not compared"),
             "max_grad_norm": (0.0, "sweep over vectors: 40 clips nearly every update at first"),
-            "normalize_obs": (False, "sweep over vectors"),
+            "normalize_obs": (False, "chosen, not compared: that of a3c-vectors"),
         },
         kinds=[Kind.VECTORS],
         others=[Kind.CONTINUOUS],

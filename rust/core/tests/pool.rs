@@ -54,15 +54,11 @@ type Seen = Arc<Mutex<Vec<(f32, f32)>>>;
 struct Ten {
     seen: Seen,
     passes: usize,
-    minibatch_steps: usize,
 }
 
 impl Method<usize> for Ten {
     fn passes(&self) -> usize {
         self.passes
-    }
-    fn minibatch_steps(&self) -> usize {
-        self.minibatch_steps
     }
     fn lambda(&self) -> f32 {
         1.0
@@ -91,7 +87,7 @@ fn samples(net: Net, t_max: usize, segments: usize, passes: usize) -> (Vec<(f32,
     (config.reward_clip, config.method.minibatch_steps) = (0.0, 4);
     let setup = Setup::new(config, env).unwrap();
     let (shared, stats, seen) = (Shared::new(&setup), ActorStats::default(), Seen::default());
-    let method = Box::new(Ten { seen: Arc::clone(&seen), passes, minibatch_steps: 4 });
+    let method = Box::new(Ten { seen: Arc::clone(&seen), passes });
     let actor = Actor { actor: 0, env: InTurn::default(), method, rng: setup.actor_rng(0, 0), stats: &stats };
     let mut learner = ActorLearner::new(&setup, &shared, actor);
     (0..segments).for_each(|_| assert!(learner.segment(&mut |_| ()).unwrap()));

@@ -13,7 +13,7 @@ pub const ROW: Row = Row {
         name: "a2c",
         what: "advantage actor-critic, the synchronous twin of a3c: one update of all actors' rollouts",
         paper: "not in the paper; Wu et al. 2017, section 2",
-        settings: &["lambda", "gaussian", "bound_coef", "entropy_beta", "value_coef"],
+        settings: a3c::ROW.entry.settings,
     },
     has_policy: true,
     reads_target: false,

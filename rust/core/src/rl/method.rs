@@ -218,11 +218,6 @@ pub trait Method<A>: Send {
         1
     }
 
-    /// Number of steps of one update; 0 is all of the experience.
-    fn minibatch_steps(&self) -> usize {
-        0
-    }
-
     /// True where advantages are brought to mean 0 and deviation 1 in each update.
     fn normalizes_advantages(&self) -> bool {
         false

@@ -52,7 +52,6 @@ const MOST_LOG_RHO: f32 = 20.0;
 pub struct Ppo<P> {
     policy: P,
     epochs: usize,
-    minibatch_steps: usize,
     normalizes_advantages: bool,
     /// epsilon of the surrogate
     clip_range: f32,
@@ -66,7 +65,6 @@ impl<P> Ppo<P> {
         Ppo {
             policy,
             epochs: settings.epochs,
-            minibatch_steps: settings.minibatch_steps,
             normalizes_advantages: settings.normalize_advantage,
             clip_range: settings.clip_range,
             value_clip_range: settings.value_clip_range,
@@ -115,9 +113,6 @@ impl<P> Ppo<P> {
 impl<A: Copy, P: ActorCritic<A>> Method<A> for Ppo<P> {
     fn passes(&self) -> usize {
         self.epochs
-    }
-    fn minibatch_steps(&self) -> usize {
-        self.minibatch_steps
     }
     fn normalizes_advantages(&self) -> bool {
         self.normalizes_advantages

@@ -10,7 +10,7 @@ use crate::nn::{Network, Tape, Workspace};
 use crate::rl::ActorRng;
 use rand::RngExt;
 
-/// Steps of a chunk of images. On Pong 4 learn about as much from a step as 1 does, and 16 less.
+/// Steps of a chunk of images: few, because neighbouring steps are alike and a minibatch of them says less.
 const IMAGES: usize = 4;
 
 /// Division of rollouts into chunks.
@@ -45,12 +45,12 @@ pub struct Pool {
     /// All chunks, counted through, in the order of this pass.
     order: Vec<usize>,
     /// The minibatch.
-    pub batch: Batch,
+    pub batch: Minibatch,
 }
 
 /// Memory of a minibatch.
 #[derive(Debug)]
-pub struct Batch {
+pub struct Minibatch {
     /// The steps.
     pub steps: Steps,
     /// Activations.
@@ -79,7 +79,7 @@ impl Pool {
             chunks,
             chunks_at_once,
             order: (0..all).collect(),
-            batch: Batch {
+            batch: Minibatch {
                 steps: Steps::new(net, slots, action_width),
                 tape: net.tape(slots + 1),
                 workspace: net.workspace(slots),

@@ -2,7 +2,7 @@
 
 use super::actor_learner::ActorLearner;
 use super::normalise::ObsNormaliser;
-use super::pool::Pool;
+use super::pool::{Minibatch, Pool};
 use super::rollout::{Rollout, Steps};
 use super::segment::Segment;
 use crate::env::{End, Env};
@@ -138,7 +138,7 @@ impl<A: Action, E: Env<A>> ActorLearner<'_, A, E> {
             }
             for m in 0..pool.minibatches() {
                 pool.fill(m, self.method.normalizes_advantages());
-                let super::pool::Batch { steps, tape, workspace, n, .. } = &mut pool.batch;
+                let Minibatch { steps, tape, workspace, n, .. } = &mut pool.batch;
                 self.stats.timed(Stat::ForwardSecs, || net.forward_all(*isa, &copy.theta, &steps.obs, tape, *n));
                 let (n, scale, is_first_pass) = (*n, 1.0 / *n as f64, pass == 0);
                 self.update(copy, Batch { steps, tape, workspace, n, scale, is_first_pass }, hear)?;
