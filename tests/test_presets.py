@@ -109,8 +109,9 @@ def test_paper_leaves_everything_to_the_settings_own_defaults(algo, kinds):
 
 @ROWS
 def test_a_row_is_the_default_where_it_fits_and_gives_way_to_what_was_given(row):
+    asked = {} if row.is_automatic else {"preset": row.name}
     for algo in row.algos:
-        config = TrainConfig(env="Own", algo=algo).complete("Own", row.kinds)
+        config = TrainConfig(env="Own", algo=algo, **asked).complete("Own", row.kinds)
         values = {name: value.value for name, value in row.values.items()}
         assert {name: getattr(config, FIELDS[name].name) for name in values} == values
         given = TrainConfig(env="Own", algo=algo, preset=row.name, max_grad_norm=7).complete("Own", row.kinds)
